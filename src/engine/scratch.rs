@@ -1,0 +1,63 @@
+//! Lists that live for one step and whose memory is kept for the next.
+
+use std::mem;
+
+use super::ledger::Pair;
+use super::strided::Strided;
+use super::sweep::Flat;
+use crate::rule::Slots;
+use crate::scalar::Scalar;
+
+/// The lists of a step, empty between steps.
+pub(super) struct Scratch<F: Scalar, S: Slots<F>> {
+    // A pair holds trait objects, which would make the whole optimizer `!Send`; numbers of the
+    // same size keep its memory.
+    pairs: Vec<[usize; 4]>,
+    flat: Vec<Flat<'static, F, S>>,
+    strided: Vec<Strided<'static, F, S>>,
+}
+
+/// The lists of one step, borrowing from parameters and gradients.
+pub(super) struct Lists<'a, F: Scalar, S: Slots<F>> {
+    pub(super) pairs: Vec<Pair<'a, F>>,
+    pub(super) flat: Vec<Flat<'a, F, S>>,
+    pub(super) strided: Vec<Strided<'a, F, S>>,
+}
+
+impl<F: Scalar, S: Slots<F>> Scratch<F, S> {
+    pub(super) fn lend<'a>(&mut self) -> Lists<'a, F, S> {
+        Lists {
+            pairs: recycle(mem::take(&mut self.pairs)),
+            flat: recycle(mem::take(&mut self.flat)),
+            strided: recycle(mem::take(&mut self.strided)),
+        }
+    }
+
+    pub(super) fn take_back(&mut self, lists: Lists<'_, F, S>) {
+        self.pairs = recycle(lists.pairs);
+        self.flat = recycle(lists.flat);
+        self.strided = recycle(lists.strided);
+    }
+}
+
+/// An empty vector in the memory of another: collecting in place keeps the allocation where the
+/// types have one size and alignment.
+fn recycle<A, B>(mut vector: Vec<A>) -> Vec<B> {
+    const {
+        assert!(size_of::<A>() == size_of::<B>() && align_of::<A>() == align_of::<B>());
+    }
+    vector.clear();
+    vector.into_iter().filter_map(|_| None).collect()
+}
+
+impl<F: Scalar, S: Slots<F>> Default for Scratch<F, S> {
+    fn default() -> Self {
+        Self { pairs: Vec::new(), flat: Vec::new(), strided: Vec::new() }
+    }
+}
+
+impl<F: Scalar, S: Slots<F>> Clone for Scratch<F, S> {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}

@@ -1,0 +1,111 @@
+//! Where a leaf stands in its tree.
+
+use std::fmt;
+
+/// The name of a leaf, built on the stack while a tree is visited: keys joined by dots.
+///
+/// ```
+/// use thalweg::params::Path;
+/// let layers = Path::ROOT.name("layers");
+/// let first = layers.index(0);
+/// let weight = first.name("weight");
+/// assert_eq!(weight.to_string(), "layers.0.weight");
+/// assert!(weight.is("layers.0.weight"));
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Path<'p> {
+    parent: Option<&'p Path<'p>>,
+    key: Key<'p>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Key<'p> {
+    Root,
+    Name(&'p str),
+    Index(usize),
+}
+
+impl<'p> Path<'p> {
+    /// The tree itself. A tree that is one array has this path, and the empty name.
+    pub const ROOT: Path<'static> = Path { parent: None, key: Key::Root };
+
+    /// The path of this node's child of that name.
+    pub fn name<'q>(&'q self, name: &'q str) -> Path<'q> {
+        Path { parent: Some(self), key: Key::Name(name) }
+    }
+
+    /// The path of this node's child at that index.
+    pub fn index(&self, index: usize) -> Path<'_> {
+        Path { parent: Some(self), key: Key::Index(index) }
+    }
+
+    /// Whether this path, written out, is `name`. Allocates nothing.
+    pub fn is(&self, name: &str) -> bool {
+        let Some(parent) = self.parent else { return name.is_empty() };
+        let rest = match self.key {
+            Key::Root => return name.is_empty(),
+            Key::Name(key) => name.strip_suffix(key),
+            Key::Index(index) => strip_number(name, index),
+        };
+        match (rest, parent.parent) {
+            (None, _) => false,
+            (Some(rest), None) => rest.is_empty(),
+            (Some(rest), Some(_)) => rest.strip_suffix('.').is_some_and(|rest| parent.is(rest)),
+        }
+    }
+}
+
+/// `name` without the decimal digits of `number` at its end.
+fn strip_number(name: &str, mut number: usize) -> Option<&str> {
+    let bytes = name.as_bytes();
+    let mut end = bytes.len();
+    loop {
+        end = end.checked_sub(1)?;
+        if bytes[end] != b'0' + (number % 10) as u8 {
+            return None;
+        }
+        number /= 10;
+        if number == 0 {
+            return name.get(..end);
+        }
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent
+            && parent.parent.is_some()
+        {
+            write!(f, "{parent}.")?;
+        }
+        match self.key {
+            Key::Root => Ok(()),
+            Key::Name(name) => f.write_str(name),
+            Key::Index(index) => write!(f, "{index}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_its_own_text_and_no_other() {
+        let root = Path::ROOT;
+        let layers = root.name("layers");
+        let tenth = layers.index(10);
+        let weight = tenth.name("w.x");
+        for (path, text) in
+            [(root, ""), (layers, "layers"), (tenth, "layers.10"), (weight, "layers.10.w.x")]
+        {
+            assert_eq!(path.to_string(), text);
+            assert!(path.is(text));
+            for other in
+                ["", "layer", "layers.0", "layers.110", "layers10", "10", "x.layers.10", "."]
+            {
+                assert_eq!(path.is(other), text == other, "{text:?} against {other:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! A rule: what an elementwise optimizer does to one element.
+
+mod slots;
+
+use std::fmt::Debug;
+
+pub use slots::Slots;
+
+use crate::error::Error;
+pub use crate::interval::Interval;
+use crate::scalar::Scalar;
+
+/// The update of one element: the whole of an elementwise optimizer.
+///
+/// A rule is a pure function; [`Elementwise`](crate::Elementwise) does the rest (traversal, state,
+/// learning rate, clipping, penalties, the non-finite guard, SIMD, threads). The constants of a step
+/// are computed once, in `f64`, by [`begin`](Rule::begin).
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::rule::Interval;
+/// use thalweg::{Elementwise, Error, Optimizer, Rule, Scalar};
+///
+/// /// signSGD with momentum: m = γm + (1-γ)g, w -= α sign(m).
+/// #[derive(Debug, Clone)]
+/// struct SignMomentum { momentum: f64 }
+///
+/// impl<F: Scalar> Rule<F> for SignMomentum {
+///     const NAME: &'static str = "SignMomentum";
+///     const SLOTS: &'static [&'static str] = &["m"];
+///     type State = [F; 1];
+///     type Step = [F; 3];
+///
+///     fn validate(&self) -> Result<(), Error> {
+///         Interval::FRACTION.check::<F>("SignMomentum", "momentum", self.momentum)
+///     }
+///     fn begin(&self, _step: u64, learning_rate: f64) -> [F; 3] {
+///         [learning_rate, self.momentum, 1.0 - self.momentum].map(F::from_f64)
+///     }
+///     #[inline(always)]
+///     fn update(&[alpha, gamma, rest]: &[F; 3], w: F, g: F, [m]: [F; 1]) -> (F, [F; 1]) {
+///         let m = gamma * m + rest * g;
+///         (w - alpha * m.sign(), [m])
+///     }
+/// }
+///
+/// let mut w = array![1.0, -1.0, 0.0];
+/// let mut optimizer = Elementwise::with_rule(SignMomentum { momentum: 0.9 }, 0.25);
+/// optimizer.step(&mut w, &array![0.3, -7.0, 0.0])?;
+/// assert_eq!(w, array![0.75, -0.75, 0.0]);
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// `update` must be `#[inline(always)]`: a function that is called, and not inlined, is compiled
+/// for the baseline instruction set and runs several times slower.
+pub trait Rule<F: Scalar>: Clone + Debug + Send + Sync + 'static {
+    /// The optimizer's name, as messages and checkpoints write it.
+    const NAME: &'static str;
+
+    /// The learning rate of a default-constructed optimizer.
+    const LEARNING_RATE: f64 = 1e-3;
+
+    /// The state's names, one for each value of [`State`](Rule::State).
+    const SLOTS: &'static [&'static str];
+
+    /// The state of one element: `[F; 0]` to `[F; 4]`.
+    type State: Slots<F>;
+
+    /// The constants of one step, cast to `F`.
+    type Step: Copy + Send + Sync;
+
+    /// Checks every hyperparameter's range; NaN is out of range.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter); [`Interval::check`] makes it.
+    fn validate(&self) -> Result<(), Error>;
+
+    /// The state of an element before its first step; zero unless the rule says otherwise.
+    fn initial(&self) -> Self::State {
+        Self::State::zeros()
+    }
+
+    /// The constants of `step` (counted from 1) at that learning rate.
+    fn begin(&self, step: u64, learning_rate: f64) -> Self::Step;
+
+    /// The new parameter and state of an element from its old ones and its gradient.
+    fn update(k: &Self::Step, w: F, g: F, state: Self::State) -> (F, Self::State);
+}
+
+/// 1 - βᵗ: what an average of t terms that began at 0 falls short of.
+///
+/// Computed as -expm1(t·ln β): the difference itself loses all digits where β is close to 1.
+///
+/// ```
+/// use thalweg::rule::bias_correction;
+/// assert!((bias_correction(0.9, 2) - 0.19).abs() < 1e-15);
+/// assert_eq!(bias_correction(0.0, 1), 1.0);
+/// ```
+pub fn bias_correction(beta: f64, step: u64) -> f64 {
+    -(step as f64 * beta.ln()).exp_m1()
+}

@@ -1,0 +1,107 @@
+//! AdaBelief.
+
+use crate::engine::Elementwise;
+use crate::error::Error;
+use crate::rule::{Interval, Rule, bias_correction};
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+
+/// **AdaBelief**: m = β₁m + (1-β₁)g, s = β₂s + (1-β₂)(g-m)² + ε, Δw = -αm̂/(√ŝ + ε), with
+/// m̂ = m/(1-β₁ᵗ) and ŝ = s/(1-β₂ᵗ).
+///
+/// | hyperparameter | default | range |
+/// |---|---|---|
+/// | `beta1` β₁ | 0.9 | [0, 1) |
+/// | `beta2` β₂ | 0.999 | [0, 1) |
+/// | `epsilon` ε | 1e-16 | (0, ∞) |
+///
+/// Optax's convention is the same.
+///
+/// Source: Zhuang et al., "AdaBelief optimizer: adapting stepsizes by the belief in observed
+/// gradients", 2020.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::{AdaBelief, Optimizer};
+/// let mut w = array![0.0];
+/// let mut adabelief = AdaBelief::new(0.5).beta1(0.5).beta2(0.0);
+/// adabelief.step(&mut w, &array![-2.0])?; // m̂ = -2, √ŝ = |-2 + 1|
+/// assert!((w[0] - 1.0_f64).abs() < 1e-12);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub type Optimizer<F> = Elementwise<F, AdaBelief>;
+
+/// The rule of [`AdaBelief`](crate::AdaBelief).
+#[derive(Debug, Clone)]
+pub struct AdaBelief {
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+}
+
+impl Default for AdaBelief {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-16 }
+    }
+}
+
+impl<F: Scalar> Elementwise<F, AdaBelief> {
+    /// AdaBelief with that learning rate α ≥ 0, a number or a schedule.
+    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+        Self::with_rule(AdaBelief::default(), learning_rate)
+    }
+}
+
+hyperparameters!(AdaBelief {
+    /// Sets β₁, the share of the average of gradients that is kept; in [0, 1).
+    beta1,
+    /// Sets β₂, the share of the average of squared surprises that is kept; in [0, 1).
+    beta2,
+    /// Sets ε, added to s at every step and to its root; in (0, ∞).
+    epsilon,
+});
+
+/// The constants of a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<F> {
+    beta1: F,
+    one_minus_beta1: F,
+    beta2: F,
+    one_minus_beta2: F,
+    alpha: F,
+    s_correction: F,
+    epsilon: F,
+}
+
+impl<F: Scalar> Rule<F> for AdaBelief {
+    const NAME: &'static str = "AdaBelief";
+    const SLOTS: &'static [&'static str] = &["m", "s"];
+    type State = [F; 2];
+    type Step = Step<F>;
+
+    fn validate(&self) -> Result<(), Error> {
+        Interval::FRACTION.check::<F>("AdaBelief", "beta1", self.beta1)?;
+        Interval::FRACTION.check::<F>("AdaBelief", "beta2", self.beta2)?;
+        Interval::POSITIVE.check::<F>("AdaBelief", "epsilon", self.epsilon)
+    }
+
+    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
+        Step {
+            beta1: F::from_f64(self.beta1),
+            one_minus_beta1: F::from_f64(1.0 - self.beta1),
+            beta2: F::from_f64(self.beta2),
+            one_minus_beta2: F::from_f64(1.0 - self.beta2),
+            alpha: F::from_f64(learning_rate / bias_correction(self.beta1, step)),
+            s_correction: F::from_f64(bias_correction(self.beta2, step).recip()),
+            epsilon: F::from_f64(self.epsilon),
+        }
+    }
+
+    #[inline(always)]
+    fn update(k: &Step<F>, w: F, g: F, [m, s]: [F; 2]) -> (F, [F; 2]) {
+        let m = k.beta1 * m + k.one_minus_beta1 * g;
+        let surprise = g - m;
+        let s = k.beta2 * s + k.one_minus_beta2 * surprise * surprise + k.epsilon;
+        (w - k.alpha * m / ((s * k.s_correction).sqrt() + k.epsilon), [m, s])
+    }
+}

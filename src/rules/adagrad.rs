@@ -1,0 +1,112 @@
+//! AdaGrad.
+
+use super::Epsilon;
+use crate::engine::Elementwise;
+use crate::error::Error;
+use crate::rule::{Interval, Rule};
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+
+/// **AdaGrad**: s += g², Δw = -αg/(√s + ε).
+///
+/// | hyperparameter | default | [`keras`](Self::keras), [`optax`](Self::optax) | range |
+/// |---|---|---|---|
+/// | `epsilon` ε | 1e-10 | 1e-7, inside the root | (0, ∞) |
+/// | `initial_accumulator` s₀ | 0 | 0.1 | [0, ∞) |
+///
+/// The default is also PyTorch's; its `lr_decay` is a schedule.
+///
+/// Source: Duchi, Hazan & Singer, "Adaptive subgradient methods for online learning and stochastic
+/// optimization", 2011.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::{AdaGrad, Optimizer};
+/// let mut w = array![0.0];
+/// let mut adagrad = AdaGrad::new(1.0);
+/// adagrad.step(&mut w, &array![-3.0])?; // √s = 3
+/// adagrad.step(&mut w, &array![-4.0])?; // √s = 5
+/// assert!((w[0] - 1.8_f64).abs() < 1e-9);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub type Optimizer<F> = Elementwise<F, AdaGrad>;
+
+/// The rule of [`AdaGrad`](crate::AdaGrad).
+#[derive(Debug, Clone)]
+pub struct AdaGrad {
+    epsilon: f64,
+    initial_accumulator: f64,
+    place: Epsilon,
+}
+
+impl Default for AdaGrad {
+    fn default() -> Self {
+        Self { epsilon: 1e-10, initial_accumulator: 0.0, place: Epsilon::Outside }
+    }
+}
+
+impl<F: Scalar> Elementwise<F, AdaGrad> {
+    /// AdaGrad with that learning rate α ≥ 0, a number or a schedule; also PyTorch's convention.
+    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+        Self::with_rule(AdaGrad::default(), learning_rate)
+    }
+
+    /// Keras's convention: g/√(s + ε), s₀ = 0.1, ε = 1e-7.
+    pub fn keras(learning_rate: impl Schedule + 'static) -> Self {
+        let rule = AdaGrad { epsilon: 1e-7, initial_accumulator: 0.1, place: Epsilon::Inside };
+        Self::with_rule(rule, learning_rate)
+    }
+
+    /// Optax's convention, which is Keras's.
+    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+        Self::keras(learning_rate)
+    }
+}
+
+hyperparameters!(AdaGrad {
+    /// Sets ε, which keeps the quotient finite; in (0, ∞).
+    epsilon,
+    /// Sets s₀, what the sum of squares begins with; in [0, ∞).
+    initial_accumulator,
+});
+
+/// The constants of a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<F> {
+    alpha: F,
+    inside: F,
+    outside: F,
+}
+
+impl<F: Scalar> Rule<F> for AdaGrad {
+    const NAME: &'static str = "AdaGrad";
+    const LEARNING_RATE: f64 = 1e-2;
+    const SLOTS: &'static [&'static str] = &["s"];
+    type State = [F; 1];
+    type Step = Step<F>;
+
+    fn validate(&self) -> Result<(), Error> {
+        Interval::POSITIVE.check::<F>("AdaGrad", "epsilon", self.epsilon)?;
+        let initial = self.initial_accumulator;
+        Interval::NON_NEGATIVE.check::<F>("AdaGrad", "initial_accumulator", initial)
+    }
+
+    fn initial(&self) -> [F; 1] {
+        [F::from_f64(self.initial_accumulator)]
+    }
+
+    fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {
+        let (inside, outside) = self.place.split(self.epsilon);
+        Step {
+            alpha: F::from_f64(learning_rate),
+            inside: F::from_f64(inside),
+            outside: F::from_f64(outside),
+        }
+    }
+
+    #[inline(always)]
+    fn update(k: &Step<F>, w: F, g: F, [s]: [F; 1]) -> (F, [F; 1]) {
+        let s = s + g * g;
+        (w - k.alpha * g / ((s + k.inside).sqrt() + k.outside), [s])
+    }
+}

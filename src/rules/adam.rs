@@ -1,0 +1,135 @@
+//! Adam.
+
+use crate::engine::Elementwise;
+use crate::error::Error;
+use crate::rule::{Interval, Rule, bias_correction};
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+
+/// **Adam**: m = β₁m + (1-β₁)g, v = β₂v + (1-β₂)g², Δw = -αm̂/(√v̂ + ε), with
+/// m̂ = m/(1-β₁ᵗ) and v̂ = v/(1-β₂ᵗ).
+///
+/// | hyperparameter | default | [`keras`](Self::keras) | range |
+/// |---|---|---|---|
+/// | `beta1` β₁ | 0.9 | 0.9 | [0, 1) |
+/// | `beta2` β₂ | 0.999 | 0.999 | [0, 1) |
+/// | `epsilon` ε | 1e-8 | 1e-7, on the uncorrected √v | (0, ∞) |
+/// | `epsilon_root` | 0 | 0 | [0, ∞) |
+///
+/// The default is also PyTorch's and Optax's; `epsilon_root` is Optax's `eps_root`, added to v̂
+/// under the root.
+///
+/// Source: Kingma & Ba, "Adam: a method for stochastic optimization", 2015.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::{Adam, Optimizer};
+/// let mut w = array![1.0, 1.0];
+/// let mut adam = Adam::new(0.1).beta2(0.99);
+/// adam.step(&mut w, &array![1e3, -1e-3])?; // the first step is α against the sign
+/// assert!((&w - &array![0.9, 1.1]).iter().all(|d: &f64| d.abs() < 1e-5));
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub type Optimizer<F> = Elementwise<F, Adam>;
+
+/// The rule of [`Adam`](crate::Adam).
+#[derive(Debug, Clone)]
+pub struct Adam {
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+    epsilon_root: f64,
+    epsilon_on_corrected: bool,
+}
+
+impl Default for Adam {
+    fn default() -> Self {
+        Self {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            epsilon_root: 0.0,
+            epsilon_on_corrected: true,
+        }
+    }
+}
+
+impl<F: Scalar> Elementwise<F, Adam> {
+    /// Adam with that learning rate α ≥ 0, a number or a schedule; also PyTorch's and Optax's
+    /// convention.
+    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+        Self::with_rule(Adam::default(), learning_rate)
+    }
+
+    /// Keras's convention: Δw = -α·√(1-β₂ᵗ)/(1-β₁ᵗ)·m/(√v + ε), ε = 1e-7.
+    pub fn keras(learning_rate: impl Schedule + 'static) -> Self {
+        let rule = Adam { epsilon: 1e-7, epsilon_on_corrected: false, ..Adam::default() };
+        Self::with_rule(rule, learning_rate)
+    }
+}
+
+hyperparameters!(Adam {
+    /// Sets β₁, the share of the average of gradients that is kept; in [0, 1).
+    beta1,
+    /// Sets β₂, the share of the average of squares that is kept; in [0, 1).
+    beta2,
+    /// Sets ε, which keeps the quotient finite; in (0, ∞).
+    epsilon,
+    /// Sets what is added to v̂ under the root; in [0, ∞).
+    epsilon_root,
+});
+
+/// The constants of a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<F> {
+    beta1: F,
+    one_minus_beta1: F,
+    beta2: F,
+    one_minus_beta2: F,
+    /// α with the correction of m, and of v where ε is on the uncorrected root.
+    alpha: F,
+    v_correction: F,
+    epsilon_root: F,
+    epsilon: F,
+}
+
+impl<F: Scalar> Rule<F> for Adam {
+    const NAME: &'static str = "Adam";
+    const SLOTS: &'static [&'static str] = &["m", "v"];
+    type State = [F; 2];
+    type Step = Step<F>;
+
+    fn validate(&self) -> Result<(), Error> {
+        Interval::FRACTION.check::<F>("Adam", "beta1", self.beta1)?;
+        Interval::FRACTION.check::<F>("Adam", "beta2", self.beta2)?;
+        Interval::POSITIVE.check::<F>("Adam", "epsilon", self.epsilon)?;
+        Interval::NON_NEGATIVE.check::<F>("Adam", "epsilon_root", self.epsilon_root)
+    }
+
+    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
+        let m_scale = learning_rate / bias_correction(self.beta1, step);
+        let v_scale = bias_correction(self.beta2, step);
+        let (alpha, v_correction) = if self.epsilon_on_corrected {
+            (m_scale, v_scale.recip())
+        } else {
+            (m_scale * v_scale.sqrt(), 1.0)
+        };
+        Step {
+            beta1: F::from_f64(self.beta1),
+            one_minus_beta1: F::from_f64(1.0 - self.beta1),
+            beta2: F::from_f64(self.beta2),
+            one_minus_beta2: F::from_f64(1.0 - self.beta2),
+            alpha: F::from_f64(alpha),
+            v_correction: F::from_f64(v_correction),
+            epsilon_root: F::from_f64(self.epsilon_root),
+            epsilon: F::from_f64(self.epsilon),
+        }
+    }
+
+    #[inline(always)]
+    fn update(k: &Step<F>, w: F, g: F, [m, v]: [F; 2]) -> (F, [F; 2]) {
+        let m = k.beta1 * m + k.one_minus_beta1 * g;
+        let v = k.beta2 * v + k.one_minus_beta2 * g * g;
+        (w - k.alpha * m / ((v * k.v_correction + k.epsilon_root).sqrt() + k.epsilon), [m, v])
+    }
+}

@@ -1,0 +1,117 @@
+//! AdaMax.
+
+use crate::engine::Elementwise;
+use crate::error::Error;
+use crate::rule::{Interval, Rule, bias_correction};
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+
+/// **AdaMax**: Adam in the infinity norm; m = β₁m + (1-β₁)g, u = max(β₂u, |g| + ε),
+/// Δw = -αm̂/u, with m̂ = m/(1-β₁ᵗ).
+///
+/// | hyperparameter | default | [`keras`](Self::keras) | range |
+/// |---|---|---|---|
+/// | `beta1` β₁ | 0.9 | 0.9 | [0, 1) |
+/// | `beta2` β₂ | 0.999 | 0.999 | [0, 1) |
+/// | `epsilon` ε | 1e-8 | 1e-7, u + ε | (0, ∞) |
+///
+/// The default is also PyTorch's and Optax's.
+///
+/// Source: Kingma & Ba, "Adam: a method for stochastic optimization", 2015, section 7.1.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::{AdaMax, Optimizer};
+/// let mut w = array![0.0];
+/// let mut adamax = AdaMax::new(1.0).beta1(0.0).beta2(0.5);
+/// adamax.step(&mut w, &array![-4.0])?; // u = 4
+/// adamax.step(&mut w, &array![-1.0])?; // u = 2
+/// assert!((w[0] - 1.5_f64).abs() < 1e-7);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub type Optimizer<F> = Elementwise<F, AdaMax>;
+
+/// The rule of [`AdaMax`](crate::AdaMax).
+#[derive(Debug, Clone)]
+pub struct AdaMax {
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+    epsilon_in_maximum: bool,
+}
+
+impl Default for AdaMax {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, epsilon_in_maximum: true }
+    }
+}
+
+impl<F: Scalar> Elementwise<F, AdaMax> {
+    /// AdaMax with that learning rate α ≥ 0, a number or a schedule; also PyTorch's and Optax's
+    /// convention.
+    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+        Self::with_rule(AdaMax::default(), learning_rate)
+    }
+
+    /// Keras's convention: u = max(β₂u, |g|), Δw = -αm̂/(u + ε), ε = 1e-7.
+    pub fn keras(learning_rate: impl Schedule + 'static) -> Self {
+        let rule = AdaMax { epsilon: 1e-7, epsilon_in_maximum: false, ..AdaMax::default() };
+        Self::with_rule(rule, learning_rate)
+    }
+}
+
+hyperparameters!(AdaMax {
+    /// Sets β₁, the share of the average of gradients that is kept; in [0, 1).
+    beta1,
+    /// Sets β₂, by what the maximum shrinks from step to step; in [0, 1).
+    beta2,
+    /// Sets ε, which keeps the quotient finite; in (0, ∞).
+    epsilon,
+});
+
+/// The constants of a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<F> {
+    beta1: F,
+    one_minus_beta1: F,
+    beta2: F,
+    alpha: F,
+    inside: F,
+    outside: F,
+}
+
+impl<F: Scalar> Rule<F> for AdaMax {
+    const NAME: &'static str = "AdaMax";
+    const LEARNING_RATE: f64 = 2e-3;
+    const SLOTS: &'static [&'static str] = &["m", "u"];
+    type State = [F; 2];
+    type Step = Step<F>;
+
+    fn validate(&self) -> Result<(), Error> {
+        Interval::FRACTION.check::<F>("AdaMax", "beta1", self.beta1)?;
+        Interval::FRACTION.check::<F>("AdaMax", "beta2", self.beta2)?;
+        Interval::POSITIVE.check::<F>("AdaMax", "epsilon", self.epsilon)
+    }
+
+    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
+        let (inside, outside) =
+            if self.epsilon_in_maximum { (self.epsilon, 0.0) } else { (0.0, self.epsilon) };
+        Step {
+            beta1: F::from_f64(self.beta1),
+            one_minus_beta1: F::from_f64(1.0 - self.beta1),
+            beta2: F::from_f64(self.beta2),
+            alpha: F::from_f64(learning_rate / bias_correction(self.beta1, step)),
+            inside: F::from_f64(inside),
+            outside: F::from_f64(outside),
+        }
+    }
+
+    #[inline(always)]
+    fn update(k: &Step<F>, w: F, g: F, [m, u]: [F; 2]) -> (F, [F; 2]) {
+        let m = k.beta1 * m + k.one_minus_beta1 * g;
+        let (shrunk, size) = (k.beta2 * u, g.abs() + k.inside);
+        // Written so that a NaN in the gradient wins.
+        let u = if shrunk >= size { shrunk } else { size };
+        (w - k.alpha * m / (u + k.outside), [m, u])
+    }
+}

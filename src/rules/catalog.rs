@@ -1,0 +1,130 @@
+//! Every rule of the crate, a row each.
+
+use super::*;
+use crate::engine::{Elementwise, Settings};
+use crate::optimizer::Optimizer;
+use crate::rule::{Rule, Slots};
+use crate::scalar::Scalar;
+use crate::schedule::Constant;
+
+/// A rule of the crate: its name, what it costs, and how to make it.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Entry<F: Scalar> {
+    /// The name to choose it by, in lower case, such as `"adam"`.
+    pub name: &'static str,
+    /// The type's name, such as `"Adam"`.
+    pub title: &'static str,
+    /// The update, as its page gives it.
+    pub formula: &'static str,
+    /// Who published it, and when.
+    pub source: &'static str,
+    /// The learning rate of a default-constructed optimizer.
+    pub learning_rate: f64,
+    /// Values of state that it keeps for each parameter.
+    pub slots: usize,
+    build: fn(f64, Settings) -> Box<dyn Optimizer<F>>,
+}
+
+impl<F: Scalar> Entry<F> {
+    /// An optimizer of that rule with default hyperparameters.
+    pub fn build(&self, learning_rate: f64, settings: Settings) -> Box<dyn Optimizer<F>> {
+        (self.build)(learning_rate, settings)
+    }
+
+    /// Bytes that a step reads and writes for each parameter: what bounds its speed where the
+    /// parameters do not fit in a cache.
+    pub fn bytes_per_element(&self) -> usize {
+        (3 + 2 * self.slots) * size_of::<F>()
+    }
+}
+
+const fn entry<F: Scalar, R: Rule<F> + Default>(
+    name: &'static str,
+    formula: &'static str,
+    source: &'static str,
+) -> Entry<F> {
+    Entry {
+        name,
+        title: R::NAME,
+        formula,
+        source,
+        learning_rate: R::LEARNING_RATE,
+        slots: <R::State as Slots<F>>::COUNT,
+        build: |learning_rate, settings| {
+            let rate = Constant(learning_rate);
+            Box::new(Elementwise::with_rule(R::default(), rate).with_settings(settings))
+        },
+    }
+}
+
+macro_rules! rows {
+    ($($name:literal $rule:ident $formula:literal $source:literal)*) => {
+        /// Every elementwise optimizer of the crate.
+        ///
+        /// ```
+        /// use thalweg::{catalog, Settings};
+        /// let yogi = catalog::<f32>().iter().find(|entry| entry.name == "yogi").unwrap();
+        /// let optimizer = yogi.build(yogi.learning_rate, Settings::default());
+        /// assert_eq!(optimizer.name(), "Yogi");
+        /// assert_eq!(yogi.bytes_per_element(), 28);
+        /// ```
+        pub fn catalog<F: Scalar>() -> &'static [Entry<F>] {
+            const { &[$(entry::<F, $rule>($name, $formula, $source)),*] }
+        }
+    };
+}
+
+rows! {
+    "sgd" Sgd
+        "Δw = -αg"
+        "Robbins & Monro 1951"
+    "momentum" Momentum
+        "Δw = γΔw₋ - αg"
+        "Polyak 1964"
+    "nesterov" Nesterov
+        "Δw = γΔw₋ - α∇E(w + γΔw₋)"
+        "Nesterov 1983"
+    "adagrad" AdaGrad
+        "s += g², Δw = -αg/(√s + ε)"
+        "Duchi, Hazan & Singer 2011"
+    "rmsprop" RmsProp
+        "s = γs + (1-γ)g², Δw = -αg/√(s + ε)"
+        "Tieleman & Hinton 2012"
+    "rmsprop-momentum" RmsPropMomentum
+        "s as RMSprop, Δw = μΔw₋ - αg/√(s + ε)"
+        "Graves 2013"
+    "centered-rmsprop" CenteredRmsProp
+        "s as RMSprop, ḡ = γḡ + (1-γ)g, Δw = -αg/√(max(s - ḡ², 0) + ε)"
+        "Graves 2013"
+    "adadelta" AdaDelta
+        "s = ρs + (1-ρ)g², Δ = g√((x + ε)/(s + ε)), w -= Δ, x = ρx + (1-ρ)Δ²"
+        "Zeiler 2012"
+    "adam" Adam
+        "m = β₁m + (1-β₁)g, v = β₂v + (1-β₂)g², Δw = -αm̂/(√v̂ + ε)"
+        "Kingma & Ba 2015"
+    "adamw" AdamW
+        "as Adam, Δw -= αλw"
+        "Loshchilov & Hutter 2019"
+    "amsgrad" AmsGrad
+        "m, v as Adam, x = max(x, v), Δw = -αm̂/(√x̂ + ε)"
+        "Reddi, Kale & Kumar 2018"
+    "adamax" AdaMax
+        "m as Adam, u = max(β₂u, |g| + ε), Δw = -αm̂/u"
+        "Kingma & Ba 2015"
+    "nadam" NAdam
+        "m, v as Adam, Δw = -α(μ₊m̂₊ + (1-μ)ĝ)/(√v̂ + ε)"
+        "Dozat 2016"
+    "radam" RAdam
+        "as Adam, times r(t); Δw = -αm̂ while r is undefined"
+        "Liu et al. 2020"
+    "adabelief" AdaBelief
+        "m as Adam, s = β₂s + (1-β₂)(g - m)² + ε, Δw = -αm̂/(√ŝ + ε)"
+        "Zhuang et al. 2020"
+    "yogi" Yogi
+        "m as Adam, s += (1-β₂)sign(g² - s)g², Δw = -αm̂/(√ŝ + ε)"
+        "Zaheer et al. 2018"
+    "lion" Lion
+        "Δw = -α(sign(β₁m + (1-β₁)g) + λw), m = β₂m + (1-β₂)g"
+        "Chen et al. 2023"
+}

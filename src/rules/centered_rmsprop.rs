@@ -1,0 +1,116 @@
+//! Centred RMSprop.
+
+use super::Epsilon;
+use crate::engine::Elementwise;
+use crate::error::Error;
+use crate::rule::{Interval, Rule};
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+
+/// **Centred RMSprop**: s = γs + (1-γ)g², ḡ = γḡ + (1-γ)g, Δw = -αg/√(max(s - ḡ², 0) + ε).
+///
+/// The variance s - ḡ² is negative by rounding where a gradient is nearly constant; it is clamped
+/// at 0, where other libraries answer NaN.
+///
+/// | hyperparameter | default | [`torch`](Self::torch) | [`keras`](Self::keras) | [`optax`](Self::optax) | range |
+/// |---|---|---|---|---|---|
+/// | `rho` γ | 0.9 | 0.99 | 0.9 | 0.9 | [0, 1) |
+/// | `epsilon` ε | 1e-6 | 1e-8, √· + ε | 1e-7 | 1e-8 | (0, ∞) |
+///
+/// Source: Graves, "Generating sequences with recurrent neural networks", 2013.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::{CenteredRmsProp, Optimizer};
+/// let mut w = array![0.0];
+/// CenteredRmsProp::new(0.1).rho(0.5).step(&mut w, &array![-8.0])?; // s - ḡ² = 32 - 16
+/// assert!((w[0] - 0.2_f64).abs() < 1e-7);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub type Optimizer<F> = Elementwise<F, CenteredRmsProp>;
+
+/// The rule of [`CenteredRmsProp`](crate::CenteredRmsProp).
+#[derive(Debug, Clone)]
+pub struct CenteredRmsProp {
+    rho: f64,
+    epsilon: f64,
+    place: Epsilon,
+}
+
+impl Default for CenteredRmsProp {
+    fn default() -> Self {
+        Self { rho: 0.9, epsilon: 1e-6, place: Epsilon::Inside }
+    }
+}
+
+impl<F: Scalar> Elementwise<F, CenteredRmsProp> {
+    /// Centred RMSprop with that learning rate α ≥ 0, a number or a schedule.
+    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+        Self::with_rule(CenteredRmsProp::default(), learning_rate)
+    }
+
+    /// PyTorch's convention: g/(√(s - ḡ²) + ε), γ = 0.99, ε = 1e-8.
+    pub fn torch(learning_rate: impl Schedule + 'static) -> Self {
+        let rule = CenteredRmsProp { rho: 0.99, epsilon: 1e-8, place: Epsilon::Outside };
+        Self::with_rule(rule, learning_rate)
+    }
+
+    /// Keras's convention: ε = 1e-7.
+    pub fn keras(learning_rate: impl Schedule + 'static) -> Self {
+        Self::new(learning_rate).epsilon(1e-7)
+    }
+
+    /// Optax's convention: ε = 1e-8.
+    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+        Self::new(learning_rate).epsilon(1e-8)
+    }
+}
+
+hyperparameters!(CenteredRmsProp {
+    /// Sets γ, the share of both averages that is kept; in [0, 1).
+    rho,
+    /// Sets ε, which keeps the quotient finite; in (0, ∞).
+    epsilon,
+});
+
+/// The constants of a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<F> {
+    alpha: F,
+    rho: F,
+    one_minus_rho: F,
+    inside: F,
+    outside: F,
+}
+
+impl<F: Scalar> Rule<F> for CenteredRmsProp {
+    const NAME: &'static str = "CenteredRmsProp";
+    const SLOTS: &'static [&'static str] = &["s", "mean"];
+    type State = [F; 2];
+    type Step = Step<F>;
+
+    fn validate(&self) -> Result<(), Error> {
+        Interval::FRACTION.check::<F>("CenteredRmsProp", "rho", self.rho)?;
+        Interval::POSITIVE.check::<F>("CenteredRmsProp", "epsilon", self.epsilon)
+    }
+
+    fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {
+        let (inside, outside) = self.place.split(self.epsilon);
+        Step {
+            alpha: F::from_f64(learning_rate),
+            rho: F::from_f64(self.rho),
+            one_minus_rho: F::from_f64(1.0 - self.rho),
+            inside: F::from_f64(inside),
+            outside: F::from_f64(outside),
+        }
+    }
+
+    #[inline(always)]
+    fn update(k: &Step<F>, w: F, g: F, [s, mean]: [F; 2]) -> (F, [F; 2]) {
+        let s = k.rho * s + k.one_minus_rho * g * g;
+        let mean = k.rho * mean + k.one_minus_rho * g;
+        let variance = s - mean * mean;
+        let variance = if variance < F::zero() { F::zero() } else { variance };
+        (w - k.alpha * g / ((variance + k.inside).sqrt() + k.outside), [s, mean])
+    }
+}

@@ -1,0 +1,120 @@
+//! Lion.
+
+use crate::engine::Elementwise;
+use crate::error::Error;
+use crate::regularize::Decay;
+use crate::rule::{Interval, Rule};
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+
+/// **Lion**: Δw = -α(sign(β₁m + (1-β₁)g) + λw), and then m = β₂m + (1-β₂)g.
+///
+/// sign(0) = 0.
+///
+/// | hyperparameter | default | [`optax`](Self::optax) | range |
+/// |---|---|---|---|
+/// | `beta1` β₁ | 0.9 | 0.9 | [0, 1) |
+/// | `beta2` β₂ | 0.99 | 0.99 | [0, 1) |
+/// | `weight_decay` λ | 0 | 1e-3 | [0, ∞) |
+///
+/// Every element moves by α: rates are 3 to 10 times smaller than Adam's.
+///
+/// Source: Chen et al., "Symbolic discovery of optimization algorithms", 2023.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::{Lion, Optimizer};
+/// let mut w = array![1.0, 1.0, 1.0];
+/// Lion::new(0.25).step(&mut w, &array![1e-6, 0.0, -1e6])?;
+/// assert_eq!(w, array![0.75, 1.0, 1.25]);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub type Optimizer<F> = Elementwise<F, Lion>;
+
+/// The rule of [`Lion`](crate::Lion).
+#[derive(Debug, Clone)]
+pub struct Lion {
+    beta1: f64,
+    beta2: f64,
+    decay: Decay,
+}
+
+impl Default for Lion {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.99, decay: Decay::Relative(0.0) }
+    }
+}
+
+impl<F: Scalar> Elementwise<F, Lion> {
+    /// Lion with that learning rate α ≥ 0, a number or a schedule.
+    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+        Self::with_rule(Lion::default(), learning_rate)
+    }
+
+    /// Optax's convention: λ = 1e-3.
+    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+        Self::new(learning_rate).weight_decay(1e-3)
+    }
+
+    /// Sets λ of the decay αλw; in [0, ∞).
+    #[must_use]
+    pub fn weight_decay(self, weight_decay: f64) -> Self {
+        self.decay(Decay::Relative(weight_decay))
+    }
+
+    /// Sets what is taken off each parameter beside the update.
+    #[must_use]
+    pub fn decay(self, decay: Decay) -> Self {
+        self.with(|rule| rule.decay = decay)
+    }
+}
+
+hyperparameters!(Lion {
+    /// Sets β₁, the share of the average in the direction of a step; in [0, 1).
+    beta1,
+    /// Sets β₂, the share of the average that is kept; in [0, 1).
+    beta2,
+});
+
+/// The constants of a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<F> {
+    alpha: F,
+    beta1: F,
+    one_minus_beta1: F,
+    beta2: F,
+    one_minus_beta2: F,
+    decay: F,
+}
+
+impl<F: Scalar> Rule<F> for Lion {
+    const NAME: &'static str = "Lion";
+    const LEARNING_RATE: f64 = 1e-4;
+    const SLOTS: &'static [&'static str] = &["m"];
+    type State = [F; 1];
+    type Step = Step<F>;
+
+    fn validate(&self) -> Result<(), Error> {
+        Interval::FRACTION.check::<F>("Lion", "beta1", self.beta1)?;
+        Interval::FRACTION.check::<F>("Lion", "beta2", self.beta2)?;
+        self.decay.check::<F>("Lion")
+    }
+
+    fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {
+        Step {
+            alpha: F::from_f64(learning_rate),
+            beta1: F::from_f64(self.beta1),
+            one_minus_beta1: F::from_f64(1.0 - self.beta1),
+            beta2: F::from_f64(self.beta2),
+            one_minus_beta2: F::from_f64(1.0 - self.beta2),
+            decay: F::from_f64(self.decay.fraction(learning_rate)),
+        }
+    }
+
+    #[inline(always)]
+    fn update(k: &Step<F>, w: F, g: F, [m]: [F; 1]) -> (F, [F; 1]) {
+        let direction = (k.beta1 * m + k.one_minus_beta1 * g).sign();
+        let kept = w - k.decay * w;
+        (kept - k.alpha * direction, [k.beta2 * m + k.one_minus_beta2 * g])
+    }
+}

@@ -1,0 +1,104 @@
+//! Momentum.
+
+use crate::engine::Elementwise;
+use crate::error::Error;
+use crate::rule::{Interval, Rule};
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+
+/// **Momentum** (the heavy ball): Δw(t) = γΔw(t-1) - αg, then w += Δw.
+///
+/// α stands inside the average, as in Keras. [`torch`](Self::torch) keeps it outside:
+/// b = γb + (1-τ)g with b = g at first, then w -= αb. The two differ once α changes.
+///
+/// | hyperparameter | default | range |
+/// |---|---|---|
+/// | `momentum` γ | 0.9 | (-1, 1) |
+/// | `dampening` τ (`torch` alone) | 0 | [0, 1) |
+///
+/// Sources: Polyak, "Some methods of speeding up the convergence of iteration methods", 1964;
+/// Rumelhart, Hinton & Williams 1986.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::{Momentum, Optimizer};
+/// let mut w = array![0.0];
+/// let mut momentum = Momentum::new(1.0).momentum(0.5);
+/// momentum.step(&mut w, &array![-1.0])?; // Δw = 1
+/// momentum.step(&mut w, &array![-1.0])?; // Δw = 1.5
+/// assert_eq!(w[0], 2.5);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub type Optimizer<F> = Elementwise<F, Momentum>;
+
+/// The rule of [`Momentum`](crate::Momentum).
+#[derive(Debug, Clone)]
+pub struct Momentum {
+    momentum: f64,
+    dampening: f64,
+    rate_inside: bool,
+}
+
+impl Default for Momentum {
+    fn default() -> Self {
+        Self { momentum: 0.9, dampening: 0.0, rate_inside: true }
+    }
+}
+
+impl<F: Scalar> Elementwise<F, Momentum> {
+    /// Momentum with that learning rate α ≥ 0, a number or a schedule; also Keras's convention.
+    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+        Self::with_rule(Momentum::default(), learning_rate)
+    }
+
+    /// PyTorch's and Optax's convention: b = γb + (1-τ)g, w -= αb.
+    pub fn torch(learning_rate: impl Schedule + 'static) -> Self {
+        Self::with_rule(Momentum { rate_inside: false, ..Momentum::default() }, learning_rate)
+    }
+}
+
+hyperparameters!(Momentum {
+    /// Sets γ, the share of the last update that is kept; in (-1, 1).
+    momentum,
+    /// Sets τ: all gradients but the first enter by a factor of 1-τ; in [0, 1).
+    dampening,
+});
+
+/// The constants of a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<F> {
+    gamma: F,
+    /// By what the gradient enters the average.
+    gain: F,
+    /// By what the average enters the parameter.
+    rate: F,
+}
+
+impl<F: Scalar> Rule<F> for Momentum {
+    const NAME: &'static str = "Momentum";
+    const LEARNING_RATE: f64 = 1e-2;
+    const SLOTS: &'static [&'static str] = &["velocity"];
+    type State = [F; 1];
+    type Step = Step<F>;
+
+    fn validate(&self) -> Result<(), Error> {
+        Interval::SYMMETRIC.check::<F>("Momentum", "momentum", self.momentum)?;
+        Interval::FRACTION.check::<F>("Momentum", "dampening", self.dampening)
+    }
+
+    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
+        let undampened = if step == 1 { 1.0 } else { 1.0 - self.dampening };
+        let (gain, rate) = if self.rate_inside {
+            (-learning_rate * undampened, 1.0)
+        } else {
+            (undampened, -learning_rate)
+        };
+        Step { gamma: F::from_f64(self.momentum), gain: F::from_f64(gain), rate: F::from_f64(rate) }
+    }
+
+    #[inline(always)]
+    fn update(k: &Step<F>, w: F, g: F, [velocity]: [F; 1]) -> (F, [F; 1]) {
+        let velocity = k.gamma * velocity + k.gain * g;
+        (w + k.rate * velocity, [velocity])
+    }
+}

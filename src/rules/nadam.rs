@@ -1,0 +1,167 @@
+//! NAdam.
+
+use crate::engine::Elementwise;
+use crate::error::Error;
+use crate::rule::{Interval, Rule, bias_correction};
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+
+/// **NAdam**: Adam with Nesterov's look-ahead;
+/// Δw = -α(μₜ₊₁m/(1-∏ᵗ⁺¹μ) + (1-μₜ)g/(1-∏ᵗμ))/(√v̂ + ε), with m and v as Adam and
+/// μₜ = β₁(1 - ½·0.96^(ψt)).
+///
+/// | hyperparameter | default | [`keras`](Self::keras) | range |
+/// |---|---|---|---|
+/// | `beta1` β₁ | 0.9 | 0.9 | [0, 1) |
+/// | `beta2` β₂ | 0.999 | 0.999 | [0, 1) |
+/// | `epsilon` ε | 1e-8 | 1e-7 | (0, ∞) |
+/// | `momentum_decay` ψ | 4e-3 | 1 | [0, ∞) |
+///
+/// The default is also PyTorch's. [`optax`](Self::optax) has no such schedule: μ = β₁, and 1-β₁
+/// beside g.
+///
+/// Source: Dozat, "Incorporating Nesterov momentum into Adam", 2016.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::{NAdam, Optimizer};
+/// let mut w = array![1.0, -1.0];
+/// let mut nadam = NAdam::optax(0.1);
+/// nadam.step(&mut w, &array![1.0, 0.0])?; // 0.1·(0.9·0.1/0.19 + 1) from 1
+/// assert!((w[0] - (1.0 - 0.1 * (0.09 / 0.19 + 1.0)) as f64).abs() < 1e-7);
+/// assert_eq!(w[1], -1.0);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub type Optimizer<F> = Elementwise<F, NAdam>;
+
+/// The rule of [`NAdam`](crate::NAdam).
+#[derive(Debug, Clone)]
+pub struct NAdam {
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+    momentum_decay: f64,
+    scheduled: bool,
+}
+
+impl Default for NAdam {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, momentum_decay: 4e-3, scheduled: true }
+    }
+}
+
+impl<F: Scalar> Elementwise<F, NAdam> {
+    /// NAdam with that learning rate α ≥ 0, a number or a schedule; also PyTorch's convention.
+    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+        Self::with_rule(NAdam::default(), learning_rate)
+    }
+
+    /// Keras's convention: μₜ = β₁(1 - ½·0.96ᵗ), ε = 1e-7.
+    pub fn keras(learning_rate: impl Schedule + 'static) -> Self {
+        Self::new(learning_rate).momentum_decay(1.0).epsilon(1e-7)
+    }
+
+    /// Optax's convention: Δw = -α(β₁m/(1-β₁ᵗ⁺¹) + (1-β₁)g/(1-β₁ᵗ))/(√v̂ + ε).
+    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+        Self::new(learning_rate).with(|rule| rule.scheduled = false)
+    }
+}
+
+hyperparameters!(NAdam {
+    /// Sets β₁, the share of the average of gradients that is kept; in [0, 1).
+    beta1,
+    /// Sets β₂, the share of the average of squares that is kept; in [0, 1).
+    beta2,
+    /// Sets ε, which keeps the quotient finite; in (0, ∞).
+    epsilon,
+    /// Sets ψ, how fast μ rises from β₁/2 to β₁; in [0, ∞).
+    momentum_decay,
+});
+
+impl NAdam {
+    /// By what m and g enter the update, each with its correction.
+    fn shares(&self, step: u64) -> (f64, f64) {
+        if !self.scheduled {
+            return (
+                self.beta1 / bias_correction(self.beta1, step + 1),
+                (1.0 - self.beta1) / bias_correction(self.beta1, step),
+            );
+        }
+        let mu = |i: u64| self.beta1 * (1.0 - 0.5 * 0.96_f64.powf(self.momentum_decay * i as f64));
+        let product = self.product(step);
+        let next = mu(step + 1);
+        (next / (1.0 - product * next), (1.0 - mu(step)) / (1.0 - product))
+    }
+
+    /// ∏ μᵢ for i up to `step`.
+    ///
+    /// Terms are multiplied until the product cannot be told from 0 beside 1, or until 0.96^(ψi)
+    /// cannot be told from 0 and the rest is a power of β₁: at most about 1,000, as a rule 60.
+    fn product(&self, step: u64) -> f64 {
+        let shrink = 0.96_f64.powf(self.momentum_decay);
+        let (mut product, mut power) = (1.0, 1.0);
+        for i in 0..step {
+            power *= shrink;
+            if power < 1e-17 {
+                return product * ((step - i) as f64 * self.beta1.ln()).exp();
+            }
+            product *= self.beta1 * (1.0 - 0.5 * power);
+            if product < 1e-20 {
+                return 0.0;
+            }
+        }
+        product
+    }
+}
+
+/// The constants of a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<F> {
+    beta1: F,
+    one_minus_beta1: F,
+    beta2: F,
+    one_minus_beta2: F,
+    /// α and the share of m.
+    m_rate: F,
+    /// α and the share of g.
+    g_rate: F,
+    v_correction: F,
+    epsilon: F,
+}
+
+impl<F: Scalar> Rule<F> for NAdam {
+    const NAME: &'static str = "NAdam";
+    const LEARNING_RATE: f64 = 2e-3;
+    const SLOTS: &'static [&'static str] = &["m", "v"];
+    type State = [F; 2];
+    type Step = Step<F>;
+
+    fn validate(&self) -> Result<(), Error> {
+        Interval::FRACTION.check::<F>("NAdam", "beta1", self.beta1)?;
+        Interval::FRACTION.check::<F>("NAdam", "beta2", self.beta2)?;
+        Interval::POSITIVE.check::<F>("NAdam", "epsilon", self.epsilon)?;
+        Interval::NON_NEGATIVE.check::<F>("NAdam", "momentum_decay", self.momentum_decay)
+    }
+
+    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
+        let (m_share, g_share) = self.shares(step);
+        Step {
+            beta1: F::from_f64(self.beta1),
+            one_minus_beta1: F::from_f64(1.0 - self.beta1),
+            beta2: F::from_f64(self.beta2),
+            one_minus_beta2: F::from_f64(1.0 - self.beta2),
+            m_rate: F::from_f64(learning_rate * m_share),
+            g_rate: F::from_f64(learning_rate * g_share),
+            v_correction: F::from_f64(bias_correction(self.beta2, step).recip()),
+            epsilon: F::from_f64(self.epsilon),
+        }
+    }
+
+    #[inline(always)]
+    fn update(k: &Step<F>, w: F, g: F, [m, v]: [F; 2]) -> (F, [F; 2]) {
+        let m = k.beta1 * m + k.one_minus_beta1 * g;
+        let v = k.beta2 * v + k.one_minus_beta2 * g * g;
+        let root = (v * k.v_correction).sqrt() + k.epsilon;
+        (w - (k.m_rate * m + k.g_rate * g) / root, [m, v])
+    }
+}

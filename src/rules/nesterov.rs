@@ -1,0 +1,121 @@
+//! Nesterov's accelerated gradient.
+
+use crate::engine::Elementwise;
+use crate::error::Error;
+use crate::optimizer::Optimizer as _;
+use crate::params::ParamsMut;
+use crate::rule::{Interval, Rule};
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+
+/// **Nesterov's accelerated gradient**: Δw(t) = γΔw(t-1) - α∇E[w + γΔw(t-1)], then w += Δw.
+///
+/// The gradient is taken at the look-ahead point w̃ = w + γΔw. The parameters that the caller holds,
+/// and computes the gradient at, *are* w̃, so that a step is w̃ += γ(γΔw - αg) - αg;
+/// [`settle`](Self::settle) gives w.
+///
+/// α stands inside the average, as in Keras; [`torch`](Self::torch) keeps it outside.
+///
+/// | hyperparameter | default | range |
+/// |---|---|---|
+/// | `momentum` γ | 0.9 | (-1, 1) |
+///
+/// Sources: Nesterov, "A method for solving the convex programming problem with convergence rate
+/// O(1/k²)", 1983; Sutskever, Martens, Dahl & Hinton 2013.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::{Nesterov, Optimizer};
+/// let mut w = array![1.0];
+/// let mut nesterov = Nesterov::new(0.25).momentum(0.5);
+/// for _ in 0..60 {
+///     let gradient = 2.0 * &w; // of w², at the look-ahead point
+///     nesterov.step(&mut w, &gradient)?;
+/// }
+/// nesterov.settle(&mut w)?;
+/// assert!(f64::abs(w[0]) < 1e-9);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub type Optimizer<F> = Elementwise<F, Nesterov>;
+
+/// The rule of [`Nesterov`](crate::Nesterov).
+#[derive(Debug, Clone)]
+pub struct Nesterov {
+    momentum: f64,
+    rate_inside: bool,
+}
+
+impl Default for Nesterov {
+    fn default() -> Self {
+        Self { momentum: 0.9, rate_inside: true }
+    }
+}
+
+impl<F: Scalar> Elementwise<F, Nesterov> {
+    /// Nesterov's gradient with that learning rate α ≥ 0, a number or a schedule; also Keras's
+    /// convention.
+    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+        Self::with_rule(Nesterov::default(), learning_rate)
+    }
+
+    /// PyTorch's and Optax's convention: b = γb + g, w -= α(g + γb).
+    pub fn torch(learning_rate: impl Schedule + 'static) -> Self {
+        Self::with_rule(Nesterov { rate_inside: false, ..Nesterov::default() }, learning_rate)
+    }
+
+    /// Brings parameters from the look-ahead point w̃ back to w = w̃ - γΔw.
+    ///
+    /// The optimizer stays as it is: settle a copy to evaluate amid training, or the parameters
+    /// themselves after the last step. Settling twice, or going on from settled parameters, is
+    /// not what the method means. Before the first step it does nothing.
+    ///
+    /// # Errors
+    /// As [`step`](crate::Optimizer::step), for parameters of other names or shapes.
+    pub fn settle(&self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        let rate = if self.rule().rate_inside || self.steps() == 0 {
+            1.0
+        } else {
+            -self.last_learning_rate()
+        };
+        let (gamma, rate) = (F::from_f64(self.rule().momentum), F::from_f64(rate));
+        self.each_slot(0, params, |w, velocity| w - rate * (gamma * velocity))
+    }
+}
+
+hyperparameters!(Nesterov {
+    /// Sets γ, the share of the last update that is kept; in (-1, 1).
+    momentum,
+});
+
+/// The constants of a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<F> {
+    gamma: F,
+    gain: F,
+    rate: F,
+}
+
+impl<F: Scalar> Rule<F> for Nesterov {
+    const NAME: &'static str = "Nesterov";
+    const LEARNING_RATE: f64 = 1e-2;
+    const SLOTS: &'static [&'static str] = &["velocity"];
+    type State = [F; 1];
+    type Step = Step<F>;
+
+    fn validate(&self) -> Result<(), Error> {
+        Interval::SYMMETRIC.check::<F>("Nesterov", "momentum", self.momentum)
+    }
+
+    fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {
+        let (gain, rate) =
+            if self.rate_inside { (-learning_rate, 1.0) } else { (1.0, -learning_rate) };
+        Step { gamma: F::from_f64(self.momentum), gain: F::from_f64(gain), rate: F::from_f64(rate) }
+    }
+
+    #[inline(always)]
+    fn update(k: &Step<F>, w: F, g: F, [velocity]: [F; 1]) -> (F, [F; 1]) {
+        let push = k.gain * g;
+        let velocity = k.gamma * velocity + push;
+        (w + k.rate * (k.gamma * velocity + push), [velocity])
+    }
+}

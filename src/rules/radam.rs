@@ -1,0 +1,134 @@
+//! RAdam.
+
+use crate::engine::Elementwise;
+use crate::error::Error;
+use crate::rule::{Interval, Rule, bias_correction};
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+
+/// **RAdam**: Adam whose step is rectified while the variance of v̂ is large, and ignores v at first;
+/// Δw = -α·r·m̂·√(1-β₂ᵗ)/(√v + ε) where ρₜ > 5, else -αm̂, with ρ∞ = 2/(1-β₂) - 1,
+/// ρₜ = ρ∞ - 2tβ₂ᵗ/(1-β₂ᵗ), r² = (ρₜ-4)(ρₜ-2)ρ∞/((ρ∞-4)(ρ∞-2)ρₜ), and m, v, m̂ as Adam.
+///
+/// | hyperparameter | default | range |
+/// |---|---|---|
+/// | `beta1` β₁ | 0.9 | [0, 1) |
+/// | `beta2` β₂ | 0.999 | [0, 1) |
+/// | `epsilon` ε | 1e-8 | (0, ∞) |
+///
+/// The default is also PyTorch's. [`optax`](Self::optax) rectifies where ρₜ ≥ 5, with √v̂ + ε.
+///
+/// Source: Liu et al., "On the variance of the adaptive learning rate and beyond", 2020.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::{Optimizer, RAdam};
+/// let mut w = array![0.0];
+/// let mut radam = RAdam::new(0.1);
+/// radam.step(&mut w, &array![-30.0])?; // the first five steps are momentum: Δw = -αm̂
+/// assert!((w[0] - 3.0_f64).abs() < 1e-12);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub type Optimizer<F> = Elementwise<F, RAdam>;
+
+/// The rule of [`RAdam`](crate::RAdam).
+#[derive(Debug, Clone)]
+pub struct RAdam {
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+    torch: bool,
+}
+
+impl Default for RAdam {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, torch: true }
+    }
+}
+
+impl<F: Scalar> Elementwise<F, RAdam> {
+    /// RAdam with that learning rate α ≥ 0, a number or a schedule; also PyTorch's convention.
+    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+        Self::with_rule(RAdam::default(), learning_rate)
+    }
+
+    /// Optax's convention: rectified where ρₜ ≥ 5, ε on the corrected √v̂.
+    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+        Self::new(learning_rate).with(|rule| rule.torch = false)
+    }
+}
+
+hyperparameters!(RAdam {
+    /// Sets β₁, the share of the average of gradients that is kept; in [0, 1).
+    beta1,
+    /// Sets β₂, the share of the average of squares that is kept; in [0, 1).
+    beta2,
+    /// Sets ε, which keeps the quotient finite; in (0, ∞).
+    epsilon,
+});
+
+impl RAdam {
+    /// r at `step`, or `None` while v is ignored.
+    fn rectification(&self, step: u64) -> Option<f64> {
+        let limit = 2.0 / (1.0 - self.beta2) - 1.0;
+        let t = step as f64;
+        let power = (t * self.beta2.ln()).exp();
+        let rho = limit - 2.0 * t * power / bias_correction(self.beta2, step);
+        let rectified = if self.torch { rho > 5.0 } else { rho >= 5.0 };
+        rectified.then(|| {
+            ((rho - 4.0) * (rho - 2.0) * limit / ((limit - 4.0) * (limit - 2.0) * rho)).sqrt()
+        })
+    }
+}
+
+/// The constants of a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<F> {
+    beta1: F,
+    one_minus_beta1: F,
+    beta2: F,
+    one_minus_beta2: F,
+    alpha: F,
+    v_correction: F,
+    epsilon: F,
+}
+
+impl<F: Scalar> Rule<F> for RAdam {
+    const NAME: &'static str = "RAdam";
+    const SLOTS: &'static [&'static str] = &["m", "v"];
+    type State = [F; 2];
+    type Step = Step<F>;
+
+    fn validate(&self) -> Result<(), Error> {
+        Interval::FRACTION.check::<F>("RAdam", "beta1", self.beta1)?;
+        Interval::FRACTION.check::<F>("RAdam", "beta2", self.beta2)?;
+        Interval::POSITIVE.check::<F>("RAdam", "epsilon", self.epsilon)
+    }
+
+    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
+        let m_scale = learning_rate / bias_correction(self.beta1, step);
+        let v_scale = bias_correction(self.beta2, step);
+        // Where v is ignored, its factor 0 and ε = 1 make the denominator 1.
+        let (alpha, v_correction, epsilon) = match self.rectification(step) {
+            None => (m_scale, 0.0, 1.0),
+            Some(r) if self.torch => (m_scale * r * v_scale.sqrt(), 1.0, self.epsilon),
+            Some(r) => (m_scale * r, v_scale.recip(), self.epsilon),
+        };
+        Step {
+            beta1: F::from_f64(self.beta1),
+            one_minus_beta1: F::from_f64(1.0 - self.beta1),
+            beta2: F::from_f64(self.beta2),
+            one_minus_beta2: F::from_f64(1.0 - self.beta2),
+            alpha: F::from_f64(alpha),
+            v_correction: F::from_f64(v_correction),
+            epsilon: F::from_f64(epsilon),
+        }
+    }
+
+    #[inline(always)]
+    fn update(k: &Step<F>, w: F, g: F, [m, v]: [F; 2]) -> (F, [F; 2]) {
+        let m = k.beta1 * m + k.one_minus_beta1 * g;
+        let v = k.beta2 * v + k.one_minus_beta2 * g * g;
+        (w - k.alpha * m / ((v * k.v_correction).sqrt() + k.epsilon), [m, v])
+    }
+}

@@ -1,0 +1,124 @@
+//! RMSprop.
+
+use super::Epsilon;
+use crate::engine::Elementwise;
+use crate::error::Error;
+use crate::rule::{Interval, Rule};
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+
+/// **RMSprop**: s = γs + (1-γ)g², Δw = -αg/√(s + ε).
+///
+/// | hyperparameter | default | [`torch`](Self::torch) | [`keras`](Self::keras) | [`optax`](Self::optax) | range |
+/// |---|---|---|---|---|---|
+/// | `rho` γ | 0.9 | 0.99 | 0.9 | 0.9 | [0, 1) |
+/// | `epsilon` ε | 1e-6 | 1e-8, √s + ε | 1e-7 | 1e-8 | (0, ∞) |
+/// | `initial_accumulator` s₀ | 0 | 0 | 0 | 0 | [0, ∞) |
+///
+/// With a momentum it is [`RmsPropMomentum`](crate::RmsPropMomentum), with the mean taken off
+/// [`CenteredRmsProp`](crate::CenteredRmsProp).
+///
+/// Source: Tieleman & Hinton, "Lecture 6.5: RMSprop", 2012.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::{Optimizer, RmsProp};
+/// let mut w = array![0.0];
+/// RmsProp::new(0.1).rho(0.75).step(&mut w, &array![-8.0])?; // √s = 4
+/// assert!((w[0] - 0.2_f64).abs() < 1e-7);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub type Optimizer<F> = Elementwise<F, RmsProp>;
+
+/// The rule of [`RmsProp`](crate::RmsProp).
+#[derive(Debug, Clone)]
+pub struct RmsProp {
+    rho: f64,
+    epsilon: f64,
+    initial_accumulator: f64,
+    place: Epsilon,
+}
+
+impl Default for RmsProp {
+    fn default() -> Self {
+        Self { rho: 0.9, epsilon: 1e-6, initial_accumulator: 0.0, place: Epsilon::Inside }
+    }
+}
+
+impl<F: Scalar> Elementwise<F, RmsProp> {
+    /// RMSprop with that learning rate α ≥ 0, a number or a schedule.
+    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+        Self::with_rule(RmsProp::default(), learning_rate)
+    }
+
+    /// PyTorch's convention: g/(√s + ε), γ = 0.99, ε = 1e-8.
+    pub fn torch(learning_rate: impl Schedule + 'static) -> Self {
+        let rule =
+            RmsProp { rho: 0.99, epsilon: 1e-8, place: Epsilon::Outside, ..RmsProp::default() };
+        Self::with_rule(rule, learning_rate)
+    }
+
+    /// Keras's convention: ε = 1e-7.
+    pub fn keras(learning_rate: impl Schedule + 'static) -> Self {
+        Self::new(learning_rate).epsilon(1e-7)
+    }
+
+    /// Optax's convention: ε = 1e-8.
+    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+        Self::new(learning_rate).epsilon(1e-8)
+    }
+}
+
+hyperparameters!(RmsProp {
+    /// Sets γ, the share of the average of squares that is kept; in [0, 1).
+    rho,
+    /// Sets ε, which keeps the quotient finite; in (0, ∞).
+    epsilon,
+    /// Sets s₀, what the average of squares begins with; in [0, ∞).
+    initial_accumulator,
+});
+
+/// The constants of a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<F> {
+    alpha: F,
+    rho: F,
+    one_minus_rho: F,
+    inside: F,
+    outside: F,
+}
+
+impl<F: Scalar> Rule<F> for RmsProp {
+    const NAME: &'static str = "RmsProp";
+    const SLOTS: &'static [&'static str] = &["s"];
+    type State = [F; 1];
+    type Step = Step<F>;
+
+    fn validate(&self) -> Result<(), Error> {
+        Interval::FRACTION.check::<F>("RmsProp", "rho", self.rho)?;
+        Interval::POSITIVE.check::<F>("RmsProp", "epsilon", self.epsilon)?;
+        let initial = self.initial_accumulator;
+        Interval::NON_NEGATIVE.check::<F>("RmsProp", "initial_accumulator", initial)
+    }
+
+    fn initial(&self) -> [F; 1] {
+        [F::from_f64(self.initial_accumulator)]
+    }
+
+    fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {
+        let (inside, outside) = self.place.split(self.epsilon);
+        Step {
+            alpha: F::from_f64(learning_rate),
+            rho: F::from_f64(self.rho),
+            one_minus_rho: F::from_f64(1.0 - self.rho),
+            inside: F::from_f64(inside),
+            outside: F::from_f64(outside),
+        }
+    }
+
+    #[inline(always)]
+    fn update(k: &Step<F>, w: F, g: F, [s]: [F; 1]) -> (F, [F; 1]) {
+        let s = k.rho * s + k.one_minus_rho * g * g;
+        (w - k.alpha * g / ((s + k.inside).sqrt() + k.outside), [s])
+    }
+}

@@ -1,0 +1,55 @@
+//! Stochastic gradient descent.
+
+use crate::engine::Elementwise;
+use crate::error::Error;
+use crate::rule::Rule;
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+
+/// **Stochastic gradient descent**: Δw = -αg.
+///
+/// It keeps no state. The same in every library.
+///
+/// Source: Robbins & Monro, "A stochastic approximation method", 1951.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::{Optimizer, Sgd};
+/// let mut w = array![1.0, 2.0];
+/// Sgd::new(0.5).step(&mut w, &array![2.0, -4.0])?;
+/// assert_eq!(w, array![0.0, 4.0]);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub type Optimizer<F> = Elementwise<F, Sgd>;
+
+/// The rule of [`Sgd`](crate::Sgd).
+#[derive(Debug, Clone, Default)]
+pub struct Sgd;
+
+impl<F: Scalar> Elementwise<F, Sgd> {
+    /// SGD with that learning rate α ≥ 0, a number or a schedule.
+    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+        Self::with_rule(Sgd, learning_rate)
+    }
+}
+
+impl<F: Scalar> Rule<F> for Sgd {
+    const NAME: &'static str = "Sgd";
+    const LEARNING_RATE: f64 = 0.1;
+    const SLOTS: &'static [&'static str] = &[];
+    type State = [F; 0];
+    type Step = F;
+
+    fn validate(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn begin(&self, _step: u64, learning_rate: f64) -> F {
+        F::from_f64(learning_rate)
+    }
+
+    #[inline(always)]
+    fn update(alpha: &F, w: F, g: F, []: [F; 0]) -> (F, [F; 0]) {
+        (w - *alpha * g, [])
+    }
+}

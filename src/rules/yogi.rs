@@ -1,0 +1,133 @@
+//! Yogi.
+
+use crate::engine::Elementwise;
+use crate::error::Error;
+use crate::rule::{Interval, Rule, bias_correction};
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+
+/// **Yogi**: Adam whose second moment moves by at most (1-β₂)g²; m = β₁m + (1-β₁)g,
+/// s += (1-β₂)·sign(g² - s)·g², Δw = -αm̂/(√ŝ + ε), with m̂ = m/(1-β₁ᵗ) and ŝ = s/(1-β₂ᵗ).
+///
+/// | hyperparameter | default | [`optax`](Self::optax) | [`paper`](Self::paper) | range |
+/// |---|---|---|---|---|
+/// | `beta1` β₁ | 0.9 | 0.9 | 0.9 | [0, 1) |
+/// | `beta2` β₂ | 0.999 | 0.999 | 0.999 | [0, 1) |
+/// | `epsilon` ε | 1e-3 | 1e-3 | 1e-3 | (0, ∞) |
+/// | `initial_accumulator` m₀ = s₀ | 0 | 1e-6 | 0; s₁ = g₁² | [0, ∞) |
+///
+/// Source: Zaheer, Reddi, Sachan, Kale & Kumar, "Adaptive methods for nonconvex optimization",
+/// 2018.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::{Optimizer, Yogi};
+/// let mut w = array![0.0];
+/// let mut yogi = Yogi::new(1.0).beta2(0.75).epsilon(1.0);
+/// yogi.step(&mut w, &array![-4.0])?; // s = 4, ŝ = 16, m̂ = -4
+/// assert!((w[0] - 0.8_f64).abs() < 1e-12);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub type Optimizer<F> = Elementwise<F, Yogi>;
+
+/// The rule of [`Yogi`](crate::Yogi).
+#[derive(Debug, Clone)]
+pub struct Yogi {
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+    initial_accumulator: f64,
+    paper: bool,
+}
+
+impl Default for Yogi {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-3, initial_accumulator: 0.0, paper: false }
+    }
+}
+
+impl<F: Scalar> Elementwise<F, Yogi> {
+    /// Yogi with that learning rate α ≥ 0, a number or a schedule.
+    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+        Self::with_rule(Yogi::default(), learning_rate)
+    }
+
+    /// Optax's convention: m₀ = s₀ = 1e-6.
+    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+        Self::new(learning_rate).initial_accumulator(1e-6)
+    }
+
+    /// The paper's convention: s begins with the first gradient's square, and nothing is corrected.
+    pub fn paper(learning_rate: impl Schedule + 'static) -> Self {
+        Self::new(learning_rate).with(|rule| rule.paper = true)
+    }
+}
+
+hyperparameters!(Yogi {
+    /// Sets β₁, the share of the average of gradients that is kept; in [0, 1).
+    beta1,
+    /// Sets β₂: s moves by (1-β₂)g²; in [0, 1).
+    beta2,
+    /// Sets ε, which keeps the quotient finite; in (0, ∞).
+    epsilon,
+    /// Sets m₀ = s₀; in [0, ∞).
+    initial_accumulator,
+});
+
+/// The constants of a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<F> {
+    beta1: F,
+    one_minus_beta1: F,
+    /// By what share of g² the second moment moves.
+    pace: F,
+    alpha: F,
+    s_correction: F,
+    epsilon: F,
+}
+
+impl<F: Scalar> Rule<F> for Yogi {
+    const NAME: &'static str = "Yogi";
+    const LEARNING_RATE: f64 = 1e-2;
+    const SLOTS: &'static [&'static str] = &["m", "s"];
+    type State = [F; 2];
+    type Step = Step<F>;
+
+    fn validate(&self) -> Result<(), Error> {
+        Interval::FRACTION.check::<F>("Yogi", "beta1", self.beta1)?;
+        Interval::FRACTION.check::<F>("Yogi", "beta2", self.beta2)?;
+        Interval::POSITIVE.check::<F>("Yogi", "epsilon", self.epsilon)?;
+        let initial = self.initial_accumulator;
+        Interval::NON_NEGATIVE.check::<F>("Yogi", "initial_accumulator", initial)
+    }
+
+    fn initial(&self) -> [F; 2] {
+        [F::from_f64(self.initial_accumulator); 2]
+    }
+
+    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
+        let (m_scale, s_scale) = if self.paper {
+            (1.0, 1.0)
+        } else {
+            (bias_correction(self.beta1, step), bias_correction(self.beta2, step))
+        };
+        // From s = 0 a pace of 1 gives s = g².
+        let pace = if self.paper && step == 1 { 1.0 } else { 1.0 - self.beta2 };
+        Step {
+            beta1: F::from_f64(self.beta1),
+            one_minus_beta1: F::from_f64(1.0 - self.beta1),
+            pace: F::from_f64(pace),
+            alpha: F::from_f64(learning_rate / m_scale),
+            s_correction: F::from_f64(s_scale.recip()),
+            epsilon: F::from_f64(self.epsilon),
+        }
+    }
+
+    #[inline(always)]
+    fn update(k: &Step<F>, w: F, g: F, [m, s]: [F; 2]) -> (F, [F; 2]) {
+        let m = k.beta1 * m + k.one_minus_beta1 * g;
+        let square = g * g;
+        let s = s + k.pace * (square - s).sign() * square;
+        (w - k.alpha * m / ((s * k.s_correction).sqrt() + k.epsilon), [m, s])
+    }
+}
