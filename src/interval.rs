@@ -16,38 +16,59 @@ pub struct Interval {
     low: f64,
     includes_low: bool,
     high: f64,
+    includes_high: bool,
     text: &'static str,
 }
 
 impl Interval {
     /// [0, 1): decay rates of averages.
-    pub const FRACTION: Self =
-        Self { low: 0.0, includes_low: true, high: 1.0, text: "a number in [0, 1)" };
+    pub const FRACTION: Self = Self { low: 0.0, includes_low: true, high: 1.0, ..Self::POSITIVE }
+        .named("a number in [0, 1)");
 
     /// (-1, 1): momentum, which may be negative.
     pub const SYMMETRIC: Self =
-        Self { low: -1.0, includes_low: false, high: 1.0, text: "a number in (-1, 1)" };
+        Self { low: -1.0, high: 1.0, ..Self::POSITIVE }.named("a number in (-1, 1)");
 
     /// [0, ∞): penalties, decays, initial accumulators.
     pub const NON_NEGATIVE: Self =
-        Self { low: 0.0, includes_low: true, high: f64::INFINITY, text: "a finite number >= 0" };
+        Self { includes_low: true, ..Self::POSITIVE }.named("a finite number >= 0");
 
     /// (0, ∞): what a zero gradient is divided by, so it must not vanish in the scalar type either.
     pub const POSITIVE: Self = Self {
         low: 0.0,
         includes_low: false,
         high: f64::INFINITY,
+        includes_high: false,
         text: "a finite number > 0 in the precision of the parameters",
     };
 
-    /// Whether `value` lies in the range, also after a cast to `F` where the range excludes 0.
+    /// [low, high], which a message calls `text`.
+    ///
+    /// ```
+    /// use thalweg::rule::Interval;
+    /// const UNIT: Interval = Interval::closed(0.0, 1.0, "a number in [0, 1]");
+    /// assert!(UNIT.check::<f64>("Mine", "nu", 1.0).is_ok());
+    /// assert!(UNIT.check::<f64>("Mine", "nu", f64::NAN).is_err());
+    /// ```
+    pub const fn closed(low: f64, high: f64, text: &'static str) -> Self {
+        Self { low, includes_low: true, high, includes_high: true, text }
+    }
+
+    const fn named(mut self, text: &'static str) -> Self {
+        self.text = text;
+        self
+    }
+
+    /// Whether `value` lies in the range, also after a cast to `F` where the range excludes its
+    /// lower end.
     fn contains<F: Scalar>(self, value: f64) -> bool {
         let above = if self.includes_low {
             value >= self.low
         } else {
             value > self.low && F::from_f64(value) > F::from_f64(self.low)
         };
-        above && value < self.high && F::from_f64(value).is_finite()
+        let below = if self.includes_high { value <= self.high } else { value < self.high };
+        above && below && F::from_f64(value).is_finite()
     }
 
     /// `value` if it lies in the range.

@@ -21,28 +21,29 @@ pub(super) struct LeafState<F: Scalar, S: Slots<F>> {
 
 impl<F: Scalar, S: Slots<F>> LeafState<F, S> {
     /// Brings the slots into another order. A parameter rarely changes its layout, but it may.
+    #[cold]
     pub(super) fn reorder(&mut self, order: Order) {
-        for slot in S::vectors_mut(&mut self.slots) {
-            let reordered = self
-                .order
-                .logical(slot, &self.shape)
-                .map(|view| order.arrange(view).iter().copied().collect());
-            if let Some(reordered) = reordered {
-                *slot = reordered;
+        for slot in self.slots.as_mut() {
+            let mut reordered = slot.clone();
+            if let Some(view) = self.order.logical(slot.as_slice(), &self.shape) {
+                let from = order.arrange(view);
+                reordered.as_mut_slice().iter_mut().zip(&from).for_each(|(to, &from)| *to = from);
             }
+            *slot = reordered;
         }
         self.order = order;
     }
 
     /// A slot in the leaf's logical shape.
     pub(super) fn slot(&self, index: usize) -> Option<ArrayViewD<'_, F>> {
-        self.order.logical(S::vectors(&self.slots).get(index)?, &self.shape)
+        self.order.logical(self.slots.as_ref().get(index)?.as_slice(), &self.shape)
     }
 }
 
-/// A parameter and its gradient, found for one leaf of the ledger.
+/// A parameter and its gradient, and the index of their leaf in the ledger.
 pub(super) struct Pair<'a, F: Scalar> {
-    pub(super) w: Option<&'a mut dyn LeafMut<F>>,
+    index: usize,
+    pub(super) w: &'a mut dyn LeafMut<F>,
     pub(super) g: Option<&'a dyn Leaf<F>>,
 }
 
@@ -73,7 +74,10 @@ impl<F: Scalar, S: Slots<F>> Ledger<F, S> {
                 name,
                 shape: leaf.shape().to_vec(),
                 order: Order::of(leaf.shape(), leaf.strides()),
-                slots: initial.filled(leaf.shape().iter().product()),
+                slots: initial.filled(
+                    leaf.shape().iter().product(),
+                    leaf.as_slice().map_or(0, |slice| slice.as_ptr().addr()),
+                ),
             });
         });
         if let Some(leaf) = twice {
@@ -94,7 +98,8 @@ impl<F: Scalar, S: Slots<F>> Ledger<F, S> {
         self.leaves[*self.by_name.get(leaf)?].slot(index)
     }
 
-    /// Pairs parameters and gradients by name, one pair for each leaf; checks names and shapes.
+    /// Pairs parameters and gradients by name: one pair for each leaf, in the ledger's order, all
+    /// of one shape.
     pub(super) fn pair<'a>(
         &self,
         params: &'a mut dyn ParamsMut<F>,
@@ -106,97 +111,129 @@ impl<F: Scalar, S: Slots<F>> Ledger<F, S> {
     }
 
     /// Finds the parameter of each leaf.
+    #[inline]
     pub(super) fn find_params<'a>(
         &self,
         params: &'a mut dyn ParamsMut<F>,
         pairs: &mut Vec<Pair<'a, F>>,
     ) -> Result<(), Error> {
-        pairs.clear();
-        pairs.resize_with(self.leaves.len(), || Pair { w: None, g: None });
-        let mut found = Found::default();
+        let mut visit = Visit::default();
         params.visit_mut(Path::ROOT, &mut |path, leaf| {
-            if let Some(i) = self.find(&path, &mut found)
-                && pairs[i].w.replace(leaf).is_some()
-            {
-                found.twice.get_or_insert(path.to_string());
+            if let Some(index) = self.find(path, leaf.shape(), &mut visit) {
+                pairs.push(Pair { index, w: leaf, g: None });
             }
         });
-        self.settle(found, Tree::Parameters, |i| pairs[i].w.is_some())?;
-        let changed = |(leaf, pair): (&LeafState<F, S>, &Pair<'a, F>)| {
-            let now = pair.w.as_ref()?.shape();
-            (now != leaf.shape).then(|| ErrorKind::ShapeChanged {
-                leaf: leaf.name.clone(),
-                was: leaf.shape.clone(),
-                now: now.to_vec(),
-            })
-        };
-        self.leaves.iter().zip(&*pairs).find_map(changed).map_or(Ok(()), |kind| Err(kind.into()))
+        if visit.is_all_of(self.leaves.len()) {
+            return Ok(());
+        }
+        pairs.sort_by_key(|pair| pair.index);
+        self.settle(visit, Tree::Parameters)
     }
 
+    /// Finds the gradient of each pair.
+    #[inline]
     fn find_grads<'a>(
         &self,
         grads: &'a dyn Params<F>,
         pairs: &mut [Pair<'a, F>],
     ) -> Result<(), Error> {
-        let mut found = Found::default();
+        let mut visit = Visit::default();
         grads.visit(Path::ROOT, &mut |path, leaf| {
-            if let Some(i) = self.find(&path, &mut found)
-                && pairs[i].g.replace(leaf).is_some()
-            {
-                found.twice.get_or_insert(path.to_string());
+            if let Some(index) = self.find(path, leaf.shape(), &mut visit) {
+                pairs[index].g = Some(leaf);
             }
         });
-        self.settle(found, Tree::Gradients, |i| pairs[i].g.is_some())?;
-        let differs = |(leaf, pair): (&LeafState<F, S>, &Pair<'a, F>)| {
-            let gradient = pair.g?.shape();
-            (gradient != leaf.shape).then(|| ErrorKind::GradientShape {
-                leaf: leaf.name.clone(),
-                parameter: leaf.shape.clone(),
-                gradient: gradient.to_vec(),
-            })
-        };
-        self.leaves.iter().zip(&*pairs).find_map(differs).map_or(Ok(()), |kind| Err(kind.into()))
+        if visit.is_all_of(self.leaves.len()) {
+            Ok(())
+        } else {
+            self.settle(visit, Tree::Gradients)
+        }
     }
 
     /// The leaf of that path: the next one of the ledger as a rule, else looked up.
-    fn find(&self, path: &Path<'_>, found: &mut Found) -> Option<usize> {
-        let next = self.leaves.get(found.next).filter(|leaf| path.is(&leaf.name));
-        let index = match next {
-            Some(_) => found.next,
-            None => {
-                let name = path.to_string();
-                match self.by_name.get(&name) {
-                    Some(&index) => index,
-                    None => {
-                        found.unexpected.push(name);
-                        return None;
-                    }
-                }
-            }
+    #[inline]
+    fn find(&self, path: Path<'_>, shape: &[usize], visit: &mut Visit) -> Option<usize> {
+        if visit.strays.is_none()
+            && let Some(leaf) = self.leaves.get(visit.in_order)
+            && path.is(&leaf.name)
+            && same(shape, &leaf.shape)
+        {
+            visit.in_order += 1;
+            return Some(visit.in_order - 1);
+        }
+        self.look_up(path, shape, visit)
+    }
+
+    #[cold]
+    fn look_up(&self, path: Path<'_>, shape: &[usize], visit: &mut Visit) -> Option<usize> {
+        let strays = visit.strays.get_or_insert_default();
+        let name = path.to_string();
+        let Some(&index) = self.by_name.get(&name) else {
+            strays.unexpected.push(name);
+            return None;
         };
-        found.next = index + 1;
+        strays.met.push(index);
+        if !same(shape, &self.leaves[index].shape) {
+            strays.reshaped.get_or_insert_with(|| (index, shape.to_vec()));
+        }
         Some(index)
     }
 
-    /// The error of a visit that met other leaves than the ledger's, or one twice.
-    fn settle(&self, found: Found, tree: Tree, met: impl Fn(usize) -> bool) -> Result<(), Error> {
-        if let Some(leaf) = found.twice {
-            return Err(ErrorKind::DuplicateLeaf { tree, leaf }.into());
+    /// The error of a visit that strayed from the ledger's order, if it did not meet each leaf once
+    /// and in its shape.
+    #[cold]
+    fn settle(&self, visit: Visit, tree: Tree) -> Result<(), Error> {
+        let Strays { mut met, unexpected, reshaped } =
+            visit.strays.map(|strays| *strays).unwrap_or_default();
+        met.extend(0..visit.in_order);
+        met.sort_unstable();
+        let name = |index: usize| self.leaves[index].name.clone();
+        if let Some(twice) = met.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(ErrorKind::DuplicateLeaf { tree, leaf: name(twice[0]) }.into());
         }
-        let names = || self.leaves.iter().enumerate();
-        if found.unexpected.is_empty() && names().all(|(i, _)| met(i)) {
-            return Ok(());
+        let missing: Vec<String> = (0..self.leaves.len())
+            .filter(|index| met.binary_search(index).is_err())
+            .map(name)
+            .collect();
+        if !missing.is_empty() || !unexpected.is_empty() {
+            return Err(ErrorKind::Leaves { tree, missing, unexpected }.into());
         }
-        let missing =
-            names().filter(|&(i, _)| !met(i)).map(|(_, leaf)| leaf.name.clone()).collect();
-        Err(ErrorKind::Leaves { tree, missing, unexpected: found.unexpected }.into())
+        let Some((index, shape)) = reshaped else { return Ok(()) };
+        let (leaf, known) = (name(index), self.leaves[index].shape.clone());
+        Err(match tree {
+            Tree::Parameters => ErrorKind::ShapeChanged { leaf, was: known, now: shape },
+            Tree::Gradients => ErrorKind::GradientShape { leaf, parameter: known, gradient: shape },
+        }
+        .into())
     }
 }
 
 /// What a visit has met so far.
 #[derive(Default)]
-struct Found {
-    next: usize,
+struct Visit {
+    /// Leaves met in the ledger's order and shape before the first that was not.
+    in_order: usize,
+    strays: Option<Box<Strays>>,
+}
+
+/// What a visit met from the first leaf on that was not the ledger's next.
+#[derive(Default)]
+struct Strays {
+    met: Vec<usize>,
     unexpected: Vec<String>,
-    twice: Option<String>,
+    /// The first leaf of another shape than the ledger's.
+    reshaped: Option<(usize, Vec<usize>)>,
+}
+
+impl Visit {
+    /// Whether the visit met each of so many leaves once, in the ledger's order and shape.
+    fn is_all_of(&self, leaves: usize) -> bool {
+        self.strays.is_none() && self.in_order == leaves
+    }
+}
+
+/// Equality of short lists, without the call that comparing slices makes.
+#[inline]
+fn same(a: &[usize], b: &[usize]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }

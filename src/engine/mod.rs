@@ -24,14 +24,14 @@ use ndarray::ArrayViewD;
 
 use crate::error::{Error, ErrorKind};
 use crate::optimizer::{Optimizer, StepInfo};
-use crate::params::{Order, Params, ParamsMut, Path};
+use crate::params::{Fit, Leaf, LeafMut, Order, Params, ParamsMut, Path};
 use crate::reduce::{self, How, ScaledSquare, Square, Sum, Term};
 use crate::regularize::Penalty;
 use crate::rule::{Rule, Slots};
 use crate::scalar::Scalar;
 use crate::schedule::{Constant, Schedule};
 use crate::simd::Simd;
-use ledger::Ledger;
+use ledger::{LeafState, Ledger, Pair};
 use prepare::{Plain, Prepare, Scaled, WithL1, WithL2, clip_scale};
 use scratch::{Lists, Scratch};
 pub use settings::{NonFinite, Settings};
@@ -197,8 +197,8 @@ impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
         let mut pairs = Vec::new();
         self.ledger.find_params(params, &mut pairs)?;
         for (leaf, pair) in self.ledger.leaves.iter().zip(pairs) {
-            if let (Some(w), Some(slot)) = (pair.w, leaf.slot(slot)) {
-                w.view_mut().zip_mut_with(&slot, |w, &slot| *w = update(*w, slot));
+            if let Some(slot) = leaf.slot(slot) {
+                pair.w.view_mut().zip_mut_with(&slot, |w, &slot| *w = update(*w, slot));
             }
         }
         Ok(())
@@ -321,30 +321,52 @@ impl From<Error> for Halt {
 
 /// Makes a job of each pair, bringing the slots into the parameter's order where that has changed.
 fn enlist<'a, F: Scalar, S: Slots<F>>(ledger: &'a mut Ledger<F, S>, lists: &mut Lists<'a, F, S>) {
-    for (leaf, pair) in ledger.leaves.iter_mut().zip(lists.pairs.drain(..)) {
-        let (Some(w), Some(g)) = (pair.w, pair.g) else { continue };
-        if !leaf.order.is_of(w.shape(), w.strides()) {
-            leaf.reorder(Order::of(w.shape(), w.strides()));
-        }
-        let slots = S::slices(&mut leaf.slots);
-        let source = match g.as_slice() {
-            Some(slice) if leaf.order.is_of(g.shape(), g.strides()) => Source::Slice(slice),
-            _ => Source::View(leaf.order.arrange(g.view())),
-        };
-        match (w.as_slice().is_some(), source) {
-            (true, Source::Slice(g)) => {
-                lists.flat.push(Flat { w: w.as_slice_mut().unwrap_or_default(), g, slots });
-            }
-            (true, g) => {
-                let w = Target::Slice(w.as_slice_mut().unwrap_or_default());
-                lists.strided.push(Strided { w, g, slots }.flattened());
-            }
-            (false, g) => {
-                let w = Target::View(leaf.order.arrange_mut(w.view_mut()));
-                lists.strided.push(Strided { w, g, slots }.flattened());
-            }
+    // From the last to the first: popping leaves the list's memory where it is.
+    for leaf in ledger.leaves.iter_mut().rev() {
+        let Some(Pair { w, g: Some(g), .. }) = lists.pairs.pop() else { continue };
+        let w_fit = leaf.order.fit(w.shape(), w.strides());
+        let g_fit = leaf.order.fit(g.shape(), g.strides());
+        if (w_fit, g_fit) == (Fit::Packed, Fit::Packed) {
+            let w = w.as_slice_mut().unwrap_or_default();
+            let g = g.as_slice().unwrap_or_default();
+            lists.flat.push(Flat { w, g, slots: S::slices(&mut leaf.slots) });
+        } else {
+            enlist_strided(leaf, w, g, w_fit, lists);
         }
     }
+}
+
+#[cold]
+fn enlist_strided<'a, F: Scalar, S: Slots<F>>(
+    leaf: &'a mut LeafState<F, S>,
+    w: &'a mut dyn LeafMut<F>,
+    g: &'a dyn Leaf<F>,
+    w_fit: Fit,
+    lists: &mut Lists<'a, F, S>,
+) {
+    if w_fit == Fit::Differs {
+        leaf.reorder(Order::of(w.shape(), w.strides()));
+    }
+    let packed = |fit| fit == Fit::Packed;
+    let w_packed = packed(leaf.order.fit(w.shape(), w.strides()));
+    let g_packed = packed(leaf.order.fit(g.shape(), g.strides()));
+    let slots = S::slices(&mut leaf.slots);
+    if w_packed && g_packed {
+        let w = w.as_slice_mut().unwrap_or_default();
+        lists.flat.push(Flat { w, g: g.as_slice().unwrap_or_default(), slots });
+        return;
+    }
+    let w = if w_packed {
+        Target::Slice(w.as_slice_mut().unwrap_or_default())
+    } else {
+        Target::View(leaf.order.arrange_mut(w.view_mut()))
+    };
+    let g = if g_packed {
+        Source::Slice(g.as_slice().unwrap_or_default())
+    } else {
+        Source::View(leaf.order.arrange(g.view()))
+    };
+    lists.strided.push(Strided { w, g, slots }.flattened());
 }
 
 /// Looks at the gradients as the settings want, then updates every leaf; returns ‖g‖₂ if it was

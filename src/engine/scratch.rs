@@ -12,7 +12,7 @@ use crate::scalar::Scalar;
 pub(super) struct Scratch<F: Scalar, S: Slots<F>> {
     // A pair holds trait objects, which would make the whole optimizer `!Send`; numbers of the
     // same size keep its memory.
-    pairs: Vec<[usize; 4]>,
+    pairs: Vec<[usize; 5]>,
     flat: Vec<Flat<'static, F, S>>,
     strided: Vec<Strided<'static, F, S>>,
 }
@@ -25,6 +25,7 @@ pub(super) struct Lists<'a, F: Scalar, S: Slots<F>> {
 }
 
 impl<F: Scalar, S: Slots<F>> Scratch<F, S> {
+    #[inline]
     pub(super) fn lend<'a>(&mut self) -> Lists<'a, F, S> {
         Lists {
             pairs: recycle(mem::take(&mut self.pairs)),
@@ -33,6 +34,7 @@ impl<F: Scalar, S: Slots<F>> Scratch<F, S> {
         }
     }
 
+    #[inline]
     pub(super) fn take_back(&mut self, lists: Lists<'_, F, S>) {
         self.pairs = recycle(lists.pairs);
         self.flat = recycle(lists.flat);
@@ -42,9 +44,13 @@ impl<F: Scalar, S: Slots<F>> Scratch<F, S> {
 
 /// An empty vector in the memory of another: collecting in place keeps the allocation where the
 /// types have one size and alignment.
+#[inline]
 fn recycle<A, B>(mut vector: Vec<A>) -> Vec<B> {
     const {
         assert!(size_of::<A>() == size_of::<B>() && align_of::<A>() == align_of::<B>());
+    }
+    if vector.capacity() == 0 {
+        return Vec::new();
     }
     vector.clear();
     vector.into_iter().filter_map(|_| None).collect()

@@ -3,7 +3,9 @@
 //! Tiles of such a leaf are copied to a buffer, updated there by the same loop as any other, and
 //! copied back: the arithmetic is the same, so the bits are.
 
-use ndarray::{ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Axis, Ix2, Slice};
+use ndarray::{
+    ArrayBase, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Axis, Ix2, IxDyn, RawData, Slice,
+};
 
 use super::prepare::Prepare;
 use super::sweep::Kernel;
@@ -177,34 +179,18 @@ impl<F: Scalar, S: Slots<F>> Strided<'_, F, S> {
     }
 }
 
-/// Views of at most two axes as grids; a slice stays what it is.
+/// A slice, or a view of two axes.
 enum Grid<Slice, View> {
     Slice(Slice),
     View(View),
 }
 
-fn target<F>(w: Target<'_, F>) -> Option<Grid<&mut [F], ArrayViewMut2<'_, F>>> {
-    Some(match w {
-        Target::Slice(slice) => Grid::Slice(slice),
-        Target::View(mut view) => {
-            while view.ndim() < 2 {
-                view = view.insert_axis(Axis(0));
-            }
-            Grid::View(view.into_dimensionality::<Ix2>().ok()?)
-        }
-    })
-}
-
-fn source<F>(g: Source<'_, F>) -> Option<Grid<&[F], ArrayView2<'_, F>>> {
-    Some(match g {
-        Source::Slice(slice) => Grid::Slice(slice),
-        Source::View(mut view) => {
-            while view.ndim() < 2 {
-                view = view.insert_axis(Axis(0));
-            }
-            Grid::View(view.into_dimensionality::<Ix2>().ok()?)
-        }
-    })
+/// A view of at most two axes as one of two.
+fn two_axes<S: RawData>(mut view: ArrayBase<S, IxDyn>) -> Option<ArrayBase<S, Ix2>> {
+    while view.ndim() < 2 {
+        view = view.insert_axis(Axis(0));
+    }
+    view.into_dimensionality().ok()
 }
 
 fn tiles<F: Scalar, R: Rule<F>, P: Prepare<F>>(
@@ -214,8 +200,22 @@ fn tiles<F: Scalar, R: Rule<F>, P: Prepare<F>>(
     columns: usize,
 ) {
     let Strided { w, g, mut slots } = leaf;
-    let (Some(mut w), Some(g)) = (target(w), source(g)) else { return };
+    let mut w = match w {
+        Target::Slice(slice) => Grid::Slice(slice),
+        Target::View(view) => match two_axes(view) {
+            Some(view) => Grid::View(view),
+            None => return,
+        },
+    };
+    let g = match g {
+        Source::Slice(slice) => Grid::Slice(slice),
+        Source::View(view) => match two_axes(view) {
+            Some(view) => Grid::View(view),
+            None => return,
+        },
+    };
     let crosses = match (&w, &g) {
+        _ if rows == 1 || columns == 1 => false,
         (Grid::View(w), _) if runs_down(w.strides()) => true,
         (_, Grid::View(g)) => runs_down(g.strides()),
         _ => false,
@@ -228,10 +228,12 @@ fn tiles<F: Scalar, R: Rule<F>, P: Prepare<F>>(
             let width = wide.min(columns - left);
             let (down, across) = (Slice::from(top..top + height), Slice::from(left..left + width));
             if let Grid::View(view) = &w {
-                pack(view.slice_axis(Axis(0), down).slice_axis(Axis(1), across), &mut w_tile);
+                let rows = view.slice_axis(Axis(0), down);
+                buffer(&mut w_tile, height, width).assign(&rows.slice_axis(Axis(1), across));
             }
             if let Grid::View(view) = &g {
-                pack(view.slice_axis(Axis(0), down).slice_axis(Axis(1), across), &mut g_tile);
+                let rows = view.slice_axis(Axis(0), down);
+                buffer(&mut g_tile, height, width).assign(&rows.slice_axis(Axis(1), across));
             }
             // Whole rows follow each other in the slots; parts of rows do not.
             let (runs, run) = if width == columns { (1, height * width) } else { (height, width) };
@@ -249,7 +251,7 @@ fn tiles<F: Scalar, R: Rule<F>, P: Prepare<F>>(
             }
             if let Grid::View(view) = &mut w {
                 let mut rows = view.slice_axis_mut(Axis(0), down);
-                unpack(&w_tile, rows.slice_axis_mut(Axis(1), across));
+                rows.slice_axis_mut(Axis(1), across).assign(&buffer(&mut w_tile, height, width));
             }
         }
     }
@@ -260,38 +262,8 @@ fn runs_down(strides: &[isize]) -> bool {
     strides[0].unsigned_abs() < strides[1].unsigned_abs()
 }
 
-/// Copies a tile to a buffer, row by row, reading in the order of its memory.
-fn pack<F: Scalar>(tile: ArrayView2<'_, F>, buffer: &mut [F; TILE]) {
-    let (rows, columns) = tile.dim();
-    if runs_down(tile.strides()) || columns < rows {
-        for (j, column) in tile.columns().into_iter().enumerate() {
-            for (slot, &value) in buffer[j..].iter_mut().step_by(columns).zip(&column) {
-                *slot = value;
-            }
-        }
-    } else {
-        for (row, to) in tile.rows().into_iter().zip(buffer.chunks_exact_mut(columns)) {
-            for (slot, &value) in to.iter_mut().zip(&row) {
-                *slot = value;
-            }
-        }
-    }
-}
-
-/// Copies a buffer back to the tile it was packed from.
-fn unpack<F: Scalar>(buffer: &[F; TILE], mut tile: ArrayViewMut2<'_, F>) {
-    let (rows, columns) = tile.dim();
-    if runs_down(tile.strides()) || columns < rows {
-        for (j, mut column) in tile.columns_mut().into_iter().enumerate() {
-            for (slot, &value) in column.iter_mut().zip(buffer[j..].iter().step_by(columns)) {
-                *slot = value;
-            }
-        }
-    } else {
-        for (mut row, from) in tile.rows_mut().into_iter().zip(buffer.chunks_exact(columns)) {
-            for (slot, &value) in row.iter_mut().zip(from) {
-                *slot = value;
-            }
-        }
-    }
+/// The part of a buffer that holds a tile, row by row.
+fn buffer<F: Scalar>(buffer: &mut [F; TILE], rows: usize, columns: usize) -> ArrayViewMut2<'_, F> {
+    ArrayViewMut2::from_shape((rows, columns), &mut buffer[..rows * columns])
+        .expect("the slice has the length of the shape")
 }

@@ -7,6 +7,9 @@ use crate::scalar::Scalar;
 use crate::simd::{Simd, Work};
 use crate::threads::join;
 
+/// Elements of the widest vector: fewer are updated sooner by the baseline.
+const WIDEST: usize = 16;
+
 /// A step's constants, shared by all of its leaves.
 pub(super) struct Kernel<'k, F: Scalar, R: Rule<F>, P> {
     pub(super) step: &'k R::Step,
@@ -17,14 +20,16 @@ pub(super) struct Kernel<'k, F: Scalar, R: Rule<F>, P> {
 
 impl<F: Scalar, R: Rule<F>, P: Prepare<F>> Kernel<'_, F, R, P> {
     /// Updates a stretch of elements; the slices have one length.
-    #[inline]
+    #[inline(always)]
     pub(super) fn update<'a>(
         &self,
         w: &'a mut [F],
         g: &'a [F],
         slots: <R::State as Slots<F>>::Slices<'a>,
     ) {
-        self.simd.run(Stretch::<F, R, P> { step: *self.step, prepare: self.prepare, w, g, slots });
+        let stretch = Stretch::<F, R, P> { step: *self.step, prepare: self.prepare, w, g, slots };
+        let simd = if stretch.w.len() < WIDEST { Simd::BASELINE } else { self.simd };
+        simd.run(stretch);
     }
 }
 
@@ -67,8 +72,7 @@ pub(super) fn sweep<F: Scalar, R: Rule<F>, P: Prepare<F>>(
     let total: usize = leaves.iter().map(|leaf| leaf.w.len()).sum();
     if total <= kernel.parallel_above || cfg!(not(feature = "rayon")) {
         for Flat { w, g, slots } in leaves {
-            let len = w.len();
-            kernel.update(w, g, R::State::range(slots, 0, len));
+            kernel.update(w, g, R::State::reborrow(slots));
         }
         return;
     }
@@ -77,7 +81,7 @@ pub(super) fn sweep<F: Scalar, R: Rule<F>, P: Prepare<F>>(
         let (len, at) = (w.len(), (w.len() / 2).next_multiple_of(64).min(w.len()));
         let (w0, w1) = w.split_at_mut(at);
         let (g0, g1) = g.split_at(at);
-        let (s0, s1) = R::State::split_at(R::State::range(slots, 0, len), at);
+        let (s0, s1) = R::State::split_at(R::State::reborrow(slots), at);
         join(
             at < len,
             || sweep(kernel, &mut [Flat { w: w0, g: g0, slots: s0 }]),

@@ -12,7 +12,7 @@ mod order;
 mod path;
 
 pub use leaf::{Leaf, LeafMut};
-pub(crate) use order::Order;
+pub(crate) use order::{Fit, Order};
 pub use path::Path;
 
 use crate::scalar::Scalar;

@@ -13,7 +13,19 @@ pub(crate) struct Order {
     reversed: Vec<bool>,
 }
 
+/// What [`Order::fit`] finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// In this order, without gaps: its slice is in this order too.
+    Packed,
+    /// In this order, with gaps.
+    WithGaps,
+    /// In another order.
+    Differs,
+}
+
 impl Order {
+    /// The order of a leaf of that shape and those strides.
     pub(crate) fn of(shape: &[usize], strides: &[isize]) -> Self {
         let mut axes: Vec<usize> = (0..shape.len()).collect();
         axes.sort_by_key(|&axis| {
@@ -28,15 +40,25 @@ impl Order {
         Self { axes, reversed }
     }
 
-    /// Whether a leaf of that shape and those strides is in this order.
-    pub(crate) fn is_of(&self, shape: &[usize], strides: &[isize]) -> bool {
-        let mut slower = usize::MAX;
-        self.axes.iter().filter(|&&axis| shape[axis] > 1).all(|&axis| {
-            let stride = strides[axis].unsigned_abs();
-            let fits = stride <= slower && self.reversed[axis] == (strides[axis] < 0);
-            slower = stride;
-            fits
-        })
+    /// How a leaf of that shape and those strides lies in memory, seen from this order.
+    #[inline]
+    pub(crate) fn fit(&self, shape: &[usize], strides: &[isize]) -> Fit {
+        let (mut faster, mut product, mut packed) = (0, 1, true);
+        for &axis in self.axes.iter().rev() {
+            let (len, stride) = (shape[axis], strides[axis].unsigned_abs());
+            match len {
+                0 => return Fit::Packed,
+                1 => continue,
+                _ if stride < faster || self.reversed[axis] != (strides[axis] < 0) => {
+                    return Fit::Differs;
+                }
+                _ => {}
+            }
+            packed &= stride == product;
+            product *= len;
+            faster = stride;
+        }
+        if packed { Fit::Packed } else { Fit::WithGaps }
     }
 
     /// The view with its axes in this order, so that row-major traversal follows the memory.
@@ -85,7 +107,7 @@ impl Order {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array, ArrayD, Dimension, Slice};
+    use ndarray::{Array, ArrayD, Slice};
 
     use super::*;
 
@@ -101,11 +123,11 @@ mod tests {
         views.push(a.slice_axis(Axis(3), Slice::new(1, None, 2)));
         for view in views {
             let order = Order::of(view.shape(), view.strides());
-            assert!(order.is_of(view.shape(), view.strides()));
             let flat: Vec<usize> = order.arrange(view.view()).iter().copied().collect();
-            if let Some(memory) = view.as_slice_memory_order() {
-                assert_eq!(flat, memory);
-            }
+            let memory = view.as_slice_memory_order();
+            let fit = if memory.is_some() { Fit::Packed } else { Fit::WithGaps };
+            assert_eq!(order.fit(view.shape(), view.strides()), fit);
+            assert!(memory.is_none_or(|memory| memory == flat));
             assert_eq!(order.logical(&flat, view.shape()).unwrap(), view);
         }
     }
@@ -115,24 +137,12 @@ mod tests {
         let a = ArrayD::<f32>::zeros(vec![3, 4]);
         let order = Order::of(a.shape(), a.strides());
         let square = ArrayD::<f32>::zeros(vec![3, 3]).reversed_axes();
-        assert!(!order.is_of(square.shape(), square.strides()));
+        assert_eq!(order.fit(square.shape(), square.strides()), Fit::Differs);
         let mut reversed = a.view();
         reversed.invert_axis(Axis(0));
-        assert!(!order.is_of(reversed.shape(), reversed.strides()));
-        assert_eq!(order, Order::of(a.shape(), a.raw_dim().default_strides_isize().as_slice()));
-    }
-
-    trait DefaultStrides {
-        fn default_strides_isize(&self) -> Vec<isize>;
-    }
-
-    impl DefaultStrides for IxDyn {
-        fn default_strides_isize(&self) -> Vec<isize> {
-            let mut strides = vec![1; self.ndim()];
-            for i in (0..self.ndim().saturating_sub(1)).rev() {
-                strides[i] = strides[i + 1] * self[i + 1] as isize;
-            }
-            strides
-        }
+        assert_eq!(order.fit(reversed.shape(), reversed.strides()), Fit::Differs);
+        let single = ArrayD::<f32>::zeros(vec![3, 1, 4]);
+        let order = Order::of(single.shape(), single.strides());
+        assert_eq!(order.fit(&[3, 1, 4], &[4, -77, 1]), Fit::Packed);
     }
 }

@@ -40,6 +40,7 @@ impl<'p> Path<'p> {
     }
 
     /// Whether this path, written out, is `name`. Allocates nothing.
+    #[inline]
     pub fn is(&self, name: &str) -> bool {
         let Some(parent) = self.parent else { return name.is_empty() };
         let rest = match self.key {

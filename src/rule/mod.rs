@@ -1,5 +1,6 @@
 //! A rule: what an elementwise optimizer does to one element.
 
+mod slot;
 mod slots;
 
 use std::fmt::Debug;
@@ -96,6 +97,9 @@ pub trait Rule<F: Scalar>: Clone + Debug + Send + Sync + 'static {
 /// assert!((bias_correction(0.9, 2) - 0.19).abs() < 1e-15);
 /// assert_eq!(bias_correction(0.0, 1), 1.0);
 /// ```
+#[inline]
 pub fn bias_correction(beta: f64, step: u64) -> f64 {
-    -(step as f64 * beta.ln()).exp_m1()
+    let t = step as f64;
+    // βᵗ < exp(-t(1-β)): past 40 the correction is 1 to the last bit, and costs no logarithm.
+    if t * (1.0 - beta) > 40.0 { 1.0 } else { -(t * beta.ln()).exp_m1() }
 }

@@ -1,5 +1,6 @@
-//! The state of a rule: a few values for each element, each kind in a slice of its own.
+//! The state of a rule: a few values for each element, each kind in a slot of its own.
 
+use super::slot::Slot;
 use crate::scalar::Scalar;
 
 mod sealed {
@@ -16,25 +17,23 @@ pub trait Slots<F: Scalar>: Copy + Send + Sync + sealed::Sealed + 'static {
     /// All zero.
     fn zeros() -> Self;
 
-    /// The slots of a leaf: a vector each.
+    /// The slots of a leaf.
     #[doc(hidden)]
-    type Storage: Clone + Send + Sync + 'static;
+    type Storage: AsRef<[Slot<F>]> + AsMut<[Slot<F>]> + Clone + Send + Sync + 'static;
 
     /// A stretch of the slots of a leaf: a slice each, all of one length.
     #[doc(hidden)]
     type Slices<'a>: Send + Sync;
 
+    /// Slots of `len` elements for a parameter at `address`.
     #[doc(hidden)]
-    fn filled(self, len: usize) -> Self::Storage;
-
-    #[doc(hidden)]
-    fn vectors(storage: &Self::Storage) -> &[Vec<F>];
-
-    #[doc(hidden)]
-    fn vectors_mut(storage: &mut Self::Storage) -> &mut [Vec<F>];
+    fn filled(self, len: usize, address: usize) -> Self::Storage;
 
     #[doc(hidden)]
     fn slices(storage: &mut Self::Storage) -> Self::Slices<'_>;
+
+    #[doc(hidden)]
+    fn reborrow<'a>(slices: &'a mut Self::Slices<'_>) -> Self::Slices<'a>;
 
     #[doc(hidden)]
     fn split_at<'a>(slices: Self::Slices<'a>, at: usize) -> (Self::Slices<'a>, Self::Slices<'a>);
@@ -61,27 +60,24 @@ macro_rules! slots {
             const COUNT: usize = $count;
 
             fn zeros() -> Self {
-                [F::zero(); $count]
+                std::array::from_fn(|_| F::zero())
             }
 
-            type Storage = [Vec<F>; $count];
+            type Storage = [Slot<F>; $count];
             type Slices<'a> = [&'a mut [F]; $count];
 
-            fn filled(self, len: usize) -> Self::Storage {
-                self.map(|value| vec![value; len])
-            }
-
-            fn vectors(storage: &Self::Storage) -> &[Vec<F>] {
-                storage
-            }
-
-            fn vectors_mut(storage: &mut Self::Storage) -> &mut [Vec<F>] {
-                storage
+            fn filled(self, len: usize, address: usize) -> Self::Storage {
+                self.map(|value| Slot::filled(value, len, address))
             }
 
             #[inline]
             fn slices(storage: &mut Self::Storage) -> Self::Slices<'_> {
-                storage.each_mut().map(Vec::as_mut_slice)
+                storage.each_mut().map(Slot::as_mut_slice)
+            }
+
+            #[inline]
+            fn reborrow<'a>(slices: &'a mut Self::Slices<'_>) -> Self::Slices<'a> {
+                slices.each_mut().map(|slot| &mut **slot)
             }
 
             #[inline]

@@ -43,7 +43,6 @@ impl Default for AdaDelta {
 
 impl<F: Scalar> Elementwise<F, AdaDelta> {
     /// AdaDelta as published, without a learning rate.
-    #[expect(clippy::new_without_default, reason = "every `Elementwise` has a default")]
     pub fn new() -> Self {
         Self::default()
     }

@@ -96,7 +96,7 @@ impl NAdam {
     /// ∏ μᵢ for i up to `step`.
     ///
     /// Terms are multiplied until the product cannot be told from 0 beside 1, or until 0.96^(ψi)
-    /// cannot be told from 0 and the rest is a power of β₁: at most about 1,000, as a rule 60.
+    /// cannot be told from 0 and the rest is a power of β₁: as a rule 60, at most a few thousand.
     fn product(&self, step: u64) -> f64 {
         let shrink = 0.96_f64.powf(self.momentum_decay);
         let (mut product, mut power) = (1.0, 1.0);

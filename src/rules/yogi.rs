@@ -70,7 +70,7 @@ hyperparameters!(Yogi {
     beta2,
     /// Sets ε, which keeps the quotient finite; in (0, ∞).
     epsilon,
-    /// Sets m₀ = s₀; in [0, ∞).
+    /// Sets m₀ = s₀ (m₀ alone in [`paper`](Self::paper)); in [0, ∞).
     initial_accumulator,
 });
 
@@ -102,7 +102,9 @@ impl<F: Scalar> Rule<F> for Yogi {
     }
 
     fn initial(&self) -> [F; 2] {
-        [F::from_f64(self.initial_accumulator); 2]
+        // The paper's s begins with the first gradient's square, whatever stood there.
+        let initial = F::from_f64(self.initial_accumulator);
+        [initial, if self.paper { F::zero() } else { initial }]
     }
 
     fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
@@ -128,6 +130,6 @@ impl<F: Scalar> Rule<F> for Yogi {
         let m = k.beta1 * m + k.one_minus_beta1 * g;
         let square = g * g;
         let s = s + k.pace * (square - s).sign() * square;
-        (w - k.alpha * m / ((s * k.s_correction).sqrt() + k.epsilon), [m, s])
+        (w - k.alpha / ((s * k.s_correction).sqrt() + k.epsilon) * m, [m, s])
     }
 }

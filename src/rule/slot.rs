@@ -1,0 +1,69 @@
+//! The storage of one slot.
+
+use crate::scalar::Scalar;
+
+/// Loads and stores whose addresses agree in these low bits wait for each other on many processors
+/// if they are a few cache lines apart, and not if they are the same.
+const PAGE: usize = 4096;
+/// Slots smaller than this take no room for an offset.
+const LARGE: usize = 8 * PAGE;
+
+/// One value of state for each element of a leaf.
+///
+/// A large slot begins at the same offset within a page as the parameter it belongs to: a sweep
+/// runs up to 1.6 times slower where the two are 64 bytes apart.
+#[derive(Debug)]
+pub struct Slot<F> {
+    buffer: Vec<F>,
+    start: usize,
+    len: usize,
+}
+
+impl<F: Scalar> Slot<F> {
+    /// `value` for each of `len` elements whose parameter is at `address`.
+    pub(crate) fn filled(value: F, len: usize, address: usize) -> Self {
+        let size = size_of::<F>();
+        if len * size < LARGE {
+            return Self { buffer: vec![value; len], start: 0, len };
+        }
+        let buffer = vec![value; len + PAGE / size];
+        let start = address.wrapping_sub(buffer.as_ptr().addr()) % PAGE / size;
+        Self { buffer, start, len }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[F] {
+        &self.buffer[self.start..self.start + self.len]
+    }
+
+    #[inline]
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [F] {
+        &mut self.buffer[self.start..self.start + self.len]
+    }
+}
+
+impl<F: Scalar> Clone for Slot<F> {
+    fn clone(&self) -> Self {
+        let mut slot = Self::filled(F::zero(), self.len, self.as_slice().as_ptr().addr());
+        slot.as_mut_slice().copy_from_slice(self.as_slice());
+        slot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_slot_lies_at_its_parameters_offset_and_so_does_its_clone() {
+        let w = vec![0.0_f32; 20_000];
+        for shift in [0, 3, 100] {
+            let address = w[shift..].as_ptr().addr();
+            let slot = Slot::filled(0.5_f32, 19_000, address);
+            for slot in [slot.clone(), slot] {
+                assert_eq!(slot.as_slice().as_ptr().addr() % PAGE, address % PAGE);
+                assert_eq!(slot.as_slice(), vec![0.5; 19_000]);
+            }
+        }
+        assert_eq!(Slot::filled(1.0_f64, 3, 0).buffer.len(), 3);
+    }
+}
