@@ -1,0 +1,311 @@
+//! The optimizer of the crate that corresponds to a case of a library.
+
+use thalweg::regularize::{Decay, Penalty};
+use thalweg::*;
+
+use crate::book::{Arguments, Case};
+
+/// A library's learning rate.
+#[derive(Debug, Clone, Copy)]
+pub enum Rate {
+    Constant(f64),
+    /// Another from step 31 on.
+    Late(f64, f64),
+    /// Torch's `lr_decay`: lr / (1 + (t-1)·decay).
+    Inverse(f64, f64),
+}
+
+impl Schedule for Rate {
+    fn at(&self, step: u64) -> f64 {
+        match *self {
+            Rate::Constant(rate) => rate,
+            Rate::Late(early, late) => {
+                if step <= 30 {
+                    early
+                } else {
+                    late
+                }
+            }
+            Rate::Inverse(rate, decay) => rate / (1.0 + (step - 1) as f64 * decay),
+        }
+    }
+}
+
+type Counterpart = Option<Box<dyn Optimizer<f64>>>;
+
+/// The optimizer with the case's hyperparameters, or `None` where the crate has none.
+///
+/// With `late`, the learning rate that holds from step 31 on is part of the schedule.
+pub fn counterpart(case: &Case, late: Option<f64>) -> Counterpart {
+    let mut arguments = Arguments::of(case);
+    let early = arguments.learning_rate();
+    let rate = late.map_or(Rate::Constant(early), |late| Rate::Late(early, late));
+    let a = &mut arguments;
+    let counterpart = match case.optimizer.as_str() {
+        "torch.optim.SGD" | "keras.optimizers.SGD" | "optax.sgd" => sgd(case, a, rate),
+        "torch.optim.Adagrad" | "keras.optimizers.Adagrad" | "optax.adagrad" => {
+            adagrad(case, a, rate, early)
+        }
+        "torch.optim.RMSprop" => rmsprop_torch(a, rate),
+        "keras.optimizers.RMSprop" => rmsprop_keras(a, rate),
+        "optax.rmsprop" => rmsprop_optax(a, rate),
+        "torch.optim.Adadelta" | "keras.optimizers.Adadelta" | "optax.adadelta" => {
+            adadelta(case, a, rate)
+        }
+        "torch.optim.Adam" => adam_torch(a, rate),
+        "keras.optimizers.Adam" => adam_keras(a, rate),
+        "optax.adam" => {
+            let ((beta1, beta2), eps, root) = (a.betas(), a.number("eps"), a.number("eps_root"));
+            let adam = Adam::new(rate).beta1(beta1).beta2(beta2);
+            some(adam.epsilon(eps).epsilon_root(root))
+        }
+        "torch.optim.AdamW" | "keras.optimizers.AdamW" | "optax.adamw" => adamw(case, a, rate),
+        "optax.amsgrad" => amsgrad_optax(a, rate),
+        "torch.optim.Adamax" | "optax.adamax" => {
+            let ((beta1, beta2), eps) = (a.betas(), a.number("eps"));
+            some(AdaMax::new(rate).beta1(beta1).beta2(beta2).epsilon(eps))
+        }
+        "keras.optimizers.Adamax" => {
+            let ((beta1, beta2), eps) = (a.betas(), a.number("epsilon"));
+            some(AdaMax::keras(rate).beta1(beta1).beta2(beta2).epsilon(eps))
+        }
+        "torch.optim.NAdam" => nadam_torch(a, rate),
+        "keras.optimizers.Nadam" => {
+            let ((beta1, beta2), eps) = (a.betas(), a.number("epsilon"));
+            some(NAdam::keras(rate).beta1(beta1).beta2(beta2).epsilon(eps))
+        }
+        "optax.nadam" => {
+            let ((beta1, beta2), eps, root) = (a.betas(), a.number("eps"), a.number("eps_root"));
+            let nadam = NAdam::optax(rate).beta1(beta1).beta2(beta2).epsilon(eps);
+            (root == 0.0).then(|| boxed(nadam))
+        }
+        "torch.optim.RAdam" => {
+            let ((beta1, beta2), eps) = (a.betas(), a.number("eps"));
+            some(RAdam::new(rate).beta1(beta1).beta2(beta2).epsilon(eps))
+        }
+        "optax.radam" => radam_optax(a, rate),
+        "optax.adabelief" => adabelief_optax(a, rate),
+        "adabelief_pytorch.AdaBelief" | "pytorch_optimizer.AdaBelief" => adabelief(case, a, rate),
+        "optax.yogi" | "optax.scale_by_yogi" => {
+            let ((beta1, beta2), eps, root) = (a.betas(), a.number("eps"), a.number("eps_root"));
+            let initial = a.number("initial_accumulator_value");
+            let yogi = Yogi::optax(rate).beta1(beta1).beta2(beta2).epsilon(eps);
+            (root == 0.0).then(|| boxed(yogi.initial_accumulator(initial)))
+        }
+        "pytorch_optimizer.Yogi" => {
+            let ((beta1, beta2), eps) = (a.betas(), a.number("eps"));
+            let (initial, decay) = (a.number("initial_accumulator"), a.number("weight_decay"));
+            let yogi = Yogi::optax(rate).beta1(beta1).beta2(beta2).epsilon(eps);
+            (decay == 0.0).then(|| boxed(yogi.initial_accumulator(initial)))
+        }
+        "optax.lion" | "keras.optimizers.Lion" | "pytorch_optimizer.Lion" => {
+            let ((beta1, beta2), decay) = (a.betas(), a.number("weight_decay"));
+            some(Lion::new(rate).beta1(beta1).beta2(beta2).weight_decay(decay))
+        }
+        "lion_pytorch.Lion" => {
+            let ((beta1, beta2), weight_decay) = (a.betas(), a.number("weight_decay"));
+            let decay = if a.flag("decoupled_weight_decay") {
+                Decay::Scheduled { weight_decay, base: early }
+            } else {
+                Decay::Relative(weight_decay)
+            };
+            some(Lion::new(rate).beta1(beta1).beta2(beta2).decay(decay))
+        }
+        // `optax.adamaxw`, `optax.nadamw`
+        _ => return None,
+    };
+    if counterpart.is_some() {
+        arguments.assert_all_taken(case);
+    }
+    counterpart
+}
+
+fn boxed<R: Rule<f64>>(optimizer: Elementwise<f64, R>) -> Box<dyn Optimizer<f64>> {
+    Box::new(optimizer)
+}
+
+fn some<R: Rule<f64>>(optimizer: Elementwise<f64, R>) -> Counterpart {
+    Some(boxed(optimizer))
+}
+
+fn sgd(case: &Case, a: &mut Arguments, rate: Rate) -> Counterpart {
+    let keras = case.optimizer.starts_with("keras");
+    let (momentum, nesterov) = (a.number("momentum"), a.flag("nesterov"));
+    let decay = if case.optimizer == "optax.sgd" { 0.0 } else { a.number("weight_decay") };
+    let dampening = if case.optimizer == "torch.optim.SGD" { a.number("dampening") } else { 0.0 };
+    if keras && decay != 0.0 {
+        return None;
+    }
+    let penalty = Penalty::l2(decay);
+    Some(match (momentum != 0.0, nesterov, keras) {
+        (false, ..) => boxed(Sgd::new(rate).penalty(penalty)),
+        (true, false, true) => boxed(Momentum::new(rate).momentum(momentum)),
+        (true, false, false) => {
+            let torch = Momentum::torch(rate).momentum(momentum);
+            boxed(torch.dampening(dampening).penalty(penalty))
+        }
+        (true, true, true) => boxed(Nesterov::new(rate).momentum(momentum)),
+        (true, true, false) => boxed(Nesterov::torch(rate).momentum(momentum).penalty(penalty)),
+    })
+}
+
+fn adagrad(case: &Case, a: &mut Arguments, rate: Rate, early: f64) -> Counterpart {
+    let initial = a.number("initial_accumulator_value");
+    if case.optimizer == "torch.optim.Adagrad" {
+        let (eps, decay) = (a.number("eps"), a.number("lr_decay"));
+        let rate = if decay == 0.0 { rate } else { Rate::Inverse(early, decay) };
+        return some(AdaGrad::new(rate).epsilon(eps).initial_accumulator(initial));
+    }
+    let optimizer = if case.optimizer == "optax.adagrad" {
+        AdaGrad::optax(rate).epsilon(a.number("eps"))
+    } else {
+        AdaGrad::keras(rate).epsilon(a.number("epsilon"))
+    };
+    some(optimizer.initial_accumulator(initial))
+}
+
+fn rmsprop_torch(a: &mut Arguments, rate: Rate) -> Counterpart {
+    let (rho, eps) = (a.number("alpha"), a.number("eps"));
+    let (momentum, centered) = (a.number("momentum"), a.flag("centered"));
+    match (momentum != 0.0, centered) {
+        (false, false) => some(RmsProp::torch(rate).rho(rho).epsilon(eps)),
+        (false, true) => some(CenteredRmsProp::torch(rate).rho(rho).epsilon(eps)),
+        (true, false) => {
+            some(RmsPropMomentum::torch(rate).rho(rho).epsilon(eps).momentum(momentum))
+        }
+        (true, true) => None,
+    }
+}
+
+fn rmsprop_keras(a: &mut Arguments, rate: Rate) -> Counterpart {
+    let (rho, eps) = (a.number("rho"), a.number("epsilon"));
+    let (momentum, centered) = (a.number("momentum"), a.flag("centered"));
+    match (momentum != 0.0, centered) {
+        (false, false) => some(RmsProp::keras(rate).rho(rho).epsilon(eps)),
+        (false, true) => some(CenteredRmsProp::keras(rate).rho(rho).epsilon(eps)),
+        (true, false) => {
+            some(RmsPropMomentum::keras(rate).rho(rho).epsilon(eps).momentum(momentum))
+        }
+        (true, true) => None,
+    }
+}
+
+fn rmsprop_optax(a: &mut Arguments, rate: Rate) -> Counterpart {
+    let (rho, eps, initial) = (a.number("decay"), a.number("eps"), a.number("initial_scale"));
+    let (momentum, centered) = (a.number("momentum"), a.flag("centered"));
+    let (inside, nesterov) = (a.flag("eps_in_sqrt"), a.flag("nesterov"));
+    if a.flag("bias_correction") || nesterov {
+        return None;
+    }
+    match (momentum != 0.0, centered, inside) {
+        (false, false, true) => {
+            some(RmsProp::optax(rate).rho(rho).epsilon(eps).initial_accumulator(initial))
+        }
+        // Without the root, ε stands where torch has it.
+        (false, false, false) => {
+            some(RmsProp::torch(rate).rho(rho).epsilon(eps).initial_accumulator(initial))
+        }
+        (false, true, true) => some(CenteredRmsProp::optax(rate).rho(rho).epsilon(eps)),
+        (false, true, false) => some(CenteredRmsProp::torch(rate).rho(rho).epsilon(eps)),
+        (true, false, true) => {
+            some(RmsPropMomentum::optax(rate).rho(rho).epsilon(eps).momentum(momentum))
+        }
+        (true, ..) => None,
+    }
+}
+
+fn adadelta(case: &Case, a: &mut Arguments, rate: Rate) -> Counterpart {
+    let rho = a.number("rho");
+    some(match case.optimizer.as_str() {
+        "torch.optim.Adadelta" => AdaDelta::torch(rate).rho(rho).epsilon(a.number("eps")),
+        "keras.optimizers.Adadelta" => AdaDelta::keras(rate).rho(rho).epsilon(a.number("epsilon")),
+        _ => {
+            let penalty = Penalty::l2(a.number("weight_decay"));
+            AdaDelta::optax(rate).rho(rho).epsilon(a.number("eps")).penalty(penalty)
+        }
+    })
+}
+
+fn adam_torch(a: &mut Arguments, rate: Rate) -> Counterpart {
+    let ((beta1, beta2), eps) = (a.betas(), a.number("eps"));
+    let penalty = Penalty::l2(a.number("weight_decay"));
+    if a.flag("amsgrad") {
+        some(AmsGrad::new(rate).beta1(beta1).beta2(beta2).epsilon(eps).penalty(penalty))
+    } else {
+        some(Adam::new(rate).beta1(beta1).beta2(beta2).epsilon(eps).penalty(penalty))
+    }
+}
+
+fn adam_keras(a: &mut Arguments, rate: Rate) -> Counterpart {
+    let ((beta1, beta2), eps) = (a.betas(), a.number("epsilon"));
+    let (decay, amsgrad) = (a.number("weight_decay"), a.flag("amsgrad"));
+    if decay != 0.0 {
+        None
+    } else if amsgrad {
+        some(AmsGrad::keras(rate).beta1(beta1).beta2(beta2).epsilon(eps))
+    } else {
+        some(Adam::keras(rate).beta1(beta1).beta2(beta2).epsilon(eps))
+    }
+}
+
+fn adamw(case: &Case, a: &mut Arguments, rate: Rate) -> Counterpart {
+    let ((beta1, beta2), decay) = (a.betas(), a.number("weight_decay"));
+    let (adamw, other) = match case.optimizer.as_str() {
+        "torch.optim.AdamW" => (AdamW::new(rate).epsilon(a.number("eps")), a.flag("amsgrad")),
+        "keras.optimizers.AdamW" => {
+            (AdamW::keras(rate).epsilon(a.number("epsilon")), a.flag("amsgrad"))
+        }
+        _ => (AdamW::optax(rate).epsilon(a.number("eps")), a.number("eps_root") != 0.0),
+    };
+    (!other).then(|| boxed(adamw.beta1(beta1).beta2(beta2).weight_decay(decay)))
+}
+
+fn amsgrad_optax(a: &mut Arguments, rate: Rate) -> Counterpart {
+    let ((beta1, beta2), eps, root) = (a.betas(), a.number("eps"), a.number("eps_root"));
+    let amsgrad = match (a.flag("bias_correction_mu"), a.flag("bias_correction_nu")) {
+        (true, true) => AmsGrad::optax(rate),
+        (false, false) => AmsGrad::paper(rate),
+        _ => return None,
+    };
+    (root == 0.0).then(|| boxed(amsgrad.beta1(beta1).beta2(beta2).epsilon(eps)))
+}
+
+fn nadam_torch(a: &mut Arguments, rate: Rate) -> Counterpart {
+    let ((beta1, beta2), eps) = (a.betas(), a.number("eps"));
+    let (momentum_decay, decay) = (a.number("momentum_decay"), a.number("weight_decay"));
+    let decoupled = a.flag("decoupled_weight_decay");
+    let nadam = NAdam::new(rate).beta1(beta1).beta2(beta2).epsilon(eps);
+    let nadam = nadam.momentum_decay(momentum_decay).penalty(Penalty::l2(decay));
+    (!decoupled).then(|| boxed(nadam))
+}
+
+fn radam_optax(a: &mut Arguments, rate: Rate) -> Counterpart {
+    let ((beta1, beta2), eps, root) = (a.betas(), a.number("eps"), a.number("eps_root"));
+    let (threshold, nesterov) = (a.number("threshold"), a.flag("nesterov"));
+    let radam = RAdam::optax(rate).beta1(beta1).beta2(beta2).epsilon(eps);
+    (root == 0.0 && threshold == 5.0 && !nesterov).then(|| boxed(radam))
+}
+
+/// Optax names the ε of the state and that of the root apart; the crate's, as the paper's, is one.
+fn adabelief_optax(a: &mut Arguments, rate: Rate) -> Counterpart {
+    let ((beta1, beta2), eps, root) = (a.betas(), a.number("eps"), a.number("eps_root"));
+    let nesterov = a.flag("nesterov");
+    let adabelief = AdaBelief::new(rate).beta1(beta1).beta2(beta2).epsilon(eps);
+    (root == eps && !nesterov).then(|| boxed(adabelief))
+}
+
+fn adabelief(case: &Case, a: &mut Arguments, rate: Rate) -> Counterpart {
+    let ((beta1, beta2), eps) = (a.betas(), a.number("eps"));
+    let (decay, decoupled) = (a.number("weight_decay"), a.flag("weight_decouple"));
+    let mut other = a.flag("rectify");
+    if case.optimizer == "adabelief_pytorch.AdaBelief" {
+        // How to do without the rectification says nothing where there is none.
+        a.flag("degenerated_to_sgd");
+        other |= a.flag("amsgrad") | a.flag("fixed_decay");
+    } else {
+        other |= a.flag("ams_bound");
+    }
+    other |= decoupled && decay != 0.0;
+    let adabelief = AdaBelief::new(rate).beta1(beta1).beta2(beta2).epsilon(eps);
+    (!other).then(|| boxed(adabelief.penalty(Penalty::l2(decay))))
+}

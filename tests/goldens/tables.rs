@@ -1,0 +1,69 @@
+//! Which cases the crate has no counterpart for, and which are compared less closely.
+
+/// File, case, reason.
+pub const NOT_OURS: &[(&str, &str, &str)] = &[
+    ("torch", "rmsprop_centered_momentum", CENTERED_MOMENTUM),
+    ("torch", "adamw_amsgrad_default", DECOUPLED),
+    ("torch", "adamw_amsgrad_betas", DECOUPLED),
+    ("torch", "nadam_decoupled", DECOUPLED),
+    ("keras", "sgd_decay", DECOUPLED),
+    ("keras", "rmsprop_centered_momentum", CENTERED_MOMENTUM),
+    ("keras", "adamw_amsgrad", DECOUPLED),
+    ("optax", "rmsprop_bias_correction", "RMSprop is not corrected"),
+    ("optax", "rmsprop_bias_correction_eps", "RMSprop is not corrected"),
+    ("optax", "rmsprop_nesterov", "RMSprop's momentum has no look-ahead"),
+    ("optax", "rmsprop_centered_momentum", CENTERED_MOMENTUM),
+    ("optax", "amsgrad_eps_root", EPSILON_ROOT),
+    ("optax", "adamaxw_decay", DECOUPLED),
+    ("optax", "nadamw_decay", DECOUPLED),
+    ("optax", "radam_threshold", "the threshold of RAdam is 5"),
+    ("optax", "adabelief_eps", "AdaBelief has one ε, in the state and in the root"),
+    ("optax", "adabelief_eps_root", "AdaBelief has one ε, in the state and in the root"),
+    ("optax", "adabelief_nesterov", "AdaBelief has no look-ahead"),
+    ("optax", "yogi_eps_root", EPSILON_ROOT),
+    ("adabelief_pytorch", "adabelief_default", RECTIFIED),
+    ("adabelief_pytorch", "adabelief_plain_decoupled", DECOUPLED),
+    ("adabelief_pytorch", "adabelief_plain_fixed_decay", DECOUPLED),
+    ("adabelief_pytorch", "adabelief_plain_amsgrad", "AdaBelief has no maximum"),
+    ("adabelief_pytorch", "adabelief_rectified_betas", RECTIFIED),
+    ("adabelief_pytorch", "adabelief_rectified_eps", RECTIFIED),
+    ("adabelief_pytorch", "adabelief_rectified_skip", RECTIFIED),
+    ("pytorch_optimizer", "yogi_decay", DECOUPLED),
+    ("pytorch_optimizer", "adabelief_plain_amsgrad", "AdaBelief has no maximum"),
+    ("pytorch_optimizer", "adabelief_rectified", RECTIFIED),
+];
+
+const CENTERED_MOMENTUM: &str = "centred RMSprop has no momentum";
+const DECOUPLED: &str = "decoupled weight decay is of AdamW and Lion alone";
+const EPSILON_ROOT: &str = "an ε inside the corrected root is of Adam alone";
+const RECTIFIED: &str = "AdaBelief is not rectified";
+
+/// An element whose trajectory in the library becomes rounding noise, and then not a number.
+pub struct Noise {
+    pub file: &'static str,
+    pub id: &'static str,
+    pub element: usize,
+    /// The last checkpoint that is compared; from then on ours must be finite, and no more.
+    pub until: usize,
+    pub reason: &'static str,
+}
+
+pub const NOISY: &[Noise] = &[
+    Noise {
+        file: "torch",
+        id: "rmsprop_centered_nan",
+        element: 7,
+        until: 10,
+        reason: CONSTANT_GRADIENT,
+    },
+    Noise {
+        file: "optax",
+        id: "rmsprop_centered_nan",
+        element: 7,
+        until: 10,
+        reason: CONSTANT_GRADIENT,
+    },
+];
+
+const CONSTANT_GRADIENT: &str = "s - m² of a constant gradient is noise from step 20 on, and, \
+    unclamped, negative from step 23 on";

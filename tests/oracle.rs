@@ -1,0 +1,150 @@
+//! Every rule agrees with its formula, transcribed apart from the crate.
+
+#[path = "oracle/data.rs"]
+mod data;
+#[path = "oracle/formulas.rs"]
+mod formulas;
+#[path = "oracle/scalars.rs"]
+mod scalars;
+#[path = "oracle/table.rs"]
+mod table;
+#[path = "oracle/two_points.rs"]
+mod two_points;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use data::{Element, Rate, STEPS, elements};
+use formulas::Formula;
+use ndarray::Array1;
+use table::{Row, table};
+use thalweg::{Optimizer, Scalar, Schedule, Settings, catalog};
+
+/// Settings whose formula loses digits in `f64` by itself: rule, setting, tolerance, reason.
+const NOISY: &[(&str, &str, f64, &str)] = &[
+    ("radam", "RAdam::new(a)", 1e-11, RECTIFICATION),
+    ("radam", "RAdam::optax(a)", 1e-11, RECTIFICATION),
+];
+
+const RECTIFICATION: &str = "with β₂ = 0.999, ρ at the first rectified step, 5.99, is the \
+    difference of two numbers near 2000, and r has its root at 4";
+
+fn tolerance(row: &Row) -> f64 {
+    let noisy =
+        NOISY.iter().find(|(rule, setting, ..)| (*rule, *setting) == (row.rule, row.setting));
+    noisy.map_or(1e-13, |&(_, _, tolerance, _)| tolerance)
+}
+
+/// Runs optimizer and formula on all elements; the largest deviation of any, relative to the
+/// largest magnitude that the element has reached by then, and where it was.
+fn deviation<F: Scalar>(
+    mut optimizer: Box<dyn Optimizer<F>>,
+    rate: Rate,
+    formula: fn() -> Formula,
+) -> (f64, String) {
+    let elements = elements();
+    let narrowed = |value: f64| F::from_f64(value);
+    let mut w: Array1<F> = elements.iter().map(|e| narrowed(e.initial)).collect();
+    let mut expected: Vec<f64> = w.iter().map(|w| w.into_f64()).collect();
+    let mut reach: Vec<f64> = expected.iter().map(|w| w.abs()).collect();
+    let mut formulas: Vec<Formula> = elements.iter().map(|_| formula()).collect();
+    let mut worst = (0.0, String::new());
+    for step in 0..STEPS {
+        let g: Array1<F> = elements.iter().map(|e| narrowed(e.gradients[step])).collect();
+        optimizer.step(&mut w, &g).unwrap();
+        let t = step as i32 + 1;
+        for (i, Element { what, .. }) in elements.iter().enumerate() {
+            expected[i] = formulas[i](t, rate.at(t as u64), expected[i], g[i].into_f64());
+            reach[i] = reach[i].max(expected[i].abs());
+            let off = (w[i].into_f64() - expected[i]).abs();
+            let off = match off {
+                0.0 => 0.0,
+                off if off.is_finite() => off / reach[i],
+                _ => f64::INFINITY,
+            };
+            if off > worst.0 {
+                worst = (off, format!("step {t}, {what}: {} for {}", w[i], expected[i]));
+            }
+        }
+    }
+    worst
+}
+
+fn check<F: Scalar>(build: fn(&Row, Rate) -> Box<dyn Optimizer<F>>, allowed: fn(&Row) -> f64) {
+    let mut wrong = Vec::new();
+    for row in table() {
+        for rate in [Rate::Constant(row.learning_rate), Rate::Waving(row.learning_rate)] {
+            let (off, place) = deviation(build(&row, rate), rate, row.formula);
+            println!("{off:8.1e}  {} at {rate:?}; {place}", row.setting);
+            if off > allowed(&row) {
+                wrong.push(format!("{} at {rate:?} is {off:.1e} off; {place}", row.setting));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_rule_agrees_with_its_literal_formula() {
+    check::<f64>(|row, rate| (row.wide)(rate), tolerance);
+}
+
+#[test]
+fn every_rule_agrees_with_its_literal_formula_in_f32() {
+    check::<f32>(|row, rate| (row.narrow)(rate), |_| 1e-5);
+}
+
+#[test]
+fn every_entry_of_the_catalog_has_a_formula() {
+    let table = table();
+    for entry in catalog::<f64>() {
+        let row = table
+            .iter()
+            .find(|row| row.rule == entry.name && row.convention == "new")
+            .unwrap_or_else(|| panic!("{} has no formula", entry.name));
+        let rate = Rate::Constant(row.learning_rate);
+        assert_eq!((row.wide)(rate).name(), entry.title);
+        let built = entry.build(row.learning_rate, Settings::default());
+        let (off, place) = deviation(built, rate, row.formula);
+        assert!(off <= tolerance(row), "{} as the catalog builds it: {off:e}; {place}", entry.name);
+    }
+    for row in &table {
+        assert!(
+            catalog::<f64>().iter().any(|entry| entry.name == row.rule),
+            "{} is not in the catalog",
+            row.rule
+        );
+    }
+}
+
+/// The constructors are read off the sources: nothing else could tell that one is missing here.
+#[test]
+fn every_convention_has_a_formula_in_two_settings() {
+    let table = table();
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/rules");
+    for entry in catalog::<f64>() {
+        let file = rules.join(entry.name.replace('-', "_")).with_extension("rs");
+        let source = std::fs::read_to_string(&file).unwrap();
+        for convention in ["new", "torch", "keras", "optax", "paper"] {
+            let settings: BTreeSet<_> = table
+                .iter()
+                .filter(|row| row.rule == entry.name && row.convention == convention)
+                .map(|row| row.setting)
+                .collect();
+            if source.contains(&format!("pub fn {convention}(")) {
+                assert!(settings.len() >= 2, "{}::{convention} has {settings:?}", entry.title);
+            } else {
+                assert!(settings.is_empty(), "{}::{convention} does not exist", entry.title);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_row_makes_the_optimizer_that_it_is_filed_under() {
+    for row in table() {
+        let title = catalog::<f64>().iter().find(|entry| entry.name == row.rule).unwrap().title;
+        let constructor = format!("{title}::{}(", row.convention);
+        assert!(row.setting.starts_with(&constructor), "{} as {constructor}", row.setting);
+    }
+}
