@@ -60,7 +60,8 @@ pub enum ErrorKind {
 
     /// The learning rate of a step is negative, infinite or NaN.
     #[error(
-        "the learning rate {value} of step {step} is not allowed; it takes a finite number >= 0"
+        "the learning rate {value} of step {step} is not allowed; it takes a number >= 0 that is finite \
+         in the precision of the parameters"
     )]
     LearningRate {
         /// The value that the schedule gave.

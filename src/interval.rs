@@ -59,13 +59,12 @@ impl Interval {
         self
     }
 
-    /// Whether `value` lies in the range, also after a cast to `F` where the range excludes its
-    /// lower end.
+    /// Whether `value` lies in the range; where 0 is excluded, a cast to `F` must not make it 0.
     fn contains<F: Scalar>(self, value: f64) -> bool {
         let above = if self.includes_low {
             value >= self.low
         } else {
-            value > self.low && F::from_f64(value) > F::from_f64(self.low)
+            value > self.low && (self.low != 0.0 || F::from_f64(value) > F::zero())
         };
         let below = if self.includes_high { value <= self.high } else { value < self.high };
         above && below && F::from_f64(value).is_finite()

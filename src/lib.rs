@@ -1,4 +1,69 @@
-//! Gradient-based optimizers over `ndarray`.
+//! Gradient-based optimizers over `ndarray`: SGD, momentum, Adam, Yogi and their kin, each a rule for
+//! one element, run by one fused, bit-reproducible loop.
+//!
+//! Add the crate, compute a gradient your own way, and call `step` in a loop:
+//!
+//! ```
+//! use ndarray::{Array1, array};
+//! use thalweg::{Adam, Optimizer};
+//!
+//! // The Rosenbrock function's gradient.
+//! fn gradient(w: &Array1<f64>) -> Array1<f64> {
+//!     let (x, y) = (w[0], w[1]);
+//!     array![-2.0 * (1.0 - x) - 400.0 * x * (y - x * x), 200.0 * (y - x * x)]
+//! }
+//!
+//! let mut w = array![-1.2, 1.0];
+//! let mut adam = Adam::new(0.02);
+//! for _ in 0..5_000 {
+//!     let g = gradient(&w);
+//!     adam.step(&mut w, &g)?;
+//! }
+//! assert!((w - 1.0).iter().all(|d| d.abs() < 1e-3));
+//! # Ok::<(), thalweg::Error>(())
+//! ```
+//!
+//! # What there is
+//!
+//! | to | see |
+//! |---|---|
+//! | choose an optimizer | [`catalog`], and [`Sgd`], [`Momentum`], [`Nesterov`], [`AdaGrad`], [`RmsProp`], [`RmsPropMomentum`], [`CenteredRmsProp`], [`AdaDelta`], [`Adam`], [`AdamW`], [`AmsGrad`], [`AdaMax`], [`NAdam`], [`RAdam`], [`AdaBelief`], [`Yogi`], [`Lion`] |
+//! | hold any of them | [`Optimizer`], which is object-safe |
+//! | train a model of several arrays | [`params`], [`params!`] |
+//! | clip, penalize, skip NaN | [`Elementwise`] and its [`Settings`], [`NonFinite`], [`regularize`] |
+//! | change the learning rate | [`schedule`] |
+//! | write a rule of your own | [`Rule`], [`rule`] |
+//! | know what went wrong | [`Error`], [`ErrorKind`] |
+//!
+//! # What always holds
+//!
+//! - A step that returns an error has changed nothing: not the parameters, not the state, not the
+//!   counter.
+//! - The same steps give the same bits, whatever the instruction set, the number of threads, the
+//!   memory layout of the arrays and their split into leaves. A sum over all elements (a norm) is the
+//!   same bits over instruction sets and threads, and within 1e-15 over layouts and splits.
+//! - State is kept by a leaf's name and shape; a changed name, count or shape is an error that names
+//!   both.
+//! - A step that has seen its leaves before allocates nothing, and passes over memory once; a norm or
+//!   the guard against NaN reads the gradients once more. (Views with gaps and more than four axes
+//!   allocate a little.)
+//! - No shape is ever broadcast into a parameter, and nothing is written outside a view or into a
+//!   gradient.
+//!
+//! # How it is built
+//!
+//! Imports only go down.
+//!
+//! | floor | rooms | what |
+//! |---|---|---|
+//! | 3 | [`rules`] | one file a rule, and the [`catalog`] of them |
+//! | 2 | [`Optimizer`], [`Elementwise`] | the trait, and the engine: the one loop |
+//! | 1 | [`params`], [`schedule`], [`regularize`], [`rule`], reductions | vocabulary, without loops over training |
+//! | 0 | [`Scalar`], [`Error`], intervals, [`Simd`], threads | what everything else speaks of |
+//!
+//! # Features
+//!
+//! None is on by default. `rayon` sweeps large parameters on all threads of the current pool.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -18,11 +83,11 @@ pub mod schedule;
 mod simd;
 mod threads;
 
+// The trait and the engine.
 pub use engine::{Elementwise, NonFinite, Settings};
-pub use error::{Error, ErrorKind, Tree};
 pub use optimizer::{Optimizer, StepInfo};
-pub use params::{Params, ParamsMut};
-pub use rule::Rule;
+
+// The optimizers.
 pub use rules::adabelief::Optimizer as AdaBelief;
 pub use rules::adadelta::Optimizer as AdaDelta;
 pub use rules::adagrad::Optimizer as AdaGrad;
@@ -41,6 +106,16 @@ pub use rules::rmsprop::Optimizer as RmsProp;
 pub use rules::rmsprop_momentum::Optimizer as RmsPropMomentum;
 pub use rules::sgd::Optimizer as Sgd;
 pub use rules::yogi::Optimizer as Yogi;
+
+// The vocabulary.
+pub use error::{Error, ErrorKind, Tree};
+pub use params::{Params, ParamsMut};
+pub use rule::Rule;
 pub use scalar::Scalar;
 pub use schedule::Schedule;
 pub use simd::Simd;
+
+/// The README's examples, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

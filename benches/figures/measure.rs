@@ -4,18 +4,25 @@ use std::time::Instant;
 
 use ndarray::{ArrayView1, ArrayViewMut1};
 
+/// Seconds of one turn.
+const TURN: f64 = 0.02;
+const TURNS: usize = 15;
+
 /// Nanoseconds of one call of `a` and of `b`, the best of several turns each.
 pub fn duel(mut a: impl FnMut(), mut b: impl FnMut()) -> (f64, f64) {
-    const TURN: f64 = 0.02;
-    const TURNS: usize = 15;
-    let calls_a = calls_in(TURN, &mut a);
-    let calls_b = calls_in(TURN, &mut b);
+    let (calls_a, calls_b) = (calls_in(TURN, &mut a), calls_in(TURN, &mut b));
     let (mut best_a, mut best_b) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..TURNS {
         best_a = best_a.min(time(calls_a, &mut a));
         best_b = best_b.min(time(calls_b, &mut b));
     }
     (best_a, best_b)
+}
+
+/// Nanoseconds of one call, the best of several turns.
+pub fn best(mut work: impl FnMut()) -> f64 {
+    let calls = calls_in(TURN, &mut work);
+    (0..TURNS).map(|_| time(calls, &mut work)).fold(f64::INFINITY, f64::min)
 }
 
 fn calls_in(seconds: f64, work: &mut impl FnMut()) -> u32 {
@@ -72,15 +79,16 @@ impl Row {
     pub fn report(&self, printed: &str) -> String {
         let times: Vec<f64> = printed.split_whitespace().filter_map(|t| t.parse().ok()).collect();
         let [ours, other] = times[..] else { return format!("| {} | failed | | | |", self.what) };
-        let verdict = if ours / other <= self.limit { "" } else { " **above**" };
-        let (what, limit, ratio) = (&self.what, self.limit, ours / other);
+        let (what, ratio) = (&self.what, ours / other);
+        let verdict = if ratio <= self.limit { "" } else { " **above**" };
+        let limit = if self.limit.is_finite() { format!("{:.2}", self.limit) } else { "".into() };
         match self.elements {
             Some(n) => format!(
-                "| {what} | {:.3} | {:.3} | {ratio:.2} | {limit:.2}{verdict} |",
+                "| {what} | {:.3} | {:.3} | {ratio:.2} | {limit}{verdict} |",
                 ours / n as f64,
                 other / n as f64,
             ),
-            None => format!("| {what} | {ours:.0} ns a step | | | {limit:.0} ns{verdict} |"),
+            None => format!("| {what} | {ours:.0} ns a step | | | {limit} ns{verdict} |"),
         }
     }
 }

@@ -4,12 +4,11 @@ use ndarray::Array1;
 use thalweg::{Adam, NonFinite, Optimizer, ParamsMut};
 
 use crate::loops::gradient;
-use crate::measure::{Row, Section, duel};
+use crate::measure::{Row, Section, best};
 
 fn time<P: ParamsMut<f32> + Clone>(policy: NonFinite, mut w: P, g: P) -> f64 {
     let mut adam = Adam::new(1e-3).non_finite(policy);
-    let mut step = || _ = adam.step(&mut w, &g).expect("one shape");
-    duel(&mut step, || ()).0
+    best(|| _ = adam.step(&mut w, &g).expect("one shape"))
 }
 
 /// Nanoseconds of a step of Adam on f32, guard off and on.

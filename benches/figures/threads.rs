@@ -1,7 +1,7 @@
 //! Threads against one.
 
 use ndarray::Array1;
-use thalweg::{Adam, Elementwise, Momentum, NonFinite, Optimizer, Rule};
+use thalweg::{Adam, Elementwise, Momentum, Optimizer, Rule, Sgd};
 
 use crate::loops::gradient;
 use crate::measure::{Row, Section, duel};
@@ -23,6 +23,27 @@ fn duel_with_one<R: Rule<f32>>(
     )
 }
 
+/// What the memory allows: two threads that read four arrays and write three, against one.
+fn stream(n: usize) -> (f64, f64) {
+    fn pass(arrays: [&mut [f32]; 3], g: &[f32]) {
+        let [a, b, c] = arrays;
+        let (a, b, c) = (&mut a[..g.len()], &mut b[..g.len()], &mut c[..g.len()]);
+        for i in 0..g.len() {
+            (a[i], b[i], c[i]) = (a[i] + g[i], b[i] + g[i], c[i] + g[i]);
+        }
+    }
+    let mut buffers = [(); 6].map(|()| vec![1.0; n]);
+    let [a, b, c, d, e, f] = &mut buffers;
+    let g = vec![0.5; n];
+    let two = || {
+        let ((a0, a1), (b0, b1)) = (a.split_at_mut(n / 2), b.split_at_mut(n / 2));
+        let (c0, c1) = c.split_at_mut(n / 2);
+        let (g0, g1) = g.split_at(n / 2);
+        rayon::join(|| pass([a0, b0, c0], g0), || pass([a1, b1, c1], g1));
+    };
+    duel(two, || pass([d, e, f], &g))
+}
+
 /// The default setting against one thread.
 pub fn threads() -> Section {
     let mut rows = Vec::new();
@@ -31,16 +52,19 @@ pub fn threads() -> Section {
         rows.push(Row::ratio(format!("Adam, {what}"), count * n, limit, move || {
             duel_with_one(count, n, || Adam::new(1e-3))
         }));
-        rows.push(Row::ratio(format!("Adam, no guard, {what}"), count * n, limit, move || {
-            duel_with_one(count, n, || Adam::new(1e-3).non_finite(NonFinite::Propagate))
-        }));
         rows.push(Row::ratio(format!("Momentum, {what}"), count * n, limit, move || {
             duel_with_one(count, n, || Momentum::new(1e-3))
         }));
+        rows.push(Row::ratio(format!("Sgd, {what}"), count * n, limit, move || {
+            duel_with_one(count, n, || Sgd::new(1e-3))
+        }));
     };
     row(200, 50_000, 1.0 / 1.6);
-    for n in [10, 10_000, 100_000, 131_073, 200_000, 300_000, 1_000_000, 25_000_000] {
+    for n in [10, 10_000, 100_000, 262_145, 400_000, 1_000_000, 25_000_000] {
         row(1, n, 1.0);
     }
+    let n = 10_000_000;
+    let what = "a memory stream of the same traffic, two threads".to_owned();
+    rows.insert(0, Row::ratio(what, n, f64::INFINITY, move || stream(n)));
     Section { name: "threads", title: "Threads against one (2 cores)", rows }
 }

@@ -34,6 +34,10 @@ impl<F: Scalar, S: Slots<F>> LeafState<F, S> {
         self.order = order;
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.shape.contains(&0)
+    }
+
     /// A slot in the leaf's logical shape.
     pub(super) fn slot(&self, index: usize) -> Option<ArrayViewD<'_, F>> {
         self.order.logical(self.slots.as_ref().get(index)?.as_slice(), &self.shape)

@@ -32,7 +32,7 @@ use crate::scalar::Scalar;
 use crate::schedule::{Constant, Schedule};
 use crate::simd::Simd;
 use ledger::{LeafState, Ledger, Pair};
-use prepare::{Plain, Prepare, Scaled, WithL1, WithL2, clip_scale};
+use prepare::{Norm, Plain, Prepare, Scale, Scaled, WithL1, WithL2};
 use scratch::{Lists, Scratch};
 pub use settings::{NonFinite, Settings};
 use strided::{Source, Strided, Target};
@@ -207,7 +207,7 @@ impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
     /// The learning rate of a step, checked.
     fn rate(&self, step: u64) -> Result<f64, Error> {
         let value = self.schedule.at(step);
-        if value >= 0.0 && value.is_finite() {
+        if value >= 0.0 && F::from_f64(value).is_finite() {
             Ok(value)
         } else {
             Err(ErrorKind::LearningRate { value, step }.into())
@@ -324,6 +324,9 @@ fn enlist<'a, F: Scalar, S: Slots<F>>(ledger: &'a mut Ledger<F, S>, lists: &mut 
     // From the last to the first: popping leaves the list's memory where it is.
     for leaf in ledger.leaves.iter_mut().rev() {
         let Some(Pair { w, g: Some(g), .. }) = lists.pairs.pop() else { continue };
+        if leaf.is_empty() {
+            continue;
+        }
         let w_fit = leaf.order.fit(w.shape(), w.strides());
         let g_fit = leaf.order.fit(g.shape(), g.strides());
         if (w_fit, g_fit) == (Fit::Packed, Fit::Packed) {
@@ -376,31 +379,29 @@ fn run<F: Scalar, R: Rule<F>>(
     constants: impl FnOnce() -> R::Step,
     lists: &mut Lists<'_, F, R::State>,
 ) -> Result<Option<f64>, Halt> {
-    let how = How { simd: settings.simd, parallel_above: settings.parallel_above };
-    let norm = settings.wants_norm().then(|| norm(lists, how));
+    let norm = settings.wants_norm().then(|| norm(lists, settings.how()));
     let finite = match (settings.non_finite, norm) {
         (NonFinite::Propagate, _) => true,
-        // A finite norm has only finite elements; one that is not may have overflowed.
-        (_, Some(norm)) if norm.is_finite() => true,
-        _ => all_finite(lists, how),
+        (_, Some(norm)) => norm.scaled.is_finite(),
+        (_, None) => all_finite(lists, settings.how()),
     };
     if !finite {
         return Err(Halt::NotFinite { skip: settings.non_finite == NonFinite::Skip });
     }
 
-    let scale = F::from_f64(clip_scale(settings, norm));
+    let scale = Scale::of(settings, norm);
     let (l1, l2) = (F::from_f64(settings.penalty.l1), F::from_f64(settings.penalty.l2));
     let step = constants();
     if settings.penalty.l1 != 0.0 {
         update::<F, R, _>(settings, &step, WithL1 { scale, l1, l2 }, lists);
     } else if settings.penalty.l2 != 0.0 {
         update::<F, R, _>(settings, &step, WithL2 { scale, l2 }, lists);
-    } else if scale != F::one() {
+    } else if !scale.is_one() {
         update::<F, R, _>(settings, &step, Scaled(scale), lists);
     } else {
         update::<F, R, _>(settings, &step, Plain, lists);
     }
-    Ok(norm)
+    Ok(norm.map(Norm::value))
 }
 
 fn update<F: Scalar, R: Rule<F>, P: Prepare<F>>(
@@ -409,10 +410,9 @@ fn update<F: Scalar, R: Rule<F>, P: Prepare<F>>(
     prepare: P,
     lists: &mut Lists<'_, F, R::State>,
 ) {
-    let Settings { simd, parallel_above, .. } = *settings;
-    let kernel = Kernel::<F, R, P> { step, prepare, simd, parallel_above };
+    let kernel = Kernel::<F, R, P> { step, prepare, how: settings.how() };
     sweep::sweep(&kernel, &mut lists.flat);
-    for leaf in lists.strided.drain(..) {
+    while let Some(leaf) = lists.strided.pop() {
         strided::sweep(&kernel, leaf);
     }
 }
@@ -422,18 +422,18 @@ fn all_finite<F: Scalar, S: Slots<F>>(lists: &Lists<'_, F, S>, how: How) -> bool
 }
 
 /// ‖g‖₂ over all leaves.
-fn norm<F: Scalar, S: Slots<F>>(lists: &Lists<'_, F, S>, how: How) -> f64 {
+fn norm<F: Scalar, S: Slots<F>>(lists: &Lists<'_, F, S>, how: How) -> Norm {
     fn sum<F: Scalar, S: Slots<F>, T: Term>(lists: &Lists<'_, F, S>, term: T, how: How) -> f64 {
         let strided = lists.strided.iter().map(|leaf| leaf.sum(term, how));
         strided.fold(sweep::sum(&lists.flat, term, how), Sum::add).value()
     }
     let square = sum(lists, Square, how);
     if square > 1e-280 && square < 1e300 {
-        return square.sqrt();
+        return Norm { scaled: square.sqrt(), power: 1.0 };
     }
-    // f64 gradients whose squares overflow or vanish: powers of two bring them back.
-    let factor = if square < 1.0 { 2.0_f64.powi(500) } else { 2.0_f64.powi(-600) };
-    sum(lists, ScaledSquare(factor), how).sqrt() / factor
+    // `f64` gradients whose squares overflow or vanish: powers of two bring them back.
+    let power = if square < 1.0 { 2.0_f64.powi(500) } else { 2.0_f64.powi(-600) };
+    Norm { scaled: sum(lists, ScaledSquare(power), how).sqrt(), power }
 }
 
 /// The error of a gradient that is not finite, found again slowly for its name and index.

@@ -21,35 +21,72 @@ impl<F: Scalar> Prepare<F> for Plain {
     }
 }
 
+/// What brings a gradient within the limit of its norm.
+///
+/// The factor of a huge gradient may be subnormal, with few digits: a power of two takes part of it.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Scale<F> {
+    power: F,
+    factor: F,
+}
+
+impl<F: Scalar> Scale<F> {
+    /// The factor limit/norm, or 1 where there is no limit or the norm is 0, within it, or not finite.
+    pub(super) fn of(settings: &Settings, norm: Option<Norm>) -> Self {
+        match (settings.clip_norm, norm) {
+            (Some(limit), Some(norm)) if norm.value() > limit && norm.scaled.is_finite() => {
+                let smallest = F::min_positive_value();
+                let factor = limit / norm.scaled;
+                if F::from_f64(factor) >= smallest {
+                    Self { power: F::from_f64(norm.power), factor: F::from_f64(factor) }
+                } else {
+                    let factor = F::from_f64(factor / smallest.into_f64());
+                    Self { power: F::from_f64(norm.power) * smallest, factor }
+                }
+            }
+            _ => Self { power: F::one(), factor: F::one() },
+        }
+    }
+
+    pub(super) fn is_one(self) -> bool {
+        self.power == F::one() && self.factor == F::one()
+    }
+
+    #[inline(always)]
+    fn apply(self, g: F) -> F {
+        self.power * g * self.factor
+    }
+}
+
 /// c·g, clipped.
 #[derive(Clone, Copy)]
-pub(super) struct Scaled<F>(pub(super) F);
+pub(super) struct Scaled<F>(pub(super) Scale<F>);
 
 impl<F: Scalar> Prepare<F> for Scaled<F> {
     #[inline(always)]
     fn prepare(self, _w: F, g: F) -> F {
-        self.0 * g
+        self.0.apply(g)
     }
 }
 
 /// c·g + ε₂w
 #[derive(Clone, Copy)]
 pub(super) struct WithL2<F> {
-    pub(super) scale: F,
+    pub(super) scale: Scale<F>,
     pub(super) l2: F,
 }
 
 impl<F: Scalar> Prepare<F> for WithL2<F> {
     #[inline(always)]
     fn prepare(self, w: F, g: F) -> F {
-        self.scale * g + self.l2 * w
+        self.scale.apply(g) + self.l2 * w
     }
 }
 
 /// c·g + ε₂w + ε₁ sign(w)
 #[derive(Clone, Copy)]
 pub(super) struct WithL1<F> {
-    pub(super) scale: F,
+    pub(super) scale: Scale<F>,
     pub(super) l1: F,
     pub(super) l2: F,
 }
@@ -57,15 +94,19 @@ pub(super) struct WithL1<F> {
 impl<F: Scalar> Prepare<F> for WithL1<F> {
     #[inline(always)]
     fn prepare(self, w: F, g: F) -> F {
-        self.scale * g + self.l2 * w + self.l1 * w.sign()
+        self.scale.apply(g) + self.l2 * w + self.l1 * w.sign()
     }
 }
 
-/// The factor that brings a gradient of this norm within the limit; 1 where there is no limit, or
-/// where the norm is 0 or not finite.
-pub(super) fn clip_scale(settings: &Settings, norm: Option<f64>) -> f64 {
-    match (settings.clip_norm, norm) {
-        (Some(limit), Some(norm)) if norm > limit && norm.is_finite() => limit / norm,
-        _ => 1.0,
+/// ‖g‖₂ as a number that neither overflows nor vanishes, and a power of two: their quotient.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Norm {
+    pub(super) scaled: f64,
+    pub(super) power: f64,
+}
+
+impl Norm {
+    pub(super) fn value(self) -> f64 {
+        self.scaled / self.power
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::interval::Interval;
+use crate::reduce::How;
 use crate::regularize::Penalty;
 use crate::scalar::Scalar;
 use crate::simd::Simd;
@@ -57,7 +58,8 @@ pub struct Settings {
     /// The instruction set of the sweep.
     pub simd: Simd,
     /// With the feature `rayon`: work on more elements than this is halved between threads, until
-    /// a piece has no more. Without the feature it does nothing.
+    /// a piece has no more. 2¹⁸ unless set: below it waking a thread costs more than it saves.
+    /// Without the feature it does nothing.
     pub parallel_above: usize,
 }
 
@@ -69,7 +71,7 @@ impl Default for Settings {
             report_norm: false,
             penalty: Penalty::NONE,
             simd: Simd::default(),
-            parallel_above: 1 << 17,
+            parallel_above: 1 << 18,
         }
     }
 }
@@ -80,6 +82,12 @@ impl Settings {
             Interval::POSITIVE.check::<f64>("clipping", "clip_norm", limit)?;
         }
         self.penalty.check::<F>()
+    }
+
+    /// How sweeps and reductions are carried out.
+    pub(crate) fn how(&self) -> How {
+        // Fewer elements than two vectors of the widest kind cannot be halved.
+        How { simd: self.simd, parallel_above: self.parallel_above.max(64) }
     }
 
     pub(crate) fn wants_norm(&self) -> bool {

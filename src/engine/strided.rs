@@ -157,7 +157,7 @@ pub(super) fn sweep<F: Scalar, R: Rule<F>, P: Prepare<F>>(
     if rank > 2 && slowest == 1 {
         return sweep(kernel, leaf.map(|w| w.drop_axis(0), |g| g.drop_axis(0)));
     }
-    let parallel = len > kernel.parallel_above && cfg!(feature = "rayon");
+    let parallel = len > kernel.how.parallel_above && cfg!(feature = "rayon");
     if rank > 2 || (parallel && slowest > 1) {
         let (left, right) = leaf.split_at(slowest / 2);
         join(parallel, || sweep(kernel, left), || sweep(kernel, right));

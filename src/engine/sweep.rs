@@ -14,8 +14,7 @@ const WIDEST: usize = 16;
 pub(super) struct Kernel<'k, F: Scalar, R: Rule<F>, P> {
     pub(super) step: &'k R::Step,
     pub(super) prepare: P,
-    pub(super) simd: Simd,
-    pub(super) parallel_above: usize,
+    pub(super) how: How,
 }
 
 impl<F: Scalar, R: Rule<F>, P: Prepare<F>> Kernel<'_, F, R, P> {
@@ -28,7 +27,7 @@ impl<F: Scalar, R: Rule<F>, P: Prepare<F>> Kernel<'_, F, R, P> {
         slots: <R::State as Slots<F>>::Slices<'a>,
     ) {
         let stretch = Stretch::<F, R, P> { step: *self.step, prepare: self.prepare, w, g, slots };
-        let simd = if stretch.w.len() < WIDEST { Simd::BASELINE } else { self.simd };
+        let simd = if stretch.w.len() < WIDEST { Simd::BASELINE } else { self.how.simd };
         simd.run(stretch);
     }
 }
@@ -70,7 +69,7 @@ pub(super) fn sweep<F: Scalar, R: Rule<F>, P: Prepare<F>>(
     leaves: &mut [Flat<'_, F, R::State>],
 ) {
     let total: usize = leaves.iter().map(|leaf| leaf.w.len()).sum();
-    if total <= kernel.parallel_above || cfg!(not(feature = "rayon")) {
+    if total <= kernel.how.parallel_above || cfg!(not(feature = "rayon")) {
         for Flat { w, g, slots } in leaves {
             kernel.update(w, g, R::State::reborrow(slots));
         }

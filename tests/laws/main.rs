@@ -1,0 +1,16 @@
+//! The laws: what holds for every rule of the catalog, in both precisions.
+
+mod support;
+
+mod atomic;
+mod descent;
+mod finite;
+mod layouts;
+mod long_runs;
+mod names;
+mod objects;
+mod ranges;
+mod shapes;
+mod splits;
+mod widths;
+mod zero;

@@ -1,0 +1,215 @@
+//! Every hyperparameter has a range, and what is outside it is an error that says so.
+
+use ndarray::{Array1, array};
+use thalweg::regularize::{Decay, Penalty};
+use thalweg::{Elementwise, ErrorKind, Optimizer, Rule, Scalar, Settings, catalog, rules};
+
+use crate::support::*;
+
+/// Values on both sides of a range's ends.
+struct Range {
+    good: Vec<f64>,
+    bad: Vec<f64>,
+}
+
+const BELOW_ONE: f64 = 1.0 - f64::EPSILON / 2.0;
+const TINY: f64 = f64::MIN_POSITIVE;
+const NEVER: [f64; 3] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+
+fn range(good: &[f64], bad: &[f64]) -> Range {
+    Range { good: good.to_vec(), bad: [bad, &NEVER].concat() }
+}
+
+/// [0, 1)
+fn fraction<F: Scalar>() -> Range {
+    range(&[0.0, -0.0, TINY, 0.5, 0.999, BELOW_ONE], &[-TINY, -0.5, 1.0, 1.0 + f64::EPSILON, 2.0])
+}
+
+/// (-1, 1)
+fn symmetric<F: Scalar>() -> Range {
+    range(&[-BELOW_ONE, -0.5, 0.0, 0.5, BELOW_ONE], &[-1.5, -1.0, 1.0, 1.5])
+}
+
+/// [0, ∞)
+fn non_negative<F: Scalar>() -> Range {
+    let mut range = range(&[0.0, -0.0, TINY, 0.5, 3.0], &[-TINY, -1.0]);
+    // Infinite once it is cast.
+    if F::NAME == "f32" { &mut range.bad } else { &mut range.good }.push(1e39);
+    range
+}
+
+/// (0, ∞)
+fn positive<F: Scalar>() -> Range {
+    let mut range = range(&[1e-45, 1e-8, 1.0, 100.0], &[0.0, -0.0, -TINY, -1.0]);
+    // Zero or infinite once it is cast.
+    if F::NAME == "f32" { &mut range.bad } else { &mut range.good }.extend([1e-60, 1e39]);
+    range
+}
+
+#[track_caller]
+fn check<F: Scalar>(
+    owner: &str,
+    name: &str,
+    range: &Range,
+    build: impl Fn(f64) -> Box<dyn Optimizer<F>>,
+) {
+    let gradient = Array1::from_vec(numbers::<F>(20, 2));
+    for &value in &range.good {
+        let (mut optimizer, mut w) = (build(value), Array1::from_elem(20, F::one()));
+        optimizer.validate().unwrap();
+        optimizer.step(&mut w, &gradient).unwrap();
+        optimizer.validate().unwrap();
+    }
+    for &bad in &range.bad {
+        let (mut optimizer, mut w) = (build(bad), Array1::from_elem(20, F::one()));
+        let first = optimizer.validate();
+        let step = optimizer.step(&mut w, &gradient).map(drop);
+        assert_eq!(format!("{first:?}"), format!("{step:?}"), "`validate` says what `step` says");
+        let error = step.unwrap_err();
+        assert!(
+            matches!(*error.kind(), ErrorKind::Hyperparameter { owner: o, name: n, value, .. }
+                if o == owner && n == name && value.to_bits() == bad.to_bits()),
+            "{owner}.{name}({bad}): {error:?}"
+        );
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("{owner}: {name} = {bad} is not allowed")), "{text}");
+        assert!(w.iter().all(|&w| w == F::one()));
+        assert_eq!(optimizer.steps(), 0);
+    }
+}
+
+/// Each builder method of each rule, and its range.
+macro_rules! hyperparameters {
+    ($($rule:ident { $($name:ident: $range:ident),* })+) => {
+        fn every_hyperparameter_has_its_range<F: Scalar>() {
+            $($(
+                check::<F>(
+                    <rules::$rule as Rule<F>>::NAME,
+                    stringify!($name),
+                    &$range::<F>(),
+                    |value| Box::new(Elementwise::<F, rules::$rule>::default().$name(value)),
+                );
+            )*)+
+        }
+    };
+}
+
+hyperparameters! {
+    Sgd {}
+    Momentum { momentum: symmetric, dampening: fraction }
+    Nesterov { momentum: symmetric }
+    AdaGrad { epsilon: positive, initial_accumulator: non_negative }
+    RmsProp { rho: fraction, epsilon: positive, initial_accumulator: non_negative }
+    RmsPropMomentum { momentum: symmetric, rho: fraction, epsilon: positive }
+    CenteredRmsProp { rho: fraction, epsilon: positive }
+    AdaDelta { rho: fraction, epsilon: positive }
+    Adam { beta1: fraction, beta2: fraction, epsilon: positive, epsilon_root: non_negative }
+    AdamW { beta1: fraction, beta2: fraction, epsilon: positive, weight_decay: non_negative }
+    AmsGrad { beta1: fraction, beta2: fraction, epsilon: positive }
+    AdaMax { beta1: fraction, beta2: fraction, epsilon: positive }
+    NAdam { beta1: fraction, beta2: fraction, epsilon: positive, momentum_decay: non_negative }
+    RAdam { beta1: fraction, beta2: fraction, epsilon: positive }
+    AdaBelief { beta1: fraction, beta2: fraction, epsilon: positive }
+    Yogi { beta1: fraction, beta2: fraction, epsilon: positive, initial_accumulator: non_negative }
+    Lion { beta1: fraction, beta2: fraction, weight_decay: non_negative }
+}
+
+fn so_has_every_kind_of_decay<F: Scalar>() {
+    let kinds: [fn(f64) -> Decay; 3] = [Decay::Relative, Decay::Absolute, |weight_decay| {
+        Decay::Scheduled { weight_decay, base: 0.1 }
+    }];
+    for kind in kinds {
+        let range = non_negative::<F>();
+        check::<F>("AdamW", "weight_decay", &range, |value| {
+            Box::new(Elementwise::<F, rules::AdamW>::new(0.1).decay(kind(value)))
+        });
+        check::<F>("Lion", "weight_decay", &range, |value| {
+            Box::new(Elementwise::<F, rules::Lion>::new(0.1).decay(kind(value)))
+        });
+    }
+    let base = range(&[1e-3, 1.0], &[0.0, -1.0]);
+    check::<F>("AdamW", "base", &base, |base| {
+        Box::new(Elementwise::<F, rules::AdamW>::paper(0.1, base))
+    });
+}
+
+fn so_has_every_setting<F: Scalar>() {
+    for entry in catalog::<F>() {
+        let build = |settings| entry.build(0.1, settings);
+        let limit = range(&[TINY, 1e-300, 1.0, f64::MAX], &[0.0, -0.0, -1.0]);
+        check::<F>("clipping", "clip_norm", &limit, |limit| {
+            build(settings(|s| s.clip_norm = Some(limit)))
+        });
+        let range = non_negative::<F>();
+        check::<F>("penalty", "l1", &range, |l1| build(settings(|s| s.penalty = Penalty::l1(l1))));
+        check::<F>("penalty", "l2", &range, |l2| build(settings(|s| s.penalty = Penalty::l2(l2))));
+        check::<F>("penalty", "l1", &range, |l1| {
+            build(settings(|s| s.penalty = Penalty::elastic_net(l1, 0.1)))
+        });
+    }
+}
+
+fn a_learning_rate_is_finite_and_not_negative<F: Scalar>() {
+    for entry in catalog::<F>() {
+        for bad in [-TINY, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let is_bad = |result: Result<(), thalweg::Error>, at: u64| {
+                let error = result.unwrap_err();
+                assert!(
+                    matches!(*error.kind(), ErrorKind::LearningRate { value, step }
+                        if value.to_bits() == bad.to_bits() && step == at),
+                    "{error:?}"
+                );
+                assert!(error.to_string().contains(&format!("{bad}")), "{error}");
+            };
+            let mut w = array![F::one(), F::one()];
+            let mut optimizer = entry.build(bad, Settings::default());
+            is_bad(optimizer.validate(), 1);
+            is_bad(optimizer.step(&mut w, &array![F::one(), F::one()]).map(drop), 1);
+            assert_eq!(w, array![F::one(), F::one()]);
+
+            optimizer.set_learning_rate(0.25).unwrap();
+            optimizer.step(&mut w, &array![F::one(), F::one()]).unwrap();
+            is_bad(optimizer.set_learning_rate(bad), 2);
+            assert_eq!(optimizer.learning_rate(), 0.25);
+            optimizer.validate().unwrap();
+        }
+        for good in [0.0, -0.0, TINY, 1e3] {
+            let mut optimizer = entry.build(good, Settings::default());
+            optimizer.validate().unwrap();
+            let mut w = array![F::one(), F::one()];
+            optimizer.step(&mut w, &array![F::one(), F::one()]).unwrap();
+            optimizer.set_learning_rate(good).unwrap();
+            assert!(w.iter().all(|w| w.is_finite()), "{}", entry.name);
+        }
+    }
+}
+
+/// Of 1e39 an `f32` makes ∞, and ∞ · 0 moves a parameter to NaN.
+fn a_learning_rate_is_finite_in_the_parameters_precision_too<F: Scalar>() {
+    for entry in catalog::<F>() {
+        let mut w = array![F::one(), F::one()];
+        let mut optimizer = entry.build(1e39, Settings::default());
+        let result = optimizer.step(&mut w, &array![F::zero(), F::zero()]);
+        assert!(result.is_err() || w.iter().all(|w| w.is_finite()), "{}: {w}", entry.name);
+    }
+}
+
+fn a_rate_that_is_set_is_used<F: Scalar>() {
+    for entry in catalog::<F>() {
+        let mut optimizer = entry.build(0.5, Settings::default());
+        optimizer.set_learning_rate(0.0).unwrap();
+        let mut w = array![F::one(), -F::one()];
+        let info = optimizer.step(&mut w, &array![F::one(), F::one()]).unwrap();
+        assert_eq!((info.learning_rate, optimizer.learning_rate()), (0.0, 0.0));
+        assert_eq!(w, array![F::one(), -F::one()], "{}", entry.name);
+    }
+}
+
+for_both_scalars!(
+    every_hyperparameter_has_its_range,
+    so_has_every_kind_of_decay,
+    so_has_every_setting,
+    a_learning_rate_is_finite_and_not_negative,
+    a_learning_rate_is_finite_in_the_parameters_precision_too,
+    a_rate_that_is_set_is_used,
+);

@@ -1,0 +1,344 @@
+//! What the laws share: data, memory layouts, runs and comparisons.
+
+use std::fmt::Debug;
+use std::process::Command;
+
+use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, Slice};
+use thalweg::params::Path;
+use thalweg::regularize::Penalty;
+use thalweg::{Entry, Optimizer, Params, Scalar, Settings, StepInfo};
+
+/// Makes a test of each generic law in each precision.
+macro_rules! for_both_scalars {
+    ($($law:ident),+ $(,)?) => {$(
+        mod $law {
+            #[test]
+            fn f32() {
+                super::$law::<f32>();
+            }
+            #[test]
+            fn f64() {
+                super::$law::<f64>();
+            }
+        }
+    )+};
+}
+pub(crate) use for_both_scalars;
+
+/// Calls a generic function for each rule of the crate: `each_rule!(law::<F>(arguments))`.
+macro_rules! each_rule {
+    ($law:ident::<$scalar:ty>($($argument:expr),*)) => {
+        each_rule!(
+            @ $law, $scalar, ($($argument),*),
+            Sgd Momentum Nesterov AdaGrad RmsProp RmsPropMomentum CenteredRmsProp AdaDelta Adam
+            AdamW AmsGrad AdaMax NAdam RAdam AdaBelief Yogi Lion
+        )
+    };
+    (@ $law:ident, $scalar:ty, $arguments:tt, $($rule:ident)+) => {{
+        assert_eq!(
+            [$(<thalweg::rules::$rule as thalweg::Rule<$scalar>>::NAME),+].as_slice(),
+            thalweg::catalog::<$scalar>().iter().map(|entry| entry.title).collect::<Vec<_>>(),
+            "`each_rule!` lists the catalog",
+        );
+        $(each_rule!(@call $law, $scalar, $rule, $arguments);)+
+    }};
+    (@call $law:ident, $scalar:ty, $rule:ident, ($($argument:expr),*)) => {
+        $law::<$scalar, thalweg::rules::$rule>($($argument),*)
+    };
+}
+pub(crate) use each_rule;
+
+/// The bits of a value; every NaN has the same.
+pub fn bits<F: Scalar>(x: F) -> u64 {
+    if x.is_nan() { u64::MAX } else { x.into_f64().to_bits() }
+}
+
+#[track_caller]
+pub fn assert_same<F: Scalar>(
+    found: ArrayViewD<'_, F>,
+    expected: ArrayViewD<'_, F>,
+    what: impl Debug,
+) {
+    assert_eq!(found.shape(), expected.shape(), "{what:?}");
+    for ((index, &a), &b) in found.indexed_iter().zip(&expected) {
+        assert!(bits(a) == bits(b), "{what:?}: {a:?} and not {b:?} at {index:?}");
+    }
+}
+
+#[track_caller]
+pub fn assert_same_slices<F: Scalar>(found: &[F], expected: &[F], what: impl Debug) {
+    assert_same(
+        ArrayViewD::from_shape(vec![found.len()], found).unwrap(),
+        ArrayViewD::from_shape(vec![expected.len()], expected).unwrap(),
+        what,
+    );
+}
+
+#[track_caller]
+pub fn assert_close<F: Scalar>(found: &[F], expected: &[F], what: impl Debug) {
+    assert_eq!(found.len(), expected.len(), "{what:?}");
+    let tolerance = F::epsilon().into_f64() * 64.0;
+    for (i, (a, b)) in found.iter().zip(expected).enumerate() {
+        let (a, b) = (a.into_f64(), b.into_f64());
+        assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{what:?}: {a} and not {b} at {i}");
+    }
+}
+
+/// Numbers of both signs and many magnitudes, zeros among them; the same for the same seed.
+pub fn numbers<F: Scalar>(len: usize, seed: u64) -> Vec<F> {
+    const SIZES: [f64; 8] = [1e-3, 1e-2, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d;
+    let number = |_| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let value = (state >> 11) as f64 / (1_u64 << 52) as f64 - 1.0;
+        let kind = (state ^ state >> 29) % 160;
+        F::from_f64(if kind < 8 { 0.0 } else { value * SIZES[kind as usize / 20] })
+    };
+    (0..len).map(number).collect()
+}
+
+pub fn array<F: Scalar>(shape: &[usize], seed: u64) -> ArrayD<F> {
+    ArrayD::from_shape_vec(shape, numbers(shape.iter().product(), seed)).unwrap()
+}
+
+/// The elements of a tree in the order of its visit.
+pub fn elements<F: Scalar>(tree: &dyn Params<F>) -> Vec<F> {
+    let mut all = Vec::new();
+    tree.visit(Path::ROOT, &mut |_, leaf| all.extend(leaf.view().iter().copied()));
+    all
+}
+
+pub fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
+    let mut settings = Settings::default();
+    change(&mut settings);
+    settings
+}
+
+pub fn penalized() -> Settings {
+    settings(|s| s.penalty = Penalty::elastic_net(0.01, 0.1))
+}
+
+pub fn clipped() -> Settings {
+    settings(|s| {
+        s.clip_norm = Some(0.7);
+        s.penalty = Penalty::elastic_net(0.01, 0.1);
+    })
+}
+
+/// Where a logical array lies in a larger buffer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layout {
+    /// The logical axes from the slowest to the fastest in memory.
+    pub order: Vec<usize>,
+    /// By how many places of the buffer each logical axis advances; negative where it runs back.
+    pub steps: Vec<isize>,
+    /// Places of the buffer before and after each logical axis.
+    pub margin: Vec<(usize, usize)>,
+}
+
+impl Layout {
+    pub fn row_major(rank: usize) -> Self {
+        Self { order: (0..rank).collect(), steps: vec![1; rank], margin: vec![(0, 0); rank] }
+    }
+
+    pub fn column_major(rank: usize) -> Self {
+        Self::row_major(rank).ordered((0..rank).rev().collect())
+    }
+
+    pub fn ordered(mut self, order: Vec<usize>) -> Self {
+        self.order = order;
+        self
+    }
+
+    pub fn step(mut self, axis: usize, step: isize) -> Self {
+        self.steps[axis] = step;
+        self
+    }
+
+    pub fn window(mut self) -> Self {
+        self.margin.iter_mut().enumerate().for_each(|(i, margin)| *margin = (1 + i % 2, 2));
+        self
+    }
+
+    fn span(&self, axis: usize, len: usize) -> usize {
+        if len == 0 { 0 } else { (len - 1) * self.steps[axis].unsigned_abs() + 1 }
+    }
+}
+
+/// Layouts of every kind for a shape.
+pub fn layouts(rank: usize) -> Vec<Layout> {
+    let (c, f) = (Layout::row_major(rank), Layout::column_major(rank));
+    let mut all = vec![c.clone(), f.clone(), c.clone().window(), f.clone().window()];
+    for turn in 1..rank.saturating_sub(1) {
+        let order: Vec<usize> = (0..rank).map(|i| (i + turn) % rank).collect();
+        all.push(c.clone().ordered(order));
+    }
+    if rank > 3 {
+        let mut swapped: Vec<usize> = (0..rank).collect();
+        swapped.swap(1, 2);
+        all.push(c.clone().ordered(swapped));
+    }
+    for axis in 0..rank {
+        all.push(c.clone().step(axis, -1));
+        all.push(c.clone().step(axis, if axis + 1 == rank { 2 } else { 3 }));
+    }
+    if rank > 0 {
+        all.push(c.clone().step(rank - 1, 3).window());
+        all.push(f.clone().step(rank - 1, 2));
+        all.push(f.clone().step(0, -2).window());
+        all.push(Layout { steps: vec![-1; rank], ..c });
+        all.push(Layout { steps: vec![-1; rank], ..f });
+    }
+    all
+}
+
+/// An array inside a buffer whose other places hold a guard value.
+#[derive(Debug, Clone)]
+pub struct Placed<F> {
+    layout: Layout,
+    shape: Vec<usize>,
+    buffer: ArrayD<F>,
+    /// Which places of the buffer are not the array's.
+    outside: ArrayD<bool>,
+    guard: F,
+}
+
+macro_rules! view_of {
+    ($placed:expr, $view:expr) => {{
+        let mut view = $view;
+        let Layout { order, margin, steps } = &$placed.layout;
+        for (i, &axis) in order.iter().enumerate() {
+            let start = margin[axis].0;
+            let end = start + $placed.layout.span(axis, $placed.shape[axis]);
+            let slice = Slice::new(start as isize, Some(end as isize), steps[axis]);
+            view.slice_axis_inplace(Axis(i), slice);
+        }
+        let mut inverse = vec![0; order.len()];
+        for (i, &axis) in order.iter().enumerate() {
+            inverse[axis] = i;
+        }
+        view.permuted_axes(inverse)
+    }};
+}
+
+impl<F: Scalar> Placed<F> {
+    pub fn new(layout: &Layout, values: ArrayViewD<'_, F>, guard: F) -> Self {
+        let shape = values.shape().to_vec();
+        let room = |&axis: &usize| {
+            let (before, after) = layout.margin[axis];
+            before + layout.span(axis, shape[axis]) + after
+        };
+        let room: Vec<usize> = layout.order.iter().map(room).collect();
+        let (buffer, outside) =
+            (ArrayD::from_elem(room.clone(), guard), ArrayD::from_elem(room, true));
+        let mut placed = Self { layout: layout.clone(), shape, buffer, outside, guard };
+        placed.view_mut().assign(&values);
+        view_of!(placed, placed.outside.view_mut()).fill(false);
+        placed
+    }
+
+    pub fn view(&self) -> ArrayViewD<'_, F> {
+        view_of!(self, self.buffer.view())
+    }
+
+    pub fn view_mut(&mut self) -> ArrayViewMutD<'_, F> {
+        view_of!(self, self.buffer.view_mut())
+    }
+
+    #[track_caller]
+    pub fn assert_guarded(&self, what: impl Debug) {
+        for (&value, &outside) in self.buffer.iter().zip(&self.outside) {
+            assert!(!outside || bits(value) == bits(self.guard), "{what:?}: written outside");
+        }
+    }
+}
+
+/// Of a contiguous run: parameters and report after each step.
+pub struct Run<F: Scalar> {
+    pub entry: &'static Entry<F>,
+    pub settings: Settings,
+    pub start: ArrayD<F>,
+    pub gradients: Vec<ArrayD<F>>,
+    pub expected: Vec<(ArrayD<F>, StepInfo)>,
+}
+
+/// Large enough that a wrong step shows in both precisions.
+pub const RATE: f64 = 0.03;
+pub const STEPS: usize = 6;
+
+impl<F: Scalar> Run<F> {
+    pub fn new(entry: &'static Entry<F>, settings: &Settings, shape: &[usize]) -> Self {
+        let gradients = (0..STEPS).map(|step| array(shape, 100 + step as u64)).collect();
+        Self::of(entry, settings, array(shape, 1), gradients)
+    }
+
+    pub fn of(
+        entry: &'static Entry<F>,
+        settings: &Settings,
+        start: ArrayD<F>,
+        gradients: Vec<ArrayD<F>>,
+    ) -> Self {
+        let mut optimizer = entry.build(RATE, settings.clone());
+        let mut w = start.clone();
+        let expected = gradients.iter().map(|g| {
+            let info = optimizer.step(&mut w, g).unwrap();
+            (w.clone(), info)
+        });
+        let expected = expected.collect();
+        Self { entry, settings: settings.clone(), start, gradients, expected }
+    }
+
+    pub fn optimizer(&self) -> Box<dyn Optimizer<F>> {
+        self.entry.build(RATE, self.settings.clone())
+    }
+
+    /// Runs again with parameters and gradients in other layouts, and compares.
+    #[track_caller]
+    pub fn check(&self, layouts: impl Fn(usize) -> (Layout, Layout)) {
+        let mut optimizer = self.optimizer();
+        let (outside, poison) = (F::from_f64(-1.25e30), F::nan());
+        let mut w = Placed::new(&layouts(0).0, self.start.view(), outside);
+        let mut equal_norms = true;
+        for (step, (g, (expected, report))) in self.gradients.iter().zip(&self.expected).enumerate()
+        {
+            let (of_w, of_g) = layouts(step);
+            let what = (self.entry.name, F::NAME, self.start.shape(), step, &of_w, &of_g);
+            if w.layout != of_w {
+                w = Placed::new(&of_w, w.view(), outside);
+            }
+            let g = Placed::new(&of_g, g.view(), poison);
+            let before = g.clone();
+            let info = optimizer.step(&mut w.view_mut(), &g.view()).unwrap();
+            assert_same(g.buffer.view(), before.buffer.view(), ("gradient", &what));
+            w.assert_guarded(&what);
+            equal_norms &= info.grad_norm.map(bits) == report.grad_norm.map(bits);
+            if let (Some(a), Some(b)) = (info.grad_norm, report.grad_norm) {
+                assert!((a - b).abs() <= 1e-15 * b, "{what:?}: norm {a} and not {b}");
+            }
+            // Sums in another order may round otherwise; whatever does not depend on them may not.
+            if equal_norms {
+                assert_same(w.view(), expected.view(), &what);
+            } else {
+                assert_close(&elements(&w.view()), &elements(expected), &what);
+            }
+        }
+    }
+}
+
+/// Runs the rest of a test in a process of its own, where a stack overflow ends no other test.
+pub fn in_its_own_process(test: &str, body: impl FnOnce()) {
+    const VARIABLE: &str = "THALWEG_LAW";
+    if std::env::var_os(VARIABLE).is_some_and(|running| running == test) {
+        return body();
+    }
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture"])
+        .env(VARIABLE, test)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&child.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success(), "{}\n{text}\n{errors}", child.status);
+    assert!(text.contains("1 passed"), "`{test}` is not the test's name");
+}
