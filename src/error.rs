@@ -32,6 +32,26 @@ pub enum Tree {
     Gradients,
 }
 
+impl Tree {
+    fn trouble(self) -> &'static str {
+        match self {
+            Tree::Parameters => "the leaves of the parameters are not those of the first step",
+            Tree::Gradients => "the leaves of the gradients are not those of the parameters",
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Tree::Parameters => {
+                "use a second optimizer for a second model, or `reset` this one to start anew"
+            }
+            Tree::Gradients => {
+                "give the gradients the same names, as another value of the parameters' type has them"
+            }
+        }
+    }
+}
+
 impl fmt::Display for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -83,13 +103,9 @@ pub enum ErrorKind {
         leaf: String,
     },
 
-    /// The leaves are not the ones the optimizer keeps state for.
-    #[error(
-        "the leaves of the {tree} changed: missing {}, unexpected {}; an optimizer keeps state for the \
-         leaves of its first step (use a second optimizer for a second model, or `reset` to start anew)",
-        Names(missing),
-        Names(unexpected)
-    )]
+    /// The leaves are not the ones the optimizer keeps state for, or the gradients' are not the
+    /// parameters'.
+    #[error("{}: missing {}, unexpected {}; {}", tree.trouble(), Names(missing), Names(unexpected), tree.remedy())]
     Leaves {
         /// The tree that differs.
         tree: Tree,

@@ -29,7 +29,7 @@
 //! |---|---|
 //! | choose an optimizer | [`catalog`], and [`Sgd`], [`Momentum`], [`Nesterov`], [`AdaGrad`], [`RmsProp`], [`RmsPropMomentum`], [`CenteredRmsProp`], [`AdaDelta`], [`Adam`], [`AdamW`], [`AmsGrad`], [`AdaMax`], [`NAdam`], [`RAdam`], [`AdaBelief`], [`Yogi`], [`Lion`] |
 //! | hold any of them | [`Optimizer`], which is object-safe |
-//! | train a model of several arrays | [`params`], [`params!`] |
+//! | train a model of several arrays | [`mod@params`], [`params!`] |
 //! | clip, penalize, skip NaN | [`Elementwise`] and its [`Settings`], [`NonFinite`], [`regularize`] |
 //! | change the learning rate | [`schedule`] |
 //! | write a rule of your own | [`Rule`], [`rule`] |
@@ -58,7 +58,7 @@
 //! |---|---|---|
 //! | 3 | [`rules`] | one file a rule, and the [`catalog`] of them |
 //! | 2 | [`Optimizer`], [`Elementwise`] | the trait, and the engine: the one loop |
-//! | 1 | [`params`], [`schedule`], [`regularize`], [`rule`], reductions | vocabulary, without loops over training |
+//! | 1 | [`mod@params`], [`schedule`], [`regularize`], [`rule`], reductions | vocabulary, without loops over training |
 //! | 0 | [`Scalar`], [`Error`], intervals, [`Simd`], threads | what everything else speaks of |
 //!
 //! # Features

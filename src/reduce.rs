@@ -193,8 +193,8 @@ pub(crate) fn all_finite_slice<F: Scalar>(x: &[F], how: How) -> bool {
         return x.iter().all(|x| x.is_finite());
     }
     if x.len() <= how.parallel_above {
-        // One call for each piece that stays in cache, so that the first bad one ends it.
-        return x.chunks(64 * BLOCK).all(|piece| how.simd.run(AllFinite(piece)));
+        // In pieces, so that the first bad one ends it; large ones, whose four streams lie apart.
+        return x.chunks(1024 * BLOCK).all(|piece| how.simd.run(AllFinite(piece)));
     }
     let (left, right) = x.split_at(x.len() / 2);
     let (left, right) = join(true, || all_finite_slice(left, how), || all_finite_slice(right, how));

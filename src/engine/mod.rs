@@ -390,18 +390,33 @@ fn run<F: Scalar, R: Rule<F>>(
     }
 
     let scale = Scale::of(settings, norm);
-    let (l1, l2) = (F::from_f64(settings.penalty.l1), F::from_f64(settings.penalty.l2));
     let step = constants();
-    if settings.penalty.l1 != 0.0 {
-        update::<F, R, _>(settings, &step, WithL1 { scale, l1, l2 }, lists);
-    } else if settings.penalty.l2 != 0.0 {
-        update::<F, R, _>(settings, &step, WithL2 { scale, l2 }, lists);
-    } else if !scale.is_one() {
-        update::<F, R, _>(settings, &step, Scaled(scale), lists);
+    if scale.is_one() {
+        penalize::<F, R, _>(settings, &step, Plain, lists);
     } else {
-        update::<F, R, _>(settings, &step, Plain, lists);
+        penalize::<F, R, _>(settings, &step, Scaled(scale), lists);
     }
     Ok(norm.map(Norm::value))
+}
+
+/// Adds the penalty, where there is one, to what is done to a gradient, and updates every leaf.
+#[inline]
+fn penalize<F: Scalar, R: Rule<F>, P: Prepare<F>>(
+    settings: &Settings,
+    step: &R::Step,
+    inner: P,
+    lists: &mut Lists<'_, F, R::State>,
+) {
+    let (l1, l2) = (F::from_f64(settings.penalty.l1), F::from_f64(settings.penalty.l2));
+    match (l1 != F::zero(), l2 != F::zero()) {
+        (false, false) => update::<F, R, _>(settings, step, inner, lists),
+        (false, true) => update::<F, R, _>(settings, step, WithL2 { inner, l2 }, lists),
+        (true, false) => update::<F, R, _>(settings, step, WithL1 { inner, l1 }, lists),
+        (true, true) => {
+            let inner = WithL2 { inner, l2 };
+            update::<F, R, _>(settings, step, WithL1 { inner, l1 }, lists);
+        }
+    }
 }
 
 fn update<F: Scalar, R: Rule<F>, P: Prepare<F>>(

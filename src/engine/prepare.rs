@@ -69,32 +69,32 @@ impl<F: Scalar> Prepare<F> for Scaled<F> {
     }
 }
 
-/// c·g + ε₂w
+/// What comes before, and + ε₂w.
 #[derive(Clone, Copy)]
-pub(super) struct WithL2<F> {
-    pub(super) scale: Scale<F>,
+pub(super) struct WithL2<F, P> {
+    pub(super) inner: P,
     pub(super) l2: F,
 }
 
-impl<F: Scalar> Prepare<F> for WithL2<F> {
+impl<F: Scalar, P: Prepare<F>> Prepare<F> for WithL2<F, P> {
     #[inline(always)]
     fn prepare(self, w: F, g: F) -> F {
-        self.scale.apply(g) + self.l2 * w
+        self.inner.prepare(w, g) + self.l2 * w
     }
 }
 
-/// c·g + ε₂w + ε₁ sign(w)
+/// What comes before, and + ε₁ sign(w).
 #[derive(Clone, Copy)]
-pub(super) struct WithL1<F> {
-    pub(super) scale: Scale<F>,
+pub(super) struct WithL1<F, P> {
+    pub(super) inner: P,
     pub(super) l1: F,
-    pub(super) l2: F,
 }
 
-impl<F: Scalar> Prepare<F> for WithL1<F> {
+impl<F: Scalar, P: Prepare<F>> Prepare<F> for WithL1<F, P> {
     #[inline(always)]
     fn prepare(self, w: F, g: F) -> F {
-        self.scale.apply(g) + self.l2 * w + self.l1 * w.sign()
+        let pull = if w == F::zero() { F::zero() } else { self.l1.copysign(w) };
+        self.inner.prepare(w, g) + pull
     }
 }
 

@@ -1,0 +1,143 @@
+//! A step that has seen its leaves before allocates nothing.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use ndarray::{Array1, Array2, Array4, Axis, Slice};
+use thalweg::regularize::Penalty;
+use thalweg::{NonFinite, Params, ParamsMut, Scalar, Settings, catalog};
+
+struct Counting;
+
+thread_local! {
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    CALLS.with(|calls| calls.set(calls.get() + 1));
+}
+
+// SAFETY: every call is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of this thread while `work` runs.
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = CALLS.with(Cell::get);
+    work();
+    CALLS.with(Cell::get) - before
+}
+
+struct Layer<F> {
+    weight: Array2<F>,
+    bias: Array1<F>,
+}
+
+thalweg::params!(Layer<F> { weight, bias });
+
+struct Net<F> {
+    layers: Vec<Layer<F>>,
+}
+
+thalweg::params!(Net<F> { layers });
+
+impl<F: Scalar> Net<F> {
+    fn filled(layers: usize, value: f64) -> Self {
+        let value = F::from_f64(value);
+        let layer = |i| Layer {
+            weight: Array2::from_elem((3 + i % 5, 7), value),
+            bias: Array1::from_elem(7, value),
+        };
+        Self { layers: (0..layers).map(layer).collect() }
+    }
+}
+
+fn all_settings() -> Vec<Settings> {
+    let mut all = Vec::new();
+    for non_finite in [NonFinite::Reject, NonFinite::Skip, NonFinite::Propagate] {
+        let mut plain = Settings::default();
+        plain.non_finite = non_finite;
+        let mut busy = plain.clone();
+        busy.clip_norm = Some(1e-3);
+        busy.penalty = Penalty::elastic_net(1e-3, 1e-3);
+        all.extend([plain, busy]);
+    }
+    all
+}
+
+fn assert_steady<F: Scalar>(what: &str, w: &mut dyn ParamsMut<F>, g: &dyn Params<F>) {
+    for entry in catalog::<F>() {
+        for settings in all_settings() {
+            let mut optimizer = entry.build(entry.learning_rate, settings);
+            optimizer.step(w, g).unwrap();
+            let calls = allocations(|| {
+                for _ in 0..10 {
+                    optimizer.step(w, g).unwrap();
+                }
+            });
+            assert_eq!(calls, 0, "{} on {what}", entry.name);
+        }
+    }
+}
+
+fn no_kind_of_leaf_allocates<F: Scalar>() {
+    let ones = |n| Array1::from_elem(n, F::one());
+    assert_steady("one leaf", &mut ones(1000), &ones(1000));
+    assert_steady("a large leaf", &mut ones(70_000), &ones(70_000));
+
+    assert_steady("100 leaves", &mut vec![ones(10); 100], &vec![ones(10); 100]);
+    assert_steady("a struct", &mut Net::<F>::filled(50, 1.0), &Net::filled(50, 0.5));
+    let (mut a, mut b) = (ones(3), ones(5));
+    assert_steady("a tuple", &mut (&mut a, &mut b), &(&ones(3), &ones(5)));
+
+    let every_second = Slice::new(0, None, 2);
+    let mut w = Array2::from_elem((60, 80), F::one());
+    let g = Array2::from_elem((60, 80), F::one());
+    assert_steady(
+        "columns",
+        &mut w.slice_axis_mut(Axis(1), every_second),
+        &g.slice_axis(Axis(1), every_second),
+    );
+    let mut w = Array4::from_elem((4, 5, 6, 7), F::one());
+    let g = Array4::from_elem((7, 6, 5, 4), F::one()).reversed_axes();
+    assert_steady("four axes in two orders", &mut w, &g);
+}
+
+#[test]
+fn a_steady_state_step_allocates_nothing_in_f32() {
+    no_kind_of_leaf_allocates::<f32>();
+}
+
+#[test]
+fn a_steady_state_step_allocates_nothing_in_f64() {
+    no_kind_of_leaf_allocates::<f64>();
+}
+
+#[test]
+fn the_first_step_is_seen_to_allocate() {
+    let entry = &catalog::<f32>()[8];
+    let mut optimizer = entry.build(0.1, Settings::default());
+    let (mut w, g) = (Array1::ones(10), Array1::ones(10));
+    assert!(allocations(|| _ = optimizer.step(&mut w, &g).unwrap()) > 0);
+}
