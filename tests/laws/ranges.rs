@@ -1,5 +1,8 @@
 //! Every hyperparameter has a range, and what is outside it is an error that says so.
 
+// All ranges are called alike by the table, also those that are the same for both scalars.
+#![allow(clippy::extra_unused_type_parameters)]
+
 use ndarray::{Array1, array};
 use thalweg::regularize::{Decay, Penalty};
 use thalweg::{Elementwise, ErrorKind, Optimizer, Rule, Scalar, Settings, catalog, rules};

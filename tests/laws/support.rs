@@ -311,16 +311,16 @@ impl<F: Scalar> Run<F> {
             let before = g.clone();
             let info = optimizer.step(&mut w.view_mut(), &g.view()).unwrap();
             assert_same(g.buffer.view(), before.buffer.view(), ("gradient", &what));
-            w.assert_guarded(&what);
+            w.assert_guarded(what);
             equal_norms &= info.grad_norm.map(bits) == report.grad_norm.map(bits);
             if let (Some(a), Some(b)) = (info.grad_norm, report.grad_norm) {
                 assert!((a - b).abs() <= 1e-15 * b, "{what:?}: norm {a} and not {b}");
             }
             // Sums in another order may round otherwise; whatever does not depend on them may not.
             if equal_norms {
-                assert_same(w.view(), expected.view(), &what);
+                assert_same(w.view(), expected.view(), what);
             } else {
-                assert_close(&elements(&w.view()), &elements(expected), &what);
+                assert_close(&elements(&w.view()), &elements(expected), what);
             }
         }
     }

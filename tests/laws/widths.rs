@@ -1,6 +1,6 @@
 //! The bits do not depend on the instruction set, nor on the number of threads.
 
-use ndarray::{Array1, Array2, ArrayD, s};
+use ndarray::{Array1, ArrayD, s};
 use thalweg::{Optimizer, Scalar, Settings, Simd, StepInfo, catalog};
 
 use crate::support::*;
@@ -21,7 +21,7 @@ fn assert_same_trace<F: Scalar>(found: &Trace<F>, expected: &Trace<F>, what: imp
     assert_eq!(found.len(), expected.len());
     for (step, ((w, info), (expected_w, expected_info))) in found.iter().zip(expected).enumerate() {
         let what = (&what, step);
-        assert_same_slices(w, expected_w, &what);
+        assert_same_slices(w, expected_w, what);
         let norm = |info: &StepInfo| info.grad_norm.map(bits);
         assert_eq!(norm(info), norm(expected_info), "{what:?}: grad_norm");
         assert_eq!(info, expected_info, "{what:?}");
@@ -195,7 +195,7 @@ fn threads_find_the_first_bad_gradient<F: Scalar>() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
     let mut optimizer = catalog::<F>()[0].build(RATE, settings(|s| s.parallel_above = 100));
     for at in [0, 1, 499, 500, 1023, 2046] {
-        let mut w = Array2::<F>::zeros((23, 89));
+        let mut w = ndarray::Array2::<F>::zeros((23, 89));
         let mut g = w.clone();
         g[[at / 89, at % 89]] = F::nan();
         g[[22, 88]] = F::infinity();
