@@ -60,6 +60,10 @@ pub fn assert_same<F: Scalar>(
     what: impl Debug,
 ) {
     assert_eq!(found.shape(), expected.shape(), "{what:?}");
+    // Indices cost more than the comparison.
+    if found.iter().zip(&expected).all(|(&a, &b)| bits(a) == bits(b)) {
+        return;
+    }
     for ((index, &a), &b) in found.indexed_iter().zip(&expected) {
         assert!(bits(a) == bits(b), "{what:?}: {a:?} and not {b:?} at {index:?}");
     }
@@ -308,9 +312,9 @@ impl<F: Scalar> Run<F> {
                 w = Placed::new(&of_w, w.view(), outside);
             }
             let g = Placed::new(&of_g, g.view(), poison);
-            let before = g.clone();
+            let before = g.buffer.clone();
             let info = optimizer.step(&mut w.view_mut(), &g.view()).unwrap();
-            assert_same(g.buffer.view(), before.buffer.view(), ("gradient", &what));
+            assert_same(g.buffer.view(), before.view(), ("gradient", &what));
             w.assert_guarded(what);
             equal_norms &= info.grad_norm.map(bits) == report.grad_norm.map(bits);
             if let (Some(a), Some(b)) = (info.grad_norm, report.grad_norm) {

@@ -177,6 +177,38 @@ fn every_number_of_threads_gives_the_same_bits<F: Scalar>() {
     }
 }
 
+/// Rounding differs in one sum of a few only: many gradients tell.
+#[cfg(feature = "rayon")]
+fn every_number_of_threads_gives_the_same_norm<F: Scalar>() {
+    let sgd = &catalog::<F>()[0];
+    let norms = |simd, parallel_above| -> Vec<u64> {
+        let of = |seed| {
+            let n = 1500 + 377 * seed as usize;
+            let mut optimizer = sgd.build(
+                RATE,
+                settings(|s| {
+                    (s.report_norm, s.simd, s.parallel_above) = (true, simd, parallel_above);
+                }),
+            );
+            let (mut w, g) = (array::<F>(&[n], 1), array::<F>(&[n], seed));
+            let (mut v, h) = (array::<F>(&[n / 7, 5], 1), array::<F>(&[5, n / 7], seed));
+            let info = optimizer.step(&mut (&mut w, &mut v), &(&g, h.t())).unwrap();
+            bits(info.grad_norm.unwrap())
+        };
+        (0..40).map(of).collect()
+    };
+    let expected = norms(Simd::BASELINE, usize::MAX);
+    for threads in 1..=4 {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        for simd in Simd::available() {
+            for parallel_above in [100, 1000, 5000] {
+                let found = pool.install(|| norms(simd, parallel_above));
+                assert_eq!(found, expected, "{threads} threads, {simd:?}, {parallel_above}");
+            }
+        }
+    }
+}
+
 #[cfg(feature = "rayon")]
 fn threads_split_a_leaf_above_the_default_size<F: Scalar>() {
     let n = 2 * Settings::default().parallel_above + 77;
@@ -213,6 +245,7 @@ for_both_scalars!(every_instruction_set_gives_the_same_bits, so_it_does_at_the_e
 #[cfg(feature = "rayon")]
 for_both_scalars!(
     every_number_of_threads_gives_the_same_bits,
+    every_number_of_threads_gives_the_same_norm,
     threads_split_a_leaf_above_the_default_size,
     threads_find_the_first_bad_gradient,
 );
