@@ -1,5 +1,6 @@
 //! A rule written outside the crate gets all that the crate's own have.
 
+use approx::assert_relative_eq;
 use ndarray::{Array2, Axis, Slice, array};
 use thalweg::rule::Interval;
 use thalweg::{
@@ -57,10 +58,10 @@ fn it_is_the_formula() {
         for i in 0..2 {
             m[i] = 0.9 * m[i] + 0.1 * g[i];
             expected[i] -= 0.1 * (0.3 * g[i] + 0.7 * m[i]);
-            assert!((w[i] - expected[i]).abs() < 1e-14);
+            assert_relative_eq!(w[i], expected[i], epsilon = 1e-14);
         }
     }
-    assert!((optimizer.slot("", "m").unwrap()[[0]] - m[0]).abs() < 1e-15);
+    assert_relative_eq!(optimizer.slot("", "m").unwrap()[[0]], m[0], epsilon = 1e-15);
 }
 
 #[test]
@@ -134,6 +135,6 @@ fn its_state_is_kept_by_name() {
     let error = optimizer.step(&mut a, &array![1.0, 1.0]).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Leaves { .. }));
     let m: f64 = optimizer.slot("1", "m").unwrap()[[0]];
-    assert!((m - 0.1).abs() < 1e-15);
+    assert_relative_eq!(m, 0.1, epsilon = 1e-15);
     assert!(optimizer.slot("1", "v").is_none() && optimizer.slot("2", "m").is_none());
 }

@@ -58,7 +58,7 @@ pub struct Settings {
     /// The instruction set of the sweep.
     pub simd: Simd,
     /// With the feature `rayon`: work on more elements than this is halved between threads, until
-    /// a piece has no more. 2¹⁸ unless set: below it waking a thread costs more than it saves.
+    /// a piece has no more. 2¹⁹ unless set: below it waking a thread costs more than it saves.
     /// Without the feature it does nothing.
     pub parallel_above: usize,
 }
@@ -71,7 +71,7 @@ impl Default for Settings {
             report_norm: false,
             penalty: Penalty::NONE,
             simd: Simd::default(),
-            parallel_above: 1 << 18,
+            parallel_above: 1 << 19,
         }
     }
 }

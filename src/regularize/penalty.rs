@@ -50,11 +50,6 @@ impl Penalty {
         Self { l1, l2 }
     }
 
-    /// Whether it is [`NONE`](Penalty::NONE).
-    pub fn is_none(self) -> bool {
-        self == Self::NONE
-    }
-
     /// C(w), to report beside the loss; summed in `f64`.
     pub fn value<F: Scalar>(self, params: &dyn Params<F>) -> f64 {
         let mut value = 0.0;
