@@ -43,8 +43,9 @@ use sweep::{Flat, Kernel};
 /// It owns what all of them share: state by name and shape, the step counter, the learning rate,
 /// clipping, penalty, the guard against NaN and ∞, SIMD, threads. A step is one pass over memory
 /// and allocates nothing once the leaves are known; a norm or the guard reads the gradients once
-/// more. Two runs of the same steps give the same bits on every processor of one architecture,
-/// whatever the instruction set, the number of threads and the layout of the arrays.
+/// more. Two runs of the same steps give the same bits whatever the instruction set, the number of
+/// threads and the layout of the arrays; between machines they may differ by the last digit of the
+/// logarithms and exponentials in a step's constants, which are the system's.
 ///
 /// ```
 /// use ndarray::{array, Array2};
