@@ -82,6 +82,9 @@ mod scalar;
 pub mod schedule;
 mod simd;
 mod threads;
+// What couples elements builds on it.
+#[allow(dead_code)]
+mod vector;
 
 // The trait and the engine.
 pub use engine::{Elementwise, NonFinite, Settings};

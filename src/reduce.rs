@@ -36,6 +36,10 @@ pub(crate) struct Sum {
 }
 
 impl Sum {
+    pub(crate) fn of(value: f64) -> Self {
+        Self { high: value, low: 0.0 }
+    }
+
     pub(crate) fn value(self) -> f64 {
         // The error is NaN where the sum overflowed.
         if self.high.is_finite() { self.high + self.low } else { self.high }
@@ -120,7 +124,7 @@ impl<F: Scalar, T: Term> Work for BlockSum<'_, F, T> {
 /// The sum of a term over a slice.
 pub(crate) fn sum_slice<F: Scalar, T: Term>(x: &[F], term: T, how: How) -> Sum {
     if x.len() <= BLOCK {
-        return Sum { high: how.simd.run(BlockSum(x, term)), low: 0.0 };
+        return Sum::of(how.simd.run(BlockSum(x, term)));
     }
     let (left, right) = x.split_at(x.len().div_ceil(BLOCK) / 2 * BLOCK);
     let (left, right) = join(

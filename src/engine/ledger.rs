@@ -1,18 +1,15 @@
 //! The state of every leaf, kept by its name and shape.
 
-use std::collections::BTreeMap;
-
 use ndarray::ArrayViewD;
 
-use crate::error::{Error, ErrorKind, Tree};
-use crate::params::{Leaf, LeafMut, Order, Params, ParamsMut, Path};
+use crate::error::{Error, Tree};
+use crate::params::{Leaf, LeafMut, Order, Params, ParamsMut, Path, Roster};
 use crate::rule::Slots;
 use crate::scalar::Scalar;
 
 /// What is kept of one leaf.
 #[derive(Clone)]
 pub(super) struct LeafState<F: Scalar, S: Slots<F>> {
-    name: String,
     shape: Vec<usize>,
     /// The order that the slots are in: the parameter's own.
     pub(super) order: Order,
@@ -54,28 +51,22 @@ pub(super) struct Pair<'a, F: Scalar> {
 /// The leaves of the first step, in its order.
 #[derive(Clone)]
 pub(super) struct Ledger<F: Scalar, S: Slots<F>> {
+    roster: Roster,
     pub(super) leaves: Vec<LeafState<F, S>>,
-    by_name: BTreeMap<String, usize>,
 }
 
 impl<F: Scalar, S: Slots<F>> Default for Ledger<F, S> {
     fn default() -> Self {
-        Self { leaves: Vec::new(), by_name: BTreeMap::new() }
+        Self { roster: Roster::default(), leaves: Vec::new() }
     }
 }
 
 impl<F: Scalar, S: Slots<F>> Ledger<F, S> {
     /// The ledger of a model that has taken no step.
     pub(super) fn open(params: &dyn Params<F>, initial: S) -> Result<Self, Error> {
-        let mut ledger = Self::default();
-        let mut twice = None;
-        params.visit(Path::ROOT, &mut |path, leaf| {
-            let name = path.to_string();
-            if ledger.by_name.insert(name.clone(), ledger.leaves.len()).is_some() {
-                twice.get_or_insert(name.clone());
-            }
+        let mut ledger = Self { roster: Roster::of(params)?, leaves: Vec::new() };
+        params.visit(Path::ROOT, &mut |_, leaf| {
             ledger.leaves.push(LeafState {
-                name,
                 shape: leaf.shape().to_vec(),
                 order: Order::of(leaf.shape(), leaf.strides()),
                 slots: initial.filled(
@@ -84,12 +75,6 @@ impl<F: Scalar, S: Slots<F>> Ledger<F, S> {
                 ),
             });
         });
-        if let Some(leaf) = twice {
-            return Err(ErrorKind::DuplicateLeaf { tree: Tree::Parameters, leaf }.into());
-        }
-        if ledger.leaves.is_empty() {
-            return Err(ErrorKind::NoLeaves.into());
-        }
         Ok(ledger)
     }
 
@@ -99,7 +84,7 @@ impl<F: Scalar, S: Slots<F>> Ledger<F, S> {
 
     /// A slot of a leaf, in the leaf's logical shape.
     pub(super) fn slot(&self, leaf: &str, index: usize) -> Option<ArrayViewD<'_, F>> {
-        self.leaves[*self.by_name.get(leaf)?].slot(index)
+        self.leaves[self.roster.index_of(leaf)?].slot(index)
     }
 
     /// Pairs parameters and gradients by name: one pair for each leaf, in the ledger's order, all
@@ -121,17 +106,16 @@ impl<F: Scalar, S: Slots<F>> Ledger<F, S> {
         params: &'a mut dyn ParamsMut<F>,
         pairs: &mut Vec<Pair<'a, F>>,
     ) -> Result<(), Error> {
-        let mut visit = Visit::default();
-        params.visit_mut(Path::ROOT, &mut |path, leaf| {
-            if let Some(index) = self.find(path, leaf.shape(), &mut visit) {
-                pairs.push(Pair { index, w: leaf, g: None });
-            }
-        });
-        if visit.is_all_of(self.leaves.len()) {
-            return Ok(());
+        let (mut in_order, mut next) = (true, 0);
+        self.roster.meet_mut(params, Tree::Parameters, |index, w| {
+            in_order &= index == next;
+            next = index + 1;
+            pairs.push(Pair { index, w, g: None });
+        })?;
+        if !in_order {
+            pairs.sort_by_key(|pair| pair.index);
         }
-        pairs.sort_by_key(|pair| pair.index);
-        self.settle(visit, Tree::Parameters)
+        Ok(())
     }
 
     /// Finds the gradient of each pair.
@@ -141,103 +125,6 @@ impl<F: Scalar, S: Slots<F>> Ledger<F, S> {
         grads: &'a dyn Params<F>,
         pairs: &mut [Pair<'a, F>],
     ) -> Result<(), Error> {
-        let mut visit = Visit::default();
-        grads.visit(Path::ROOT, &mut |path, leaf| {
-            if let Some(index) = self.find(path, leaf.shape(), &mut visit) {
-                pairs[index].g = Some(leaf);
-            }
-        });
-        if visit.is_all_of(self.leaves.len()) {
-            Ok(())
-        } else {
-            self.settle(visit, Tree::Gradients)
-        }
+        self.roster.meet(grads, Tree::Gradients, |index, leaf| pairs[index].g = Some(leaf))
     }
-
-    /// The leaf of that path: the next one of the ledger as a rule, else looked up.
-    #[inline]
-    fn find(&self, path: Path<'_>, shape: &[usize], visit: &mut Visit) -> Option<usize> {
-        if visit.strays.is_none()
-            && let Some(leaf) = self.leaves.get(visit.in_order)
-            && path.is(&leaf.name)
-            && same(shape, &leaf.shape)
-        {
-            visit.in_order += 1;
-            return Some(visit.in_order - 1);
-        }
-        self.look_up(path, shape, visit)
-    }
-
-    #[cold]
-    fn look_up(&self, path: Path<'_>, shape: &[usize], visit: &mut Visit) -> Option<usize> {
-        let strays = visit.strays.get_or_insert_default();
-        let name = path.to_string();
-        let Some(&index) = self.by_name.get(&name) else {
-            strays.unexpected.push(name);
-            return None;
-        };
-        strays.met.push(index);
-        if !same(shape, &self.leaves[index].shape) {
-            strays.reshaped.get_or_insert_with(|| (index, shape.to_vec()));
-        }
-        Some(index)
-    }
-
-    /// The error of a visit that strayed from the ledger's order, if it did not meet each leaf once
-    /// and in its shape.
-    #[cold]
-    fn settle(&self, visit: Visit, tree: Tree) -> Result<(), Error> {
-        let Strays { mut met, unexpected, reshaped } =
-            visit.strays.map(|strays| *strays).unwrap_or_default();
-        met.extend(0..visit.in_order);
-        met.sort_unstable();
-        let name = |index: usize| self.leaves[index].name.clone();
-        if let Some(twice) = met.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(ErrorKind::DuplicateLeaf { tree, leaf: name(twice[0]) }.into());
-        }
-        let missing: Vec<String> = (0..self.leaves.len())
-            .filter(|index| met.binary_search(index).is_err())
-            .map(name)
-            .collect();
-        if !missing.is_empty() || !unexpected.is_empty() {
-            return Err(ErrorKind::Leaves { tree, missing, unexpected }.into());
-        }
-        let Some((index, shape)) = reshaped else { return Ok(()) };
-        let (leaf, known) = (name(index), self.leaves[index].shape.clone());
-        Err(match tree {
-            Tree::Parameters => ErrorKind::ShapeChanged { leaf, was: known, now: shape },
-            Tree::Gradients => ErrorKind::GradientShape { leaf, parameter: known, gradient: shape },
-        }
-        .into())
-    }
-}
-
-/// What a visit has met so far.
-#[derive(Default)]
-struct Visit {
-    /// Leaves met in the ledger's order and shape before the first that was not.
-    in_order: usize,
-    strays: Option<Box<Strays>>,
-}
-
-/// What a visit met from the first leaf on that was not the ledger's next.
-#[derive(Default)]
-struct Strays {
-    met: Vec<usize>,
-    unexpected: Vec<String>,
-    /// The first leaf of another shape than the ledger's.
-    reshaped: Option<(usize, Vec<usize>)>,
-}
-
-impl Visit {
-    /// Whether the visit met each of so many leaves once, in the ledger's order and shape.
-    fn is_all_of(&self, leaves: usize) -> bool {
-        self.strays.is_none() && self.in_order == leaves
-    }
-}
-
-/// Equality of short lists, without the call that comparing slices makes.
-#[inline]
-fn same(a: &[usize], b: &[usize]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }

@@ -6,14 +6,20 @@
 //! of a step must have the same names and shapes; they may differ in type and in memory layout.
 
 mod containers;
+mod flatten;
 mod leaf;
 mod macros;
 mod order;
 mod path;
+mod roster;
+mod snapshot;
 
+pub use flatten::Flatten;
 pub use leaf::{Leaf, LeafMut};
 pub(crate) use order::{Fit, Order};
 pub use path::Path;
+pub(crate) use roster::Roster;
+pub use snapshot::Snapshot;
 
 use crate::scalar::Scalar;
 

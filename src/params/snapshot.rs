@@ -1,0 +1,164 @@
+//! A copy of a tree.
+
+use ndarray::{ArrayD, ArrayViewD, Zip};
+
+use super::roster::{Entry, Roster};
+use super::{Leaf, LeafMut, Params, ParamsMut, Path};
+use crate::error::{Error, Tree};
+use crate::scalar::Scalar;
+
+/// The names, shapes and values of a tree at one moment; it is a tree of the same leaves itself.
+///
+/// Each leaf keeps the memory layout it was first seen in.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::params::Snapshot;
+///
+/// let mut model = (array![1.0, 2.0], array![[3.0]]);
+/// let best = Snapshot::of(&model)?;
+/// model.0[1] = -50.0;
+/// best.restore(&mut model)?;
+/// assert_eq!(model.0, array![1.0, 2.0]);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot<F: Scalar> {
+    roster: Roster,
+    leaves: Vec<ArrayD<F>>,
+}
+
+impl<F: Scalar> Snapshot<F> {
+    /// A copy of the tree.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoLeaves`](crate::ErrorKind::NoLeaves) and
+    /// [`ErrorKind::DuplicateLeaf`](crate::ErrorKind::DuplicateLeaf).
+    pub fn of(tree: &dyn Params<F>) -> Result<Self, Error> {
+        let roster = Roster::of(tree)?;
+        let mut leaves = Vec::new();
+        tree.visit(Path::ROOT, &mut |_, leaf| leaves.push(leaf.view().to_owned()));
+        Ok(Self { roster, leaves })
+    }
+
+    /// A tree of these leaves.
+    ///
+    /// # Errors
+    /// As [`of`](Snapshot::of).
+    pub fn from_leaves(leaves: Vec<(String, ArrayD<F>)>) -> Result<Self, Error> {
+        let entry = |(name, leaf): &(String, ArrayD<F>)| Entry {
+            name: name.clone(),
+            shape: leaf.shape().to_vec(),
+        };
+        let roster = Roster::from_entries(leaves.iter().map(entry).collect())?;
+        Ok(Self { roster, leaves: leaves.into_iter().map(|(_, leaf)| leaf).collect() })
+    }
+
+    /// The same leaves, all zero.
+    #[must_use]
+    pub fn zeros_like(&self) -> Self {
+        let mut zeros = self.clone();
+        zeros.leaves.iter_mut().for_each(|leaf| leaf.fill(F::zero()));
+        zeros
+    }
+
+    /// Copies the values of a tree of the same leaves; allocates nothing.
+    ///
+    /// # Errors
+    /// If the leaves differ by name or shape; the snapshot is then as it was.
+    pub fn take(&mut self, tree: &dyn Params<F>) -> Result<(), Error> {
+        self.check(tree)?;
+        let Self { roster, leaves } = self;
+        roster.meet(tree, Tree::Parameters, |index, leaf| leaves[index].assign(&leaf.view()))
+    }
+
+    /// Writes the values into a tree of the same leaves.
+    ///
+    /// # Errors
+    /// If the leaves differ by name or shape; the tree is then as it was.
+    pub fn restore(&self, tree: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        self.check(&*tree)?;
+        self.roster.meet_mut(tree, Tree::Parameters, |index, leaf| {
+            leaf.view_mut().assign(&self.leaves[index]);
+        })
+    }
+
+    /// Swaps the values with those of a tree of the same leaves.
+    ///
+    /// # Errors
+    /// If the leaves differ by name or shape; nothing is then swapped.
+    pub fn swap(&mut self, tree: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        self.check(&*tree)?;
+        let Self { roster, leaves } = self;
+        roster.meet_mut(tree, Tree::Parameters, |index, leaf| {
+            Zip::from(leaf.view_mut()).and(&mut leaves[index]).for_each(std::mem::swap);
+        })
+    }
+
+    /// Whether a tree has these leaves.
+    ///
+    /// # Errors
+    /// What [`restore`](Snapshot::restore) would say.
+    pub fn check(&self, tree: &dyn Params<F>) -> Result<(), Error> {
+        self.roster.meet(tree, Tree::Parameters, |_, _| {})
+    }
+
+    /// The leaf of that name.
+    pub fn leaf(&self, name: &str) -> Option<ArrayViewD<'_, F>> {
+        self.roster.index_of(name).map(|index| self.leaves[index].view())
+    }
+
+    /// Name and values of each leaf, in the tree's order.
+    pub fn leaves(&self) -> impl ExactSizeIterator<Item = (&str, ArrayViewD<'_, F>)> {
+        let names = self.roster.entries().iter().map(|entry| entry.name.as_str());
+        names.zip(self.leaves.iter().map(ArrayD::view))
+    }
+}
+
+impl<F: Scalar> Params<F> for Snapshot<F> {
+    fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, &'a dyn Leaf<F>)) {
+        for (entry, leaf) in self.roster.entries().iter().zip(&self.leaves) {
+            visit(path.name(&entry.name), leaf);
+        }
+    }
+}
+
+impl<F: Scalar> ParamsMut<F> for Snapshot<F> {
+    fn visit_mut<'a>(
+        &'a mut self,
+        path: Path<'_>,
+        visit: &mut dyn FnMut(Path<'_>, &'a mut dyn LeafMut<F>),
+    ) {
+        for (entry, leaf) in self.roster.entries().iter().zip(&mut self.leaves) {
+            visit(path.name(&entry.name), leaf);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn a_snapshot_of_a_lone_array_has_its_nameless_leaf() {
+        let mut w = array![1.0, 2.0];
+        let mut snapshot = Snapshot::of(&w).unwrap();
+        assert_eq!(Snapshot::of(&snapshot).unwrap(), snapshot);
+        assert!(snapshot.leaf("").is_some());
+        w[0] = 5.0;
+        snapshot.swap(&mut w).unwrap();
+        assert_eq!((w[0], snapshot.leaf("").unwrap()[[0]]), (1.0, 5.0));
+    }
+
+    #[test]
+    fn leaves_may_come_in_another_order() {
+        let snapshot = Snapshot::of(&(array![1.0], array![2.0, 3.0])).unwrap();
+        let leaves = [("1", array![0.0, 0.0].into_dyn()), ("0", array![0.0].into_dyn())];
+        let mut turned =
+            Snapshot::from_leaves(leaves.map(|(name, leaf)| (name.into(), leaf)).into()).unwrap();
+        snapshot.restore(&mut turned).unwrap();
+        assert_eq!(turned.leaf("1").unwrap(), array![2.0, 3.0].into_dyn());
+    }
+}
