@@ -18,7 +18,6 @@ mod strided;
 mod sweep;
 
 use std::fmt;
-use std::sync::Arc;
 
 use ndarray::ArrayViewD;
 
@@ -29,7 +28,7 @@ use crate::reduce::{self, How, ScaledSquare, Square, Sum, Term};
 use crate::regularize::Penalty;
 use crate::rule::{Rule, Slots};
 use crate::scalar::Scalar;
-use crate::schedule::{Constant, Schedule};
+use crate::schedule::Schedule;
 use crate::simd::Simd;
 use ledger::{LeafState, Ledger, Pair};
 use prepare::{Norm, Plain, Prepare, Scale, Scaled, WithL1, WithL2};
@@ -61,7 +60,7 @@ use sweep::{Flat, Kernel};
 #[derive(Clone)]
 pub struct Elementwise<F: Scalar, R: Rule<F>> {
     rule: R,
-    schedule: Arc<dyn Schedule>,
+    schedule: Schedule,
     settings: Settings,
     /// Whether `rule` and `settings` were checked since they last changed.
     checked: bool,
@@ -74,10 +73,10 @@ pub struct Elementwise<F: Scalar, R: Rule<F>> {
 
 impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
     /// An optimizer of that rule; the learning rate is a number or a schedule.
-    pub fn with_rule(rule: R, learning_rate: impl Schedule + 'static) -> Self {
+    pub fn with_rule(rule: R, learning_rate: impl Into<Schedule>) -> Self {
         Self {
             rule,
-            schedule: Arc::new(learning_rate),
+            schedule: learning_rate.into(),
             settings: Settings::default(),
             checked: false,
             steps: 0,
@@ -108,8 +107,8 @@ impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
 
     /// Sets the learning rate: a number or a schedule.
     #[must_use]
-    pub fn schedule(mut self, learning_rate: impl Schedule + 'static) -> Self {
-        self.schedule = Arc::new(learning_rate);
+    pub fn schedule(mut self, learning_rate: impl Into<Schedule>) -> Self {
+        self.schedule = learning_rate.into();
         self
     }
 
@@ -218,7 +217,7 @@ impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
 
 impl<F: Scalar, R: Rule<F> + Default> Default for Elementwise<F, R> {
     fn default() -> Self {
-        Self::with_rule(R::default(), Constant(R::LEARNING_RATE))
+        Self::with_rule(R::default(), R::LEARNING_RATE)
     }
 }
 
@@ -284,7 +283,7 @@ impl<F: Scalar, R: Rule<F>> Optimizer<F> for Elementwise<F, R> {
     }
 
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        let previous = std::mem::replace(&mut self.schedule, Arc::new(Constant(learning_rate)));
+        let previous = std::mem::replace(&mut self.schedule, learning_rate.into());
         self.rate(self.steps + 1).map(|_| ()).inspect_err(|_| self.schedule = previous)
     }
 

@@ -47,7 +47,7 @@ impl Default for AdaBelief {
 
 impl<F: Scalar> Elementwise<F, AdaBelief> {
     /// AdaBelief with that learning rate α ≥ 0, a number or a schedule.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(AdaBelief::default(), learning_rate)
     }
 }

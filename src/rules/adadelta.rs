@@ -48,17 +48,17 @@ impl<F: Scalar> Elementwise<F, AdaDelta> {
     }
 
     /// PyTorch's convention: Δw = -αΔ, ρ = 0.9, ε = 1e-6.
-    pub fn torch(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn torch(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(AdaDelta { rho: 0.9, epsilon: 1e-6 }, learning_rate)
     }
 
     /// Keras's convention: Δw = -αΔ, ρ = 0.95, ε = 1e-7.
-    pub fn keras(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn keras(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(AdaDelta { rho: 0.95, epsilon: 1e-7 }, learning_rate)
     }
 
     /// Optax's convention, which is PyTorch's.
-    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn optax(learning_rate: impl Into<Schedule>) -> Self {
         Self::torch(learning_rate)
     }
 }

@@ -49,12 +49,12 @@ impl Default for AdaMax {
 impl<F: Scalar> Elementwise<F, AdaMax> {
     /// AdaMax with that learning rate α ≥ 0, a number or a schedule; also PyTorch's and Optax's
     /// convention.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(AdaMax::default(), learning_rate)
     }
 
     /// Keras's convention: u = max(β₂u, |g|), Δw = -αm̂/(u + ε), ε = 1e-7.
-    pub fn keras(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn keras(learning_rate: impl Into<Schedule>) -> Self {
         let rule = AdaMax { epsilon: 1e-7, epsilon_in_maximum: false, ..AdaMax::default() };
         Self::with_rule(rule, learning_rate)
     }

@@ -47,12 +47,12 @@ impl Default for Lion {
 
 impl<F: Scalar> Elementwise<F, Lion> {
     /// Lion with that learning rate α ≥ 0, a number or a schedule.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(Lion::default(), learning_rate)
     }
 
     /// Optax's convention: λ = 1e-3.
-    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn optax(learning_rate: impl Into<Schedule>) -> Self {
         Self::new(learning_rate).weight_decay(1e-3)
     }
 

@@ -54,12 +54,12 @@ impl Default for Nesterov {
 impl<F: Scalar> Elementwise<F, Nesterov> {
     /// Nesterov's gradient with that learning rate α ≥ 0, a number or a schedule; also Keras's
     /// convention.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(Nesterov::default(), learning_rate)
     }
 
     /// PyTorch's and Optax's convention: b = γb + g, w -= α(g + γb).
-    pub fn torch(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn torch(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(Nesterov { rate_inside: false, ..Nesterov::default() }, learning_rate)
     }
 

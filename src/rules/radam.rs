@@ -48,12 +48,12 @@ impl Default for RAdam {
 
 impl<F: Scalar> Elementwise<F, RAdam> {
     /// RAdam with that learning rate α ≥ 0, a number or a schedule; also PyTorch's convention.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(RAdam::default(), learning_rate)
     }
 
     /// Optax's convention: rectified where ρₜ ≥ 5, ε on the corrected √v̂.
-    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn optax(learning_rate: impl Into<Schedule>) -> Self {
         Self::new(learning_rate).with(|rule| rule.torch = false)
     }
 }
