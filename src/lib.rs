@@ -69,6 +69,8 @@
 #![deny(missing_docs)]
 #![warn(unreachable_pub)]
 
+#[cfg(feature = "serde")]
+pub mod checkpoint;
 mod engine;
 mod error;
 mod interval;
@@ -81,13 +83,15 @@ pub mod rules;
 mod scalar;
 pub mod schedule;
 mod simd;
+pub mod state;
 mod threads;
+pub mod train;
 // What couples elements builds on it.
 #[allow(dead_code)]
 mod vector;
 
 // The trait and the engine.
-pub use engine::{Elementwise, NonFinite, Settings};
+pub use engine::{Average, Elementwise, NonFinite, Pattern, Settings};
 pub use optimizer::{Optimizer, StepInfo};
 
 // The optimizers.
@@ -117,6 +121,7 @@ pub use rule::Rule;
 pub use scalar::Scalar;
 pub use schedule::Schedule;
 pub use simd::Simd;
+pub use state::State;
 
 /// The README's examples, run as tests.
 #[cfg(doctest)]

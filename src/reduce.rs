@@ -6,6 +6,7 @@
 
 use ndarray::ArrayViewD;
 
+use crate::error::{Error, ErrorKind};
 use crate::params::{Leaf, Params, Path};
 use crate::scalar::Scalar;
 use crate::simd::{Simd, Work};
@@ -216,6 +217,26 @@ pub(crate) fn first_non_finite<F: Scalar>(leaf: &dyn Leaf<F>) -> Option<(Vec<usi
         .indexed_iter()
         .find(|(_, value)| !value.is_finite())
         .map(|(index, value)| (ndarray::Dimension::slice(&index).to_vec(), value.into_f64()))
+}
+
+/// The error of the first NaN or infinite gradient among those leaves of a tree that count.
+pub(crate) fn find_non_finite<F: Scalar>(
+    grads: &dyn Params<F>,
+    counts: impl Fn(Path<'_>) -> bool,
+) -> Option<Error> {
+    let mut first = None;
+    grads.visit(Path::ROOT, &mut |path, leaf| {
+        let finite = first.is_some()
+            || !counts(path)
+            || match leaf.as_slice() {
+                Some(slice) => all_finite_slice(slice, How::default()),
+                None => all_finite_view(&leaf.view()),
+            };
+        if !finite && let Some((index, value)) = first_non_finite(leaf) {
+            first = Some(ErrorKind::NonFiniteGradient { leaf: path.to_string(), index, value });
+        }
+    });
+    first.map(Error::from)
 }
 
 #[cfg(test)]
