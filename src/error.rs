@@ -288,6 +288,16 @@ pub enum ErrorKind {
         /// What the system says.
         problem: String,
     },
+
+    /// A schedule was loaded, and a closure that is part of it is known by its name only.
+    #[error(
+        "the schedule has a closure named `{name}`, of which only the name was saved; give it its \
+         function with `Schedule::bind`"
+    )]
+    UnboundSchedule {
+        /// The closure's name.
+        name: String,
+    },
 }
 
 impl Error {

@@ -31,7 +31,7 @@
 //! | hold any of them | [`Optimizer`], which is object-safe |
 //! | train a model of several arrays | [`mod@params`], [`params!`] |
 //! | clip, penalize, skip NaN | [`Elementwise`] and its [`Settings`], [`NonFinite`], [`regularize`] |
-//! | change the learning rate | [`schedule`] |
+//! | change the learning rate | [`Schedule`], [`mod@schedule`], [`train::Plateau`] |
 //! | write a rule of your own | [`Rule`], [`rule`] |
 //! | know what went wrong | [`Error`], [`ErrorKind`] |
 //!

@@ -67,7 +67,7 @@ pub struct Record {
     counts: BTreeMap<String, u64>,
     numbers: BTreeMap<String, Number>,
     texts: BTreeMap<String, String>,
-    schedules: BTreeMap<String, Schedule>,
+    schedules: BTreeMap<String, Saved>,
     leaves: Vec<LeafRecord>,
 }
 
@@ -89,6 +89,10 @@ impl PartialEq for Number {
         self.0.to_bits() == other.0.to_bits()
     }
 }
+
+/// A schedule that is written without loss.
+#[derive(Debug, Clone, PartialEq)]
+struct Saved(Schedule);
 
 /// The elements of an array, row-major, that are written without loss.
 #[derive(Debug, Clone)]
@@ -241,7 +245,7 @@ impl Record {
 
     /// Puts in a schedule.
     pub fn schedule(&mut self, name: impl Into<String>, value: Schedule) {
-        self.schedules.insert(name.into(), value);
+        self.schedules.insert(name.into(), Saved(value));
     }
 
     /// Puts in an array of a leaf, in the leaf's shape.
@@ -319,7 +323,7 @@ impl Record {
     /// # Errors
     /// [`ErrorKind::StateMissing`].
     pub fn get_schedule(&self, name: &str) -> Result<&Schedule, Error> {
-        self.schedules.get(name).ok_or_else(|| missing(name))
+        self.schedules.get(name).map(|saved| &saved.0).ok_or_else(|| missing(name))
     }
 
     /// The leaves that have an array of that name, as a tree; `None` where none has. They must be those
@@ -450,13 +454,48 @@ mod format {
     use std::fmt::Write;
 
     use serde::de::{self, Deserialize, Deserializer, Visitor};
-    use serde::ser::{Serialize, Serializer};
+    use serde::ser::{self, Serialize, Serializer};
 
     use std::collections::BTreeMap;
 
-    use super::{LeafRecord, Number, Numbers};
+    use super::{LeafRecord, Number, Numbers, Saved};
     use crate::params::Snapshot;
     use crate::scalar::Scalar;
+    use crate::schedule::Schedule;
+
+    /// In a format for people, a schedule is its text and, in hexadecimal digits, its compact form:
+    /// numbers in digits might not read back to the same bits.
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Legible {
+        text: String,
+        bytes: String,
+    }
+
+    impl Serialize for Saved {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            if !serializer.is_human_readable() {
+                return self.0.serialize(serializer);
+            }
+            let compact = postcard::to_stdvec(&self.0).map_err(ser::Error::custom)?;
+            let mut bytes = String::new();
+            compact.iter().for_each(|byte| _ = write!(bytes, "{byte:02x}"));
+            Legible { text: self.0.to_string(), bytes }.serialize(serializer)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Saved {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            if !deserializer.is_human_readable() {
+                return Schedule::deserialize(deserializer).map(Saved);
+            }
+            let Legible { bytes, .. } = Legible::deserialize(deserializer)?;
+            let bytes = hex(&bytes, 2).map(|byte| byte.map(|byte| byte as u8));
+            let bytes: Option<Vec<u8>> = bytes.collect();
+            let bytes =
+                bytes.ok_or_else(|| de::Error::custom("a schedule's bytes are no digits"))?;
+            postcard::from_bytes(&bytes).map(Saved).map_err(de::Error::custom)
+        }
+    }
 
     /// A list of leaves, each with its values.
     impl<F: Scalar> Serialize for Snapshot<F> {

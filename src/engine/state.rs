@@ -195,10 +195,10 @@ fn restore_plan<F: Scalar, R: Rule<F>>(record: &Record, plan: &mut Plan<R>) -> R
 
 /// Takes a saved schedule; a closure cannot be saved, and must be there under the same name.
 fn restore_schedule(record: &Record, name: &str, schedule: &mut Schedule) -> Result<(), Error> {
-    let saved = record.get_schedule(name)?;
-    if !saved.is_custom() {
-        *schedule = saved.clone();
-    }
+    let mut saved = record.get_schedule(name)?.clone();
+    saved.adopt(schedule);
+    saved.validate()?;
+    *schedule = saved;
     Ok(())
 }
 
@@ -227,7 +227,8 @@ fn compare_plan<F: Scalar, R: Rule<F>>(
     let scheduled = plan.scheduled.iter();
     let schedules = scheduled.map(|(name, schedule)| (format!("scheduled.{name}"), schedule));
     for (name, schedule) in schedules.chain([("learning_rate".to_owned(), &plan.schedule)]) {
-        let saved = record.get_schedule(&format!("{prefix}{name}"))?;
+        let mut saved = record.get_schedule(&format!("{prefix}{name}"))?.clone();
+        saved.adopt(schedule);
         compare(&format!("{name}{of}"), &format!("{saved:?}"), &format!("{schedule:?}"))?;
     }
     Ok(())

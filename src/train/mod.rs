@@ -1,9 +1,11 @@
-//! What goes around an optimizer in a training loop.
+//! What goes around the step in a training loop: other optimizers inside, and what watches a metric.
 
 mod accumulate;
 mod lookahead;
+mod plateau;
 mod sam;
 
 pub use accumulate::Accumulate;
 pub use lookahead::Lookahead;
+pub use plateau::Plateau;
 pub use sam::Sam;
