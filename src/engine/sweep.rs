@@ -45,7 +45,9 @@ impl<F: Scalar, R: Rule<F>> Constants<F, R> {
     }
 
     /// Updates a stretch of elements; the slices have one length.
-    #[inline(always)]
+    ///
+    /// It is called where it stands: inlined, each caller would have all loops of its own.
+    #[inline(never)]
     pub(super) fn update(&self, how: How, stretch: Stretch<'_, F, R::State>) {
         match (self.around, self.caution, self.average) {
             (None, None, None) => self.run(how, Plain, stretch),
