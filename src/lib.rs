@@ -72,6 +72,7 @@
 mod engine;
 mod error;
 mod interval;
+pub mod loss;
 mod optimizer;
 pub mod params;
 mod reduce;
@@ -82,6 +83,7 @@ mod scalar;
 pub mod schedule;
 mod simd;
 mod threads;
+pub mod train;
 // What couples elements builds on it.
 #[allow(dead_code)]
 mod vector;
