@@ -298,6 +298,82 @@ pub enum ErrorKind {
         /// The closure's name.
         name: String,
     },
+    /// A batch without examples, of which there is no mean.
+    #[error("{owner}: the batch is empty; a mean takes at least one example")]
+    EmptyBatch {
+        /// The function that was called.
+        owner: &'static str,
+    },
+
+    /// An array has another shape than the one it belongs to.
+    #[error(
+        "{owner}: the {what} has shape {found:?} instead of {expected:?}; nothing is broadcast"
+    )]
+    Shape {
+        /// What was called.
+        owner: &'static str,
+        /// The array.
+        what: &'static str,
+        /// The shape that it must have.
+        expected: Vec<usize>,
+        /// The shape that it has.
+        found: Vec<usize>,
+    },
+
+    /// A class that has no score.
+    #[error(
+        "{owner}: class {class} at index {index} is out of range; there are scores for {classes} classes"
+    )]
+    Class {
+        /// The function that was called.
+        owner: &'static str,
+        /// The example.
+        index: usize,
+        /// Its class.
+        class: usize,
+        /// How many classes there are.
+        classes: usize,
+    },
+
+    /// A target out of its range, or NaN.
+    #[error("{owner}: the target {value} at index {index:?} is not allowed; it takes {allowed}")]
+    Target {
+        /// The function that was called.
+        owner: &'static str,
+        /// The first such index, in logical (row-major) order.
+        index: Vec<usize>,
+        /// The value found there.
+        value: f64,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+
+    /// An axis that an array does not have.
+    #[error("{owner}: {} has {rank} axes, counted from 0, and no axis {axis}", Name(leaf))]
+    Axis {
+        /// What was called.
+        owner: &'static str,
+        /// The leaf's name; empty for a lone array.
+        leaf: String,
+        /// The axis asked for.
+        axis: usize,
+        /// How many axes the array has.
+        rank: usize,
+    },
+
+    /// A backward pass without the forward pass whose mask it needs.
+    #[error("{owner}: there is no forward pass to go back through; call `forward` first")]
+    NoForward {
+        /// The layer.
+        owner: &'static str,
+    },
+
+    /// The best parameters were asked for before there were any.
+    #[error(
+        "early stopping has no best parameters yet: no metric so far was better than the worst there is \
+         (was it NaN in every epoch?)"
+    )]
+    NothingBest,
 }
 
 impl Error {

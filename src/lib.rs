@@ -74,6 +74,7 @@ pub mod checkpoint;
 mod engine;
 mod error;
 mod interval;
+pub mod loss;
 mod optimizer;
 pub mod params;
 mod reduce;
