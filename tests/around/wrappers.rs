@@ -50,7 +50,7 @@ fn a_bad_gradient_is_not_accumulated() {
 #[test]
 fn lookahead_goes_a_part_of_the_way_back() {
     let (mut w, mut slow) = (vector(9, 1).to_vec(), vector(9, 1).to_vec());
-    let mut velocity = vec![0.0; 9];
+    let mut velocity = [0.0; 9];
     let mut ours = vector(9, 1);
     let mut lookahead = Lookahead::new(Momentum::new(0.1)).alpha(0.3).period(4);
     for step in 1..=13 {
