@@ -304,13 +304,21 @@ impl Mask {
             return Ok(());
         }
         let scale = F::from_f64(1.0 / (1.0 - self.rate));
-        let drop = |x: &mut F, &kept: &bool| *x = if kept { *x * scale } else { F::zero() };
+        // Scaled before it is chosen: a choice without a branch, which chance would mislead.
+        let drop = |x: &mut F, &kept: &bool| {
+            let scaled = *x * scale;
+            *x = if kept { scaled } else { F::zero() };
+        };
+        if self.kept.len() == x.len()
+            && let Some(x) = x.as_slice_mut()
+        {
+            x.iter_mut().zip(&self.kept).for_each(|(x, kept)| drop(x, kept));
+            return Ok(());
+        }
         let mut drawn = x.raw_dim();
         drawn.slice_mut().copy_from_slice(&self.drawn);
         let Ok(kept) = ArrayView::from_shape(drawn, &self.kept) else { return Ok(()) };
-        if self.drawn == x.shape() {
-            Zip::from(x).and(&kept).for_each(drop);
-        } else if let Some(kept) = kept.broadcast(x.raw_dim()) {
+        if let Some(kept) = kept.broadcast(x.raw_dim()) {
             Zip::from(x).and(&kept).for_each(drop);
         }
         Ok(())

@@ -142,11 +142,21 @@ impl Warp {
             return fill;
         }
         let (top, left) = (y.floor(), x.floor());
+        let (down, right) = (y - top, x - left);
+        let [rows, columns] = self.shape.map(|n| n as f64 - 1.0);
+        if top >= 0.0 && top < rows && left >= 0.0 && left < columns && down > 0.0 && right > 0.0 {
+            // Four pixels of the image, as nearly always.
+            let at = top as usize * self.shape[1] + left as usize;
+            let (upper, lower) = (&pixels[at..at + 2], &pixels[at + self.shape[1]..][..2]);
+            let upper = (1.0 - right) * upper[0] + right * upper[1];
+            let lower = (1.0 - right) * lower[0] + right * lower[1];
+            return (1.0 - down) * upper + down * lower;
+        }
         let row = |top: f64| {
             let pixel = |left: f64| self.pixel(pixels, top, left, fill);
-            between(x - left, || pixel(left), || pixel(left + 1.0))
+            between(right, || pixel(left), || pixel(left + 1.0))
         };
-        between(y - top, || row(top), || row(top + 1.0))
+        between(down, || row(top), || row(top + 1.0))
     }
 
     fn pixel(&self, pixels: &[f64], row: f64, column: f64, fill: f64) -> f64 {
