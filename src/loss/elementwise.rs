@@ -16,8 +16,8 @@ use crate::scalar::Scalar;
 /// ln 2, it bounds [`binary_zero_one`](super::binary_zero_one).
 ///
 /// # Errors
-/// [`ErrorKind::Target`](crate::ErrorKind::Target), [`ErrorKind::Shape`](crate::ErrorKind::Shape) and
-/// [`ErrorKind::EmptyBatch`](crate::ErrorKind::EmptyBatch).
+/// [`ErrorKind::Target`], [`ErrorKind::Shape`] and
+/// [`ErrorKind::EmptyBatch`].
 ///
 /// Source: Cox, "The regression analysis of binary sequences", 1958.
 ///
@@ -69,8 +69,8 @@ pub fn binary_cross_entropy_into<F: Scalar, D: Dimension>(
 /// There is no factor ½.
 ///
 /// # Errors
-/// [`ErrorKind::Shape`](crate::ErrorKind::Shape) and
-/// [`ErrorKind::EmptyBatch`](crate::ErrorKind::EmptyBatch).
+/// [`ErrorKind::Shape`] and
+/// [`ErrorKind::EmptyBatch`].
 ///
 /// Source: Gauss, "Theoria combinationis observationum erroribus minimis obnoxiae", 1823.
 ///
@@ -108,9 +108,9 @@ pub fn mean_squared_error_into<F: Scalar, D: Dimension>(
 /// A quadratic loss that outliers pull at with no more than δ; `delta` is in (0, ∞).
 ///
 /// # Errors
-/// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter),
-/// [`ErrorKind::Shape`](crate::ErrorKind::Shape) and
-/// [`ErrorKind::EmptyBatch`](crate::ErrorKind::EmptyBatch).
+/// [`ErrorKind::Hyperparameter`],
+/// [`ErrorKind::Shape`] and
+/// [`ErrorKind::EmptyBatch`].
 ///
 /// Source: Huber, "Robust estimation of a location parameter", 1964.
 ///
@@ -158,8 +158,8 @@ pub fn huber_into<F: Scalar, D: Dimension>(
 /// see [`multiclass_hinge`](super::multiclass_hinge).
 ///
 /// # Errors
-/// [`ErrorKind::Target`](crate::ErrorKind::Target), [`ErrorKind::Shape`](crate::ErrorKind::Shape) and
-/// [`ErrorKind::EmptyBatch`](crate::ErrorKind::EmptyBatch).
+/// [`ErrorKind::Target`], [`ErrorKind::Shape`] and
+/// [`ErrorKind::EmptyBatch`].
 ///
 /// Source: Cortes & Vapnik, "Support-vector networks", 1995.
 ///

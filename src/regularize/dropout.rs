@@ -110,8 +110,8 @@ impl Dropout {
     /// A dropped unit is 0, even if it was NaN.
     ///
     /// # Errors
-    /// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter) if the rate is not in [0, 1), and
-    /// [`ErrorKind::Axis`](crate::ErrorKind::Axis) if `x` has no such axis; nothing has then changed.
+    /// [`ErrorKind::Hyperparameter`] if the rate is not in [0, 1), and
+    /// [`ErrorKind::Axis`] if `x` has no such axis; nothing has then changed.
     pub fn forward<F: Scalar, D: Dimension>(
         &mut self,
         x: &mut ArrayRef<F, D>,
@@ -135,8 +135,8 @@ impl Dropout {
     /// Makes the gradient by the output of the last [`forward`](Dropout::forward) the one by its input.
     ///
     /// # Errors
-    /// [`ErrorKind::NoForward`](crate::ErrorKind::NoForward) before the first forward pass, and
-    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) unless the gradient has the shape that went
+    /// [`ErrorKind::NoForward`] before the first forward pass, and
+    /// [`ErrorKind::Shape`] unless the gradient has the shape that went
     /// forward; it is then as it was.
     pub fn backward<F: Scalar, D: Dimension>(
         &self,
@@ -205,8 +205,8 @@ impl DropConnect {
     /// Writes the weights into `masked`, of the same shape, and drops some of them there.
     ///
     /// # Errors
-    /// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter) and
-    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape); nothing has then changed.
+    /// [`ErrorKind::Hyperparameter`] and
+    /// [`ErrorKind::Shape`]; nothing has then changed.
     pub fn forward<F: Scalar, D: Dimension>(
         &mut self,
         weight: &ArrayRef<F, D>,

@@ -55,7 +55,7 @@ impl MaxNorm {
     /// Checks the range of the limit.
     ///
     /// # Errors
-    /// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter).
+    /// [`ErrorKind::Hyperparameter`].
     pub fn check<F: Scalar>(self) -> Result<(), Error> {
         Interval::POSITIVE.check::<F>(Self::NAME, "limit", self.limit)
     }
@@ -63,8 +63,8 @@ impl MaxNorm {
     /// Brings the weights of each unit of each leaf within the bound.
     ///
     /// # Errors
-    /// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter), and
-    /// [`ErrorKind::Axis`](crate::ErrorKind::Axis) if a leaf has no such axis, as a bias has no
+    /// [`ErrorKind::Hyperparameter`], and
+    /// [`ErrorKind::Axis`] if a leaf has no such axis, as a bias has no
     /// `Axis(1)`: give the weights alone. Nothing has then changed.
     pub fn apply<F: Scalar>(self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
         self.check::<F>()?;

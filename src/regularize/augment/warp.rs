@@ -43,7 +43,7 @@ impl Warp {
     /// The distortion of an affine map.
     ///
     /// # Errors
-    /// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter) unless all is finite and the
+    /// [`ErrorKind::Hyperparameter`] unless all is finite and the
     /// scale above 0.
     pub fn affine(shape: [usize; 2], map: Affine) -> Result<Self, Error> {
         const FINITE: Interval = Interval::closed(f64::MIN, f64::MAX, "a finite number");
@@ -60,7 +60,7 @@ impl Warp {
     /// along the columns.
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape).
+    /// [`ErrorKind::Shape`].
     pub fn displaced(mut self, field: &ArrayRef3<f64>) -> Result<Self, Error> {
         let [rows, columns] = self.shape;
         if field.shape() != [2, rows, columns] {
@@ -83,7 +83,7 @@ impl Warp {
     /// The distorted image.
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if the image has another one.
+    /// [`ErrorKind::Shape`] if the image has another one.
     pub fn apply<F: Scalar>(&self, image: &ArrayRef2<F>) -> Result<Array2<F>, Error> {
         self.apply_with_fill(image, 0.0)
     }
@@ -91,7 +91,7 @@ impl Warp {
     /// The distorted image, with that value outside.
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if the image has another one.
+    /// [`ErrorKind::Shape`] if the image has another one.
     pub fn apply_with_fill<F: Scalar>(
         &self,
         image: &ArrayRef2<F>,
