@@ -122,7 +122,7 @@ impl MaxNorm {
 
     fn apply_to_whole<F: Scalar>(self, mut view: ArrayViewMutD<'_, F>) {
         let squares = match view.as_slice() {
-            Some(slice) => sum_slice(slice, Square, How::default()),
+            Some(slice) => sum_of_blocks(slice),
             None => sum_view(view.view(), Square, How::default()),
         };
         if let Some(factor) = self.factor(squares.value(), &view.view()) {
@@ -158,9 +158,7 @@ fn squares<F: Scalar>(units: &ArrayViewD<'_, F>, axis: Axis) -> [f64; UNITS] {
     let mut totals = [Sum::default(); UNITS];
     if units.len_of(axis) > 0 && units.index_axis(axis, 0).is_standard_layout() {
         for (total, unit) in totals.iter_mut().zip(units.axis_iter(axis)) {
-            for block in unit.as_slice().unwrap_or_default().chunks(BLOCK) {
-                *total = total.add(sum_slice(block, Square, How::default()));
-            }
+            *total = sum_of_blocks(unit.as_slice().unwrap_or_default());
         }
         return totals.map(Sum::value);
     }
@@ -182,6 +180,12 @@ fn squares<F: Scalar>(units: &ArrayViewD<'_, F>, axis: Axis) -> [f64; UNITS] {
         flush(&mut running, &mut totals);
     }
     totals.map(Sum::value)
+}
+
+/// One block after the other, as a view with gaps is summed.
+fn sum_of_blocks<F: Scalar>(weights: &[F]) -> Sum {
+    let blocks = weights.chunks(BLOCK).map(|block| sum_slice(block, Square, How::default()));
+    blocks.fold(Sum::default(), Sum::add)
 }
 
 fn add_square<F: Scalar>((sum, w): (&mut f64, &F)) {
