@@ -30,12 +30,13 @@
 //! | choose an optimizer | [`catalog`], and [`Sgd`], [`Momentum`], [`Nesterov`], [`AdaGrad`], [`RmsProp`], [`RmsPropMomentum`], [`CenteredRmsProp`], [`AdaDelta`], [`Adam`], [`AdamW`], [`AmsGrad`], [`AdaMax`], [`NAdam`], [`RAdam`], [`AdaBelief`], [`Yogi`], [`Lion`] |
 //! | hold any of them | [`Optimizer`], which is object-safe |
 //! | train a model of several arrays | [`mod@params`], [`params!`] |
-//! | clip, penalize, skip NaN | [`Elementwise`] and its [`Settings`], [`NonFinite`], [`regularize`] |
+//! | group leaves, clip, penalize, average, skip NaN | [`Elementwise`] and its [`Settings`], [`Pattern`], [`Average`], [`NonFinite`] |
 //! | change the learning rate | [`Schedule`], [`mod@schedule`], [`train::Plateau`] |
 //! | write a rule of your own | [`Rule`], [`rule`] |
 //! | compute a loss and its gradient | [`loss`] |
 //! | drop units, distort images, bound norms | [`regularize`] |
-//! | stop at the right epoch | [`train`] |
+//! | accumulate batches, look ahead, stop at the right epoch | [`train`] |
+//! | save and go on | [`State`], [`mod@state`], `checkpoint` (feature `serde`) |
 //! | know what went wrong | [`Error`], [`ErrorKind`] |
 //!
 //! # What always holds
@@ -61,12 +62,14 @@
 //! |---|---|---|
 //! | 3 | [`rules`], [`train`] | one file a rule, and the [`catalog`] of them; what stands around the steps |
 //! | 2 | [`Optimizer`], [`Elementwise`] | the trait, and the engine: the one loop |
-//! | 1 | [`mod@params`], [`schedule`], [`regularize`], [`loss`], [`rule`], reductions | vocabulary, without loops over training |
+//! | 1 | [`mod@params`], [`schedule`], [`regularize`], [`loss`], [`rule`], [`mod@state`], `checkpoint`, reductions | vocabulary, without loops over training |
 //! | 0 | [`Scalar`], [`Error`], intervals, [`Simd`], threads | what everything else speaks of |
 //!
 //! # Features
 //!
-//! None is on by default. `rayon` sweeps large parameters on all threads of the current pool.
+//! `linalg` (default): dense eigenvalues, factorizations and solves, by `faer`. `rand` (default):
+//! dropout, augmentation, and whatever else draws numbers from the user's generator. `rayon`: large
+//! parameters are swept on all threads of the current pool. `serde`: checkpoints.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
