@@ -27,7 +27,7 @@
 //!
 //! | to | see |
 //! |---|---|
-//! | choose an optimizer | [`catalog`], and [`Sgd`], [`Momentum`], [`Nesterov`], [`AdaGrad`], [`RmsProp`], [`RmsPropMomentum`], [`CenteredRmsProp`], [`AdaDelta`], [`Adam`], [`AdamW`], [`AmsGrad`], [`AdaMax`], [`NAdam`], [`RAdam`], [`AdaBelief`], [`Yogi`], [`Lion`] |
+//! | choose an optimizer | [`catalog`], and [`Sgd`], [`Momentum`], [`Nesterov`], [`AdaGrad`], [`RmsProp`], [`RmsPropMomentum`], [`CenteredRmsProp`], [`AdaDelta`], [`Adam`], [`AdamW`], [`AmsGrad`], [`AdaMax`], [`NAdam`], [`RAdam`], [`AdaBelief`], [`Yogi`], [`Lion`]; for matrices [`Muon`] |
 //! | hold any of them | [`Optimizer`], which is object-safe |
 //! | train a model of several arrays | [`mod@params`], [`params!`] |
 //! | clip, penalize, skip NaN | [`Elementwise`] and its [`Settings`], [`NonFinite`], [`regularize`] |
@@ -57,6 +57,7 @@
 //! | floor | rooms | what |
 //! |---|---|---|
 //! | 3 | [`rules`] | one file a rule, and the [`catalog`] of them |
+//! | 3 | [`solvers`] | what couples the elements of a leaf |
 //! | 2 | [`Optimizer`], [`Elementwise`] | the trait, and the engine: the one loop |
 //! | 1 | [`mod@params`], [`schedule`], [`regularize`], [`rule`], reductions | vocabulary, without loops over training |
 //! | 0 | [`Scalar`], [`Error`], intervals, [`Simd`], threads | what everything else speaks of |
@@ -81,6 +82,7 @@ pub mod rules;
 mod scalar;
 pub mod schedule;
 mod simd;
+pub mod solvers;
 mod threads;
 // What couples elements builds on it.
 #[allow(dead_code)]
@@ -109,6 +111,7 @@ pub use rules::rmsprop::Optimizer as RmsProp;
 pub use rules::rmsprop_momentum::Optimizer as RmsPropMomentum;
 pub use rules::sgd::Optimizer as Sgd;
 pub use rules::yogi::Optimizer as Yogi;
+pub use solvers::muon::Muon;
 
 // The vocabulary.
 pub use error::{Error, ErrorKind, Tree};

@@ -6,6 +6,7 @@
 
 use ndarray::ArrayViewD;
 
+use crate::error::{Error, ErrorKind};
 use crate::params::{Leaf, Params, Path};
 use crate::scalar::Scalar;
 use crate::simd::{Simd, Work};
@@ -211,11 +212,25 @@ pub(crate) fn all_finite_view<F: Scalar>(x: &ArrayViewD<'_, F>) -> bool {
 }
 
 /// The first NaN or infinite element in logical order: its index and value.
-pub(crate) fn first_non_finite<F: Scalar>(leaf: &dyn Leaf<F>) -> Option<(Vec<usize>, f64)> {
+fn first_non_finite<F: Scalar>(leaf: &dyn Leaf<F>) -> Option<(Vec<usize>, f64)> {
     leaf.view()
         .indexed_iter()
         .find(|(_, value)| !value.is_finite())
         .map(|(index, value)| (ndarray::Dimension::slice(&index).to_vec(), value.into_f64()))
+}
+
+/// The error of a gradient that is not finite, found again slowly for its name and index.
+#[cold]
+pub(crate) fn name_non_finite<F: Scalar>(grads: &dyn Params<F>) -> Error {
+    let mut first = None;
+    grads.visit(Path::ROOT, &mut |path, leaf| {
+        if first.is_none()
+            && let Some((index, value)) = first_non_finite(leaf)
+        {
+            first = Some(ErrorKind::NonFiniteGradient { leaf: path.to_string(), index, value });
+        }
+    });
+    first.unwrap_or(ErrorKind::NoLeaves).into()
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use ndarray::ArrayViewD;
 
 use crate::error::{Error, ErrorKind};
 use crate::optimizer::{Optimizer, StepInfo};
-use crate::params::{Fit, Leaf, LeafMut, Order, Params, ParamsMut, Path};
+use crate::params::{Fit, Leaf, LeafMut, Order, Params, ParamsMut};
 use crate::reduce::{self, How, ScaledSquare, Square, Sum, Term};
 use crate::regularize::Penalty;
 use crate::rule::{Rule, Slots};
@@ -32,6 +32,7 @@ use crate::schedule::Schedule;
 use crate::simd::Simd;
 use ledger::{LeafState, Ledger, Pair};
 use prepare::{Norm, Plain, Prepare, Scale, Scaled, WithL1, WithL2};
+pub(crate) use scratch::recycle;
 use scratch::{Lists, Scratch};
 pub use settings::{NonFinite, Settings};
 use strided::{Source, Strided, Target};
@@ -252,7 +253,7 @@ impl<F: Scalar, R: Rule<F>> Optimizer<F> for Elementwise<F, R> {
 
         let grad_norm = match outcome {
             Err(Halt::Failed(error)) => return Err(error),
-            Err(Halt::NotFinite { skip: false }) => return Err(name_non_finite(grads)),
+            Err(Halt::NotFinite { skip: false }) => return Err(reduce::name_non_finite(grads)),
             Err(Halt::NotFinite { skip: true }) => {
                 self.skipped += 1;
                 return Ok(StepInfo {
@@ -449,20 +450,6 @@ fn norm<F: Scalar, S: Slots<F>>(lists: &Lists<'_, F, S>, how: How) -> Norm {
     // `f64` gradients whose squares overflow or vanish: powers of two bring them back.
     let power = if square < 1.0 { 2.0_f64.powi(500) } else { 2.0_f64.powi(-600) };
     Norm { scaled: sum(lists, ScaledSquare(power), how).sqrt(), power }
-}
-
-/// The error of a gradient that is not finite, found again slowly for its name and index.
-#[cold]
-fn name_non_finite<F: Scalar>(grads: &dyn Params<F>) -> Error {
-    let mut first = None;
-    grads.visit(Path::ROOT, &mut |path, leaf| {
-        if first.is_none()
-            && let Some((index, value)) = reduce::first_non_finite(leaf)
-        {
-            first = Some(ErrorKind::NonFiniteGradient { leaf: path.to_string(), index, value });
-        }
-    });
-    first.unwrap_or(ErrorKind::NoLeaves).into()
 }
 
 impl<F: Scalar, R: Rule<F>> fmt::Debug for Elementwise<F, R> {

@@ -45,7 +45,7 @@ impl<F: Scalar, S: Slots<F>> Scratch<F, S> {
 /// An empty vector in the memory of another: collecting in place keeps the allocation where the
 /// types have one size and alignment.
 #[inline]
-fn recycle<A, B>(mut vector: Vec<A>) -> Vec<B> {
+pub(crate) fn recycle<A, B>(mut vector: Vec<A>) -> Vec<B> {
     const {
         assert!(size_of::<A>() == size_of::<B>() && align_of::<A>() == align_of::<B>());
     }
