@@ -49,7 +49,10 @@ fn allocations(work: impl FnOnce()) -> u64 {
 fn a_steady_state_step_allocates_nothing() {
     let (mut w, g) = (model::<f32>(1), model(2));
     let mut muon = Muon::new(0.01);
-    assert!(allocations(|| drop(muon.step(&mut w, &g).unwrap())) > 0, "the counter does not count");
+    assert!(
+        allocations(|| assert!(muon.step(&mut w, &g).is_ok())) > 0,
+        "the counter does not count"
+    );
     let steps = allocations(|| {
         for _ in 0..5 {
             muon.step(&mut w, &g).unwrap();
@@ -65,5 +68,5 @@ fn a_steady_state_step_allocates_nothing() {
     let g = g.slice_axis(Axis(1), every_second);
     let mut muon = Muon::torch(0.01);
     muon.step(&mut w, &g).unwrap();
-    assert_eq!(allocations(|| drop(muon.step(&mut w, &g).unwrap())), 0);
+    assert_eq!(allocations(|| assert!(muon.step(&mut w, &g).is_ok())), 0);
 }

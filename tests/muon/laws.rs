@@ -162,7 +162,9 @@ fn instruction_sets_give_the_same_bits() {
     let run = |simd| {
         let mut muon = Muon::new(0.1).simd(simd);
         let mut w = model::<f64>(1);
-        (2..6).for_each(|seed| drop(muon.step(&mut w, &model(seed)).unwrap()));
+        for seed in 2..6 {
+            muon.step(&mut w, &model(seed)).unwrap();
+        }
         w
     };
     let all: Vec<_> = Simd::available().into_iter().map(run).collect();
