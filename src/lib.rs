@@ -31,7 +31,7 @@
 //! | hold any of them | [`Optimizer`], which is object-safe |
 //! | train a model of several arrays | [`mod@params`], [`params!`] |
 //! | clip, penalize, skip NaN | [`Elementwise`] and its [`Settings`], [`NonFinite`], [`regularize`] |
-//! | change the learning rate | [`schedule`] |
+//! | change the learning rate | [`Schedule`], [`mod@schedule`], [`train::Plateau`] |
 //! | write a rule of your own | [`Rule`], [`rule`] |
 //! | know what went wrong | [`Error`], [`ErrorKind`] |
 //!
@@ -70,9 +70,12 @@
 #![deny(missing_docs)]
 #![warn(unreachable_pub)]
 
+#[cfg(feature = "serde")]
+pub mod checkpoint;
 mod engine;
 mod error;
 mod interval;
+pub mod loss;
 mod optimizer;
 pub mod params;
 mod reduce;
@@ -83,13 +86,15 @@ mod scalar;
 pub mod schedule;
 mod simd;
 pub mod solvers;
+pub mod state;
 mod threads;
+pub mod train;
 // What couples elements builds on it.
 #[allow(dead_code)]
 mod vector;
 
 // The trait and the engine.
-pub use engine::{Elementwise, NonFinite, Settings};
+pub use engine::{Average, Elementwise, NonFinite, Pattern, Settings};
 pub use optimizer::{Optimizer, StepInfo};
 
 // The optimizers.
@@ -120,6 +125,7 @@ pub use rule::Rule;
 pub use scalar::Scalar;
 pub use schedule::Schedule;
 pub use simd::Simd;
+pub use state::State;
 
 /// The README's examples, run as tests.
 #[cfg(doctest)]

@@ -219,18 +219,24 @@ fn first_non_finite<F: Scalar>(leaf: &dyn Leaf<F>) -> Option<(Vec<usize>, f64)> 
         .map(|(index, value)| (ndarray::Dimension::slice(&index).to_vec(), value.into_f64()))
 }
 
-/// The error of a gradient that is not finite, found again slowly for its name and index.
-#[cold]
-pub(crate) fn name_non_finite<F: Scalar>(grads: &dyn Params<F>) -> Error {
+/// The error of the first NaN or infinite gradient among those leaves of a tree that count.
+pub(crate) fn find_non_finite<F: Scalar>(
+    grads: &dyn Params<F>,
+    counts: impl Fn(Path<'_>) -> bool,
+) -> Option<Error> {
     let mut first = None;
     grads.visit(Path::ROOT, &mut |path, leaf| {
-        if first.is_none()
-            && let Some((index, value)) = first_non_finite(leaf)
-        {
+        let finite = first.is_some()
+            || !counts(path)
+            || match leaf.as_slice() {
+                Some(slice) => all_finite_slice(slice, How::default()),
+                None => all_finite_view(&leaf.view()),
+            };
+        if !finite && let Some((index, value)) = first_non_finite(leaf) {
             first = Some(ErrorKind::NonFiniteGradient { leaf: path.to_string(), index, value });
         }
     });
-    first.unwrap_or(ErrorKind::NoLeaves).into()
+    first.map(Error::from)
 }
 
 #[cfg(test)]

@@ -8,3 +8,5 @@ mod goldens;
 mod laws;
 #[path = "muon/oracle.rs"]
 mod oracle;
+#[path = "muon/states.rs"]
+mod states;

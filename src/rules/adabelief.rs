@@ -85,6 +85,10 @@ impl<F: Scalar> Rule<F> for AdaBelief {
         Interval::POSITIVE.check::<F>("AdaBelief", "epsilon", self.epsilon)
     }
 
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
+    }
+
     fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
         Step {
             beta1: F::from_f64(self.beta1),

@@ -91,6 +91,10 @@ impl<F: Scalar> Rule<F> for AdaDelta {
         Interval::POSITIVE.check::<F>("AdaDelta", "epsilon", self.epsilon)
     }
 
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
+    }
+
     fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {
         Step {
             alpha: F::from_f64(learning_rate),

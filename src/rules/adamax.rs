@@ -93,6 +93,10 @@ impl<F: Scalar> Rule<F> for AdaMax {
         Interval::POSITIVE.check::<F>("AdaMax", "epsilon", self.epsilon)
     }
 
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
+    }
+
     fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
         let (inside, outside) =
             if self.epsilon_in_maximum { (self.epsilon, 0.0) } else { (0.0, self.epsilon) };

@@ -125,6 +125,11 @@ impl<F: Scalar> Rule<F> for AdamW {
         self.decay.check::<F>("AdamW")
     }
 
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
+        visit("weight_decay", self.decay.number());
+    }
+
     fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
         let m_scale = learning_rate / bias_correction(self.beta1, step);
         let v_scale = bias_correction(self.beta2, step);
@@ -143,6 +148,11 @@ impl<F: Scalar> Rule<F> for AdamW {
             epsilon: F::from_f64(self.epsilon),
             decay: F::from_f64(self.decay.fraction(learning_rate)),
         }
+    }
+
+    #[inline(always)]
+    fn decay(k: &Step<F>) -> F {
+        k.decay
     }
 
     #[inline(always)]

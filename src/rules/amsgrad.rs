@@ -117,6 +117,10 @@ impl<F: Scalar> Rule<F> for AmsGrad {
         Interval::POSITIVE.check::<F>("AmsGrad", "epsilon", self.epsilon)
     }
 
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
+    }
+
     fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
         let m_scale = learning_rate / bias_correction(self.beta1, step);
         let v_scale = bias_correction(self.beta2, step);

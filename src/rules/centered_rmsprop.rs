@@ -94,6 +94,10 @@ impl<F: Scalar> Rule<F> for CenteredRmsProp {
         Interval::POSITIVE.check::<F>("CenteredRmsProp", "epsilon", self.epsilon)
     }
 
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
+    }
+
     fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {
         let (inside, outside) = self.place.split(self.epsilon);
         Step {

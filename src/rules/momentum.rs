@@ -86,6 +86,10 @@ impl<F: Scalar> Rule<F> for Momentum {
         Interval::FRACTION.check::<F>("Momentum", "dampening", self.dampening)
     }
 
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
+    }
+
     fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
         let undampened = if step == 1 { 1.0 } else { 1.0 - self.dampening };
         let (gain, rate) = if self.rate_inside {

@@ -143,6 +143,10 @@ impl<F: Scalar> Rule<F> for NAdam {
         Interval::NON_NEGATIVE.check::<F>("NAdam", "momentum_decay", self.momentum_decay)
     }
 
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
+    }
+
     fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
         let (m_share, g_share) = self.shares(step);
         Step {

@@ -107,6 +107,10 @@ impl<F: Scalar> Rule<F> for Yogi {
         [initial, if self.paper { F::zero() } else { initial }]
     }
 
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
+    }
+
     fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
         let (m_scale, s_scale) = if self.paper {
             (1.0, 1.0)
