@@ -186,12 +186,18 @@ impl<F: Scalar> Params<F> for Others<'_, '_, F> {
     }
 }
 
-/// Parameters and gradients of the ledger's leaves, each with its index there.
+/// Parameters, each with the index of its leaf.
+type Targets<'a, F> = Vec<(usize, &'a mut dyn LeafMut<F>)>;
+
+/// Gradients, each at the index of its leaf.
+type Sources<'a, F> = Vec<Option<&'a dyn Leaf<F>>>;
+
+/// Finds parameters and gradients of all leaves.
 fn pair<'a, F: Scalar>(
     roster: &Roster,
     params: &'a mut dyn ParamsMut<F>,
     grads: &'a dyn Params<F>,
-    (ws, gs): (&mut Vec<(usize, &'a mut dyn LeafMut<F>)>, &mut Vec<Option<&'a dyn Leaf<F>>>),
+    (ws, gs): (&mut Targets<'a, F>, &mut Sources<'a, F>),
 ) -> Result<(), Error> {
     roster.meet_mut(params, Tree::Parameters, |index, w| ws.push((index, w)))?;
     gs.resize(ws.len(), None);
