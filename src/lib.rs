@@ -33,6 +33,9 @@
 //! | clip, penalize, skip NaN | [`Elementwise`] and its [`Settings`], [`NonFinite`], [`regularize`] |
 //! | change the learning rate | [`Schedule`], [`mod@schedule`], [`train::Plateau`] |
 //! | write a rule of your own | [`Rule`], [`rule`] |
+//! | compute a loss and its gradient | [`loss`] |
+//! | drop units, distort images, bound norms | [`regularize`] |
+//! | stop at the right epoch | [`train`] |
 //! | know what went wrong | [`Error`], [`ErrorKind`] |
 //!
 //! # What always holds
@@ -56,10 +59,9 @@
 //!
 //! | floor | rooms | what |
 //! |---|---|---|
-//! | 3 | [`rules`] | one file a rule, and the [`catalog`] of them |
-//! | 3 | [`solvers`] | what couples the elements of a leaf |
+//! | 3 | [`rules`], [`solvers`], [`train`] | one file a rule, and the [`catalog`] of them; what couples a leaf; what stands around the steps |
 //! | 2 | [`Optimizer`], [`Elementwise`] | the trait, and the engine: the one loop |
-//! | 1 | [`mod@params`], [`schedule`], [`regularize`], [`rule`], reductions | vocabulary, without loops over training |
+//! | 1 | [`mod@params`], [`schedule`], [`regularize`], [`loss`], [`rule`], reductions | vocabulary, without loops over training |
 //! | 0 | [`Scalar`], [`Error`], intervals, [`Simd`], threads | what everything else speaks of |
 //!
 //! # Features

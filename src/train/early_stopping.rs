@@ -140,7 +140,7 @@ impl<F: Scalar> EarlyStopping<F> {
     /// the first copy allocates.
     ///
     /// # Errors
-    /// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter), and what
+    /// [`ErrorKind::Hyperparameter`], and what
     /// [`Snapshot`] says of parameters whose names or shapes have changed; the epoch then does not
     /// count.
     pub fn observe(&mut self, metric: f64, params: &dyn Params<F>) -> Result<Verdict, Error> {
@@ -179,7 +179,7 @@ impl<F: Scalar> EarlyStopping<F> {
     /// Writes the parameters of the best epoch into the model.
     ///
     /// # Errors
-    /// [`ErrorKind::NothingBest`](crate::ErrorKind::NothingBest) if no epoch has improved yet, and what
+    /// [`ErrorKind::NothingBest`] if no epoch has improved yet, and what
     /// [`Snapshot::restore`] says of other parameters; the model is then as it was.
     pub fn restore(&self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
         match &self.best {

@@ -97,8 +97,9 @@ type Predicate = Arc<dyn Fn(&str, &[usize]) -> bool + Send + Sync>;
 /// - Every other leaf is moved by an inner [`AdamW`] with a learning rate of its own (3e-4, β₂ =
 ///   0.95, ε = 1e-10, λ = 0); see [`with_adamw`](Self::with_adamw).
 /// - The iteration runs in the precision of the parameters. (PyTorch's runs in bfloat16, whatever
-///   they are.) It costs 5·(4·R·C + 2·R²)·min(R, C) operations or so: little beside a
-///   batch, much beside AdamW.
+///   they are.) It takes about ns_steps·(4r²c + 2r³) operations, where r ≤ c are rows and columns
+///   in the better order: little beside a batch, much beside AdamW.
+/// - There is no clipping: an orthogonalized step has one size whatever the gradient's.
 ///
 /// Source: Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024.
 ///
@@ -263,7 +264,7 @@ impl<F: Scalar> Muon<F> {
     }
 
     /// Sets which leaves of rank 2 and more are orthogonalized, by name and shape; [`AdamW`] moves
-    /// the others. It is asked once, at the first step.
+    /// the others. It is asked at the first step, and of a state that is loaded.
     ///
     /// ```
     /// use thalweg::Muon;
