@@ -27,7 +27,7 @@
 //!
 //! | to | see |
 //! |---|---|
-//! | choose an optimizer | [`catalog`], and [`Sgd`], [`Momentum`], [`Nesterov`], [`AdaGrad`], [`RmsProp`], [`RmsPropMomentum`], [`CenteredRmsProp`], [`AdaDelta`], [`Adam`], [`AdamW`], [`AmsGrad`], [`AdaMax`], [`NAdam`], [`RAdam`], [`AdaBelief`], [`Yogi`], [`Lion`] |
+//! | choose an optimizer | [`catalog`], and [`Sgd`], [`Momentum`], [`Nesterov`], [`AdaGrad`], [`RmsProp`], [`RmsPropMomentum`], [`CenteredRmsProp`], [`AdaDelta`], [`Adam`], [`AdamW`], [`AmsGrad`], [`AdaMax`], [`NAdam`], [`RAdam`], [`AdaBelief`], [`Yogi`], [`Lion`]; for matrices [`Muon`] |
 //! | hold any of them | [`Optimizer`], which is object-safe |
 //! | train a model of several arrays | [`mod@params`], [`params!`] |
 //! | group leaves, clip, penalize, average, skip NaN | [`Elementwise`] and its [`Settings`], [`Pattern`], [`Average`], [`NonFinite`] |
@@ -60,7 +60,7 @@
 //!
 //! | floor | rooms | what |
 //! |---|---|---|
-//! | 3 | [`rules`], [`train`] | one file a rule, and the [`catalog`] of them; what stands around the steps |
+//! | 3 | [`rules`], [`solvers`], [`train`] | one file a rule, and the [`catalog`] of them; what couples a leaf; what stands around the steps |
 //! | 2 | [`Optimizer`], [`Elementwise`] | the trait, and the engine: the one loop |
 //! | 1 | [`mod@params`], [`schedule`], [`regularize`], [`loss`], [`rule`], [`mod@state`], `checkpoint`, reductions | vocabulary, without loops over training |
 //! | 0 | [`Scalar`], [`Error`], intervals, [`Simd`], threads | what everything else speaks of |
@@ -90,6 +90,7 @@ pub mod rules;
 mod scalar;
 pub mod schedule;
 mod simd;
+pub mod solvers;
 pub mod state;
 mod threads;
 pub mod train;
@@ -120,6 +121,7 @@ pub use rules::rmsprop::Optimizer as RmsProp;
 pub use rules::rmsprop_momentum::Optimizer as RmsPropMomentum;
 pub use rules::sgd::Optimizer as Sgd;
 pub use rules::yogi::Optimizer as Yogi;
+pub use solvers::muon::Muon;
 
 // The vocabulary.
 pub use error::{Error, ErrorKind, Tree};
