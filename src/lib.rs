@@ -70,6 +70,8 @@
 #![warn(unreachable_pub)]
 
 pub mod curvature;
+#[allow(dead_code)]
+mod basis;
 mod engine;
 mod error;
 mod interval;

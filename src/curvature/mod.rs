@@ -1,5 +1,29 @@
 //! Curvature: why a training is slow, and what to do about it.
 
+mod adaptors;
+mod condition;
+mod critical;
+mod dense;
+#[cfg(feature = "rand")]
+mod density;
+mod gauss_newton;
+mod hessian;
+mod krylov;
+mod lanczos;
 mod operator;
+mod small;
+#[cfg(feature = "rand")]
+mod stochastic;
 
-pub use operator::LinearOperator;
+pub use adaptors::{Preconditioned, Restricted, Scaled, Shifted};
+pub use condition::{Bounded, Condition, HeavyBall};
+pub use critical::{Classifier, CriticalKind, CriticalPoint};
+pub use dense::Dense;
+#[cfg(feature = "rand")]
+pub use density::{Quadrature, SpectralDensity};
+pub use gauss_newton::{Fisher, GaussNewton};
+pub use hessian::{Differences, Gradient, Hessian, ModelGradient};
+pub use lanczos::{Eigenpair, Lanczos, Spectrum};
+pub use operator::{LinearOperator, OperatorFn, operator_fn};
+#[cfg(feature = "rand")]
+pub use stochastic::{Diagonal, DiagonalEstimate, Estimate, Trace};
