@@ -69,9 +69,9 @@
 #![deny(missing_docs)]
 #![warn(unreachable_pub)]
 
-pub mod curvature;
 #[allow(dead_code)]
 mod basis;
+pub mod curvature;
 mod engine;
 mod error;
 mod interval;

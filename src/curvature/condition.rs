@@ -202,7 +202,8 @@ impl Condition {
     /// Source: Polyak, "Some methods of speeding up the convergence of iteration methods", 1964.
     pub fn momentum(&self) -> Option<HeavyBall> {
         let [low, high] = [self.lowest.value, self.highest.value].map(f64::sqrt);
-        if !(low > 0.0) {
+        // The root of a negative number is NaN.
+        if low.is_nan() || low <= 0.0 {
             return None;
         }
         let rate = (high - low) / (high + low);

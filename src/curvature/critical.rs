@@ -7,6 +7,9 @@ use crate::interval::Interval;
 use crate::scalar::Scalar;
 use crate::vector::norm;
 
+/// Up to that many rows the whole space is searched.
+const WHOLE: usize = 256;
+
 /// What a critical point is, by the signs of the Hessian's eigenvalues.
 ///
 /// An eigenvalue counts as negative below -τ, as positive above τ, and as zero between, where τ is
@@ -105,7 +108,8 @@ impl Classifier {
     /// What the point of that gradient and that Hessian is.
     ///
     /// The extreme eigenvalues decide all but the number of negative ones; for that, twice as many
-    /// of the lowest are asked for until one is not negative.
+    /// of the lowest are asked for until one is not negative. Up to 256 rows the count is exact; with
+    /// more, of an eigenvalue of several copies fewer may be counted (see [`Lanczos`]).
     ///
     /// # Errors
     /// [`ErrorKind::NotStationary`] where ‖g‖ is not small; sizes that differ; as
@@ -153,8 +157,8 @@ impl Classifier {
         let lanczos = Lanczos::ends(lowest, highest);
         match self.basis {
             Some(basis) => lanczos.basis(basis.max((lowest + highest + 4).min(n))),
-            // Where all of them fit, all are found, also those of several copies.
-            None if n <= 256 => lanczos.basis(n),
+            // Where the whole space fits, all are found, also those of several copies.
+            None if n <= WHOLE => lanczos.basis(n).tolerance(0.0),
             None => lanczos,
         }
     }

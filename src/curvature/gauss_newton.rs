@@ -49,13 +49,7 @@ where
 {
     /// JᵀH_L J from v ↦ Jv, u ↦ H_L u and u ↦ Jᵀu, for that many parameters and outputs (over the
     /// whole batch).
-    pub fn new(
-        parameters: usize,
-        outputs: usize,
-        jacobian: J,
-        loss: L,
-        transposed: T,
-    ) -> Self {
+    pub fn new(parameters: usize, outputs: usize, jacobian: J, loss: L, transposed: T) -> Self {
         let zeros = vec![F::zero(); outputs];
         Self { parameters, jacobian, loss, transposed, forward: zeros.clone(), curved: zeros }
     }

@@ -7,6 +7,7 @@ use crate::error::{Error, Tree};
 use crate::interval::Interval;
 use crate::params::{Flatten, Params, ParamsMut};
 use crate::scalar::Scalar;
+use crate::vector::norm;
 
 /// How a product with the Hessian is made of gradients at nearby points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,9 +61,10 @@ impl<F: Scalar, M: ParamsMut<F>, D: Params<F>, G: FnMut(&M) -> D> Gradient<F>
 
 /// The Hessian H = ∇²f(x) by its products Hv, each made of two or four gradients.
 ///
-/// Hv ≈ (∇f(x+δv) - ∇f(x-δv)) / 2δ. The step moves no element by more than η(s + |xᵢ|), with
-/// η = ∛ε (or ε^(1/5), see [`Differences`]) and s = 1 (see [`typical`](Self::typical)), and one of
-/// them by that: so it follows the sizes of x and of v, and the product is as good for 10⁸·v.
+/// Hv ≈ (∇f(x+δv) - ∇f(x-δv)) / 2δ. The step moves no element by more than
+/// η(s + max(|xᵢ|, ‖x‖/√n)), with η = ∛ε (or ε^(1/5), see [`Differences`]) and s = 1 (see
+/// [`typical`](Self::typical)), and one of them by half of that or more: so it follows the sizes of
+/// x and of v, and the product is as good for 10⁸·v.
 ///
 /// ```
 /// use thalweg::curvature::{Hessian, LinearOperator};
@@ -127,11 +129,14 @@ impl<F: Scalar, G: Gradient<F>> Hessian<F, G> {
 
     /// The step δ for a direction; 0 if that is 0.
     fn step(&self, v: &[F]) -> f64 {
+        // Elements much smaller than the others do not shorten the step: the others would drown
+        // in rounding.
+        let usual = norm(&self.x) / (self.x.len().max(1) as f64).sqrt();
         let (mut largest, mut relative) = (0.0_f64, 0.0_f64);
         for (v, x) in v.iter().zip(&self.x) {
             let v = v.into_f64().abs();
             largest = largest.max(v);
-            relative = relative.max(v / (self.typical + x.into_f64().abs()));
+            relative = relative.max(v / (self.typical + x.into_f64().abs().max(usual)));
         }
         if largest == 0.0 {
             return 0.0;

@@ -32,6 +32,8 @@ pub(super) struct Krylov<F> {
     /// The sum of their squares: what QᵀAQ - T has been.
     strays: f64,
     products: usize,
+    /// Whether the products have led to an end, and another vector was begun.
+    broken: bool,
     noise: Noise,
     partial: Partial,
 }
@@ -101,6 +103,7 @@ impl<F: Scalar> Krylov<F> {
             skew: 0.0,
             strays: 0.0,
             products: 0,
+            broken: false,
             noise: Noise(!Noise::start().0),
             partial: Partial::default(),
         })
@@ -124,6 +127,12 @@ impl<F: Scalar> Krylov<F> {
     /// Whether the basis spans the whole space.
     pub(super) fn is_complete(&self) -> bool {
         self.len() == self.n
+    }
+
+    /// Whether an invariant subspace was used up, outside of which there may be more copies of its
+    /// eigenvalues.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
     }
 
     pub(super) fn products(&self) -> usize {
@@ -202,7 +211,7 @@ impl<F: Scalar> Krylov<F> {
         if self.is_complete() {
             self.beta = 0.0;
         } else if length <= 8.0 * F::epsilon().into_f64() * self.scale {
-            self.beta = 0.0;
+            (self.beta, self.broken) = (0.0, true);
             self.start_anew();
         } else {
             self.w.iter_mut().for_each(|w| *w = F::from_f64(w.into_f64() / length));

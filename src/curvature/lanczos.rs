@@ -209,7 +209,7 @@ impl Lanczos {
             let m = krylov.len();
             let full = krylov.is_full();
             let spent = krylov.products() >= max_products;
-            let look = m >= self.count() + 4 && m % 10 == 0;
+            let look = m >= self.count() + 4 && m % 10 == 0 && !krylov.is_broken();
             if !(full || spent || look) {
                 continue;
             }
@@ -247,7 +247,9 @@ impl Lanczos {
         let (low, high) = self.wanted.split(&ritz.values);
         // Of a product's error the basis sees its share of the directions.
         let unseen = (krylov.size() as f64 / m as f64).sqrt();
-        let rounding = F::epsilon().into_f64() * norm * (10.0 + (m as f64).sqrt());
+        // A product's own rounding is that of sums of n terms.
+        let rounding =
+            F::epsilon().into_f64() * norm * (20.0 + 2.0 * (krylov.size() as f64).sqrt());
         let floor = krylov.strays() * unseen + rounding;
         let beta = krylov.beta();
         let mut pair = |i: usize| Eigenpair {

@@ -142,11 +142,7 @@ impl<P> fmt::Debug for OperatorFn<P> {
 
 /// An error unless `found` is `expected`.
 pub(super) fn check_size(what: &'static str, found: usize, expected: usize) -> Result<(), Error> {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(ErrorKind::Size { what, found, expected }.into())
-    }
+    if found == expected { Ok(()) } else { Err(ErrorKind::Size { what, found, expected }.into()) }
 }
 
 /// An error that names the first element that is NaN or infinite.
