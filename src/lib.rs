@@ -75,8 +75,10 @@
 #![deny(missing_docs)]
 #![warn(unreachable_pub)]
 
+mod basis;
 #[cfg(feature = "serde")]
 pub mod checkpoint;
+pub mod curvature;
 mod engine;
 mod error;
 mod interval;
