@@ -171,24 +171,6 @@ pub enum ErrorKind {
         owner: &'static str,
         /// The name that was given.
         name: String,
-    },
-
-    /// A vector or a matrix has another size than what it is used with.
-    #[error("{what} has {found} elements where it takes {expected}")]
-    Size {
-        /// What has the size.
-        what: &'static str,
-        /// Its size.
-        found: usize,
-        /// The size it should have.
-        expected: usize,
-    },
-
-    /// No leaf has that name.
-    #[error("there is no leaf named `{leaf}`; the leaves are {}", Names(known))]
-    UnknownLeaf {
-        /// The name that was asked for.
-        leaf: String,
         /// The names that there are.
         known: Vec<String>,
     },
@@ -392,6 +374,26 @@ pub enum ErrorKind {
          (was it NaN in every epoch?)"
     )]
     NothingBest,
+
+    /// A vector or a matrix has another size than what it is used with.
+    #[error("{what} has {found} elements where it takes {expected}")]
+    Size {
+        /// What has the size.
+        what: &'static str,
+        /// Its size.
+        found: usize,
+        /// The size it should have.
+        expected: usize,
+    },
+
+    /// No leaf has that name.
+    #[error("there is no leaf named `{leaf}`; the leaves are {}", Names(known))]
+    UnknownLeaf {
+        /// The name that was asked for.
+        leaf: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
 
     /// A product of a linear operator is NaN or infinite.
     #[error(
