@@ -2,10 +2,11 @@
 
 use super::around::{Around, Constants};
 use super::inspect::{self, Norm, Scale};
+use super::kernel::{Kernel, Loops, Quantities};
 use super::plan::Course;
 use super::scratch::Lists;
 use super::strided::{self, Strided};
-use super::sweep::{Flat, Stretch};
+use super::sweep::{self, Flat};
 use crate::reduce::{How, Sum};
 use crate::regularize::AdaptiveClip;
 use crate::rule::{Rule, Slots};
@@ -45,7 +46,7 @@ pub(super) fn couple<F: Scalar, R: Rule<F>>(
 fn own<F: Scalar, R: Rule<F>>(
     course: &Course<R>,
     shared: &Constants<F, R>,
-    leaf: &mut impl Coupled<F, R::State>,
+    leaf: &mut dyn Coupled<F, R::State>,
     factors: &mut Vec<F>,
     scale: Scale<F>,
     how: How,
@@ -69,11 +70,13 @@ fn own<F: Scalar, R: Rule<F>>(
         own.around = Some(Around::new(settings, course.learning_rate, own_scale));
     }
     if R::NORMS {
-        let squares = leaf.measure(factors, how, |stretch| own.norms(how, stretch));
+        let kernel = Loops(std::slice::from_ref(&own));
+        let squares = leaf.measure(&kernel, Quantities::OfRule, factors, how);
         course.rule().of_leaf(&mut own.step, squares.map(|square| square.value().sqrt()));
     }
     if settings.cautious {
-        let [agreeing, _] = leaf.measure(factors, how, |stretch| own.agreeing(how, stretch));
+        let kernel = Loops(std::slice::from_ref(&own));
+        let [agreeing, _] = leaf.measure(&kernel, Quantities::Agreeing, factors, how);
         let share = agreeing.value() / leaf.len() as f64;
         own.caution = Some(F::from_f64(share.max(LEAST_SHARE).recip()));
     }
@@ -103,11 +106,13 @@ trait Coupled<F: Scalar, S: Slots<F>> {
         factors: &mut Vec<F>,
     ) -> bool;
 
+    /// Sums of squares, by the first constants of the kernel.
     fn measure(
         &mut self,
+        kernel: &dyn Kernel<F, S>,
+        quantities: Quantities,
         factors: &[F],
         how: How,
-        measure: impl Fn(Stretch<'_, F, S>) -> [Sum; 2] + Sync,
     ) -> [Sum; 2];
 }
 
@@ -130,11 +135,12 @@ impl<F: Scalar, S: Slots<F>> Coupled<F, S> for Flat<'_, F, S> {
 
     fn measure(
         &mut self,
+        kernel: &dyn Kernel<F, S>,
+        quantities: Quantities,
         _factors: &[F],
-        _how: How,
-        measure: impl Fn(Stretch<'_, F, S>) -> [Sum; 2] + Sync,
+        how: How,
     ) -> [Sum; 2] {
-        measure(self.stretch.reborrow())
+        sweep::measure(kernel, 0, quantities, how, self.stretch.reborrow())
     }
 }
 
@@ -164,10 +170,11 @@ impl<F: Scalar, S: Slots<F>> Coupled<F, S> for Strided<'_, F, S> {
 
     fn measure(
         &mut self,
+        kernel: &dyn Kernel<F, S>,
+        quantities: Quantities,
         factors: &[F],
         how: How,
-        measure: impl Fn(Stretch<'_, F, S>) -> [Sum; 2] + Sync,
     ) -> [Sum; 2] {
-        strided::measure(self.reborrow().with_factors(factors), how, measure)
+        strided::measure(kernel, 0, quantities, how, self.reborrow().with_factors(factors))
     }
 }

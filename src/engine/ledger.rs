@@ -210,25 +210,25 @@ impl<F: Scalar, R: Rule<F>> Ledger<F, R> {
     pub(super) fn is_trained(&self, name: &str) -> bool {
         self.leaf(name).is_none_or(|leaf| !self.courses[leaf.course].settings.frozen)
     }
+}
 
-    /// Pairs parameters and gradients by name: one pair for each leaf, in the ledger's order, all
-    /// of one shape.
-    #[inline]
-    pub(super) fn pair<'a>(
-        &self,
-        params: &'a mut dyn ParamsMut<F>,
-        grads: &'a dyn Params<F>,
-        pairs: &mut Vec<Pair<'a, F>>,
-    ) -> Result<(), Error> {
-        let (mut in_order, mut next) = (true, 0);
-        self.roster.meet_mut(params, Tree::Parameters, |index, w| {
-            in_order &= index == next;
-            next = index + 1;
-            pairs.push(Pair { index, w, g: None });
-        })?;
-        if !in_order {
-            pairs.sort_by_key(|pair| pair.index);
-        }
-        self.roster.meet(grads, Tree::Gradients, |index, leaf| pairs[index].g = Some(leaf))
+/// Pairs parameters and gradients by name: one pair for each leaf, in the roster's order, all
+/// of one shape.
+#[inline]
+pub(super) fn pair<'a, F: Scalar>(
+    roster: &Roster,
+    params: &'a mut dyn ParamsMut<F>,
+    grads: &'a dyn Params<F>,
+    pairs: &mut Vec<Pair<'a, F>>,
+) -> Result<(), Error> {
+    let (mut in_order, mut next) = (true, 0);
+    roster.meet_mut(params, Tree::Parameters, |index, w| {
+        in_order &= index == next;
+        next = index + 1;
+        pairs.push(Pair { index, w, g: None });
+    })?;
+    if !in_order {
+        pairs.sort_by_key(|pair| pair.index);
     }
+    roster.meet(grads, Tree::Gradients, |index, leaf| pairs[index].g = Some(leaf))
 }

@@ -9,13 +9,14 @@
 //! 4. the gradients are looked through for NaN and ∞, or their norm is computed (`inspect`);
 //! 5. the rule computes the constants of the step, and what is done around it is added (`around`);
 //! 6. where a norm couples a leaf, it is measured (`couple`);
-//! 7. the one loop runs over all jobs.
+//! 7. the one loop (`kernel`) runs over all jobs.
 
 mod around;
 mod average;
 mod builder;
 mod couple;
 mod inspect;
+mod kernel;
 mod ledger;
 mod pattern;
 mod plan;

@@ -3,14 +3,16 @@
 use super::around::{Around, Constants};
 use super::couple::couple;
 use super::inspect::{self, Norm, Scale};
-use super::ledger::{LeafState, Ledger, Pair};
+use super::kernel::{Kernel, Loops, averaged};
+use super::ledger::{LeafState, Ledger, Pair, pair};
 use super::plan::{Course, Plan};
 use super::scratch::{Lists, Scratch};
 use super::strided::{self, Source, Strided, Target, Units};
-use super::sweep::{self, Flat, Stretch, averaged};
+use super::sweep::{self, Flat, Stretch};
 use super::{Counters, NonFinite, Settings};
 use crate::error::{Error, Tree};
-use crate::params::{Fit, Leaf, LeafMut, Order, Params, ParamsMut};
+use crate::params::{Fit, Leaf, LeafMut, Order, Params, ParamsMut, Roster};
+use crate::reduce::How;
 use crate::rule::{Rule, Slots};
 use crate::scalar::Scalar;
 
@@ -56,10 +58,10 @@ pub(super) fn run<F: Scalar, R: Rule<F>>(
 ) -> Result<Option<f64>, Halt> {
     let how = settings.how();
     let mut lists = scratch.lend();
-    let outcome = ledger.pair(params, grads, &mut lists.pairs).map_err(Halt::from);
+    let outcome = pair(&ledger.roster, params, grads, &mut lists.pairs).map_err(Halt::from);
     let Ledger { leaves, courses, .. } = ledger;
     let outcome = outcome
-        .map(|()| enlist(leaves, courses, &mut lists))
+        .map(|()| enlist(leaves, &|course| &courses[course].settings, &mut lists))
         .and_then(|()| inspect(settings, &lists))
         .map(|norm| {
             let scale = Scale::of(settings.clip_norm, norm);
@@ -68,42 +70,48 @@ pub(super) fn run<F: Scalar, R: Rule<F>>(
             if R::NORMS || courses.iter().any(|course| course.settings.couples()) {
                 couple(courses, &mut lists, constants, factors, scale, how);
             }
-            sweep::sweep(constants, how, &mut lists.flat);
-            while let Some(mut leaf) = lists.strided.pop() {
-                strided::sweep(
-                    &constants[leaf.constants],
-                    how,
-                    leaf.reborrow().with_factors(factors),
-                );
-            }
+            update(&Loops(constants), &mut lists, factors, how);
             norm.map(Norm::value)
         });
     scratch.take_back(lists);
     if outcome.is_ok() && courses.iter().any(|course| course.settings.max_norm.is_some()) {
-        bound(ledger, params, &scratch.constants)?;
+        let average = scratch.constants.first().and_then(|constants| constants.average);
+        bound(&ledger.roster, leaves, &|course| &courses[course].settings, average, params)?;
     }
     outcome
 }
 
+/// Runs the one loop over every leaf.
+#[inline]
+fn update<F: Scalar, S: Slots<F>>(
+    kernel: &dyn Kernel<F, S>,
+    lists: &mut Lists<'_, F, S>,
+    factors: &[F],
+    how: How,
+) {
+    sweep::sweep(kernel, how, &mut lists.flat);
+    while let Some(mut leaf) = lists.strided.pop() {
+        strided::sweep(kernel, how, leaf.reborrow().with_factors(factors));
+    }
+}
+
 /// Brings the units of leaves that have a bound within it, and gives their average what came out.
 #[cold]
-fn bound<F: Scalar, R: Rule<F>>(
-    ledger: &mut Ledger<F, R>,
+fn bound<'s, F: Scalar, S: Slots<F>>(
+    roster: &Roster,
+    leaves: &mut [LeafState<F, S>],
+    settings: &dyn Fn(usize) -> &'s Settings,
+    average: Option<[F; 2]>,
     params: &mut dyn ParamsMut<F>,
-    constants: &[Constants<F, R>],
 ) -> Result<(), Error> {
-    let Ledger { roster, leaves, courses } = ledger;
     roster.meet_mut(params, Tree::Parameters, |index, w| {
         let leaf = &mut leaves[index];
-        let settings = &courses[leaf.course].settings;
+        let settings = settings(leaf.course);
         let Some(bound) = settings.max_norm.filter(|_| !settings.frozen) else { return };
         bound.apply_leaf(w);
-        let average = leaf.average.as_mut_slice();
-        if let Some([rate, rest]) = constants[leaf.course].average
-            && !average.is_empty()
-        {
+        if let Some([rate, rest]) = average {
             let w = leaf.order.arrange(w.view());
-            let terms = average.iter_mut().zip(&w);
+            let terms = leaf.average.as_mut_slice().iter_mut().zip(&w);
             terms.for_each(|(average, &w)| *average = averaged(*average, w, rate, rest));
         }
     })
@@ -112,15 +120,15 @@ fn bound<F: Scalar, R: Rule<F>>(
 /// Makes a job of each pair that is not frozen, bringing the slots into the parameter's order where
 /// that has changed.
 #[inline]
-fn enlist<'a, F: Scalar, R: Rule<F>>(
-    leaves: &'a mut [LeafState<F, R::State>],
-    courses: &[Course<R>],
-    lists: &mut Lists<'a, F, R::State>,
+fn enlist<'a, 's, F: Scalar, S: Slots<F>>(
+    leaves: &'a mut [LeafState<F, S>],
+    settings: &dyn Fn(usize) -> &'s Settings,
+    lists: &mut Lists<'a, F, S>,
 ) {
     // From the last to the first: popping leaves the list's memory where it is.
     for leaf in leaves.iter_mut().rev() {
         let Some(Pair { w, g: Some(g), .. }) = lists.pairs.pop() else { continue };
-        let settings = &courses[leaf.course].settings;
+        let settings = settings(leaf.course);
         if leaf.is_empty() || settings.frozen {
             continue;
         }

@@ -8,12 +8,12 @@ use ndarray::{
     Slice,
 };
 
-use super::around::Constants;
 use super::inspect::{self, Norm};
-use super::sweep::Stretch;
+use super::kernel::{Kernel, Quantities};
+use super::sweep::{self, Stretch};
 use crate::reduce::{self, How, Sum, Term};
 use crate::regularize::AdaptiveClip;
-use crate::rule::{Rule, Slots};
+use crate::rule::Slots;
 use crate::scalar::Scalar;
 use crate::threads::join;
 
@@ -268,54 +268,55 @@ axes!(Target);
 axes!(Source);
 
 /// Updates a strided leaf, halving it between threads where it is large.
-pub(super) fn sweep<F: Scalar, R: Rule<F>>(
-    constants: &Constants<F, R>,
+pub(super) fn sweep<F: Scalar, S: Slots<F>>(
+    kernel: &dyn Kernel<F, S>,
     how: How,
-    leaf: Strided<'_, F, R::State>,
+    leaf: Strided<'_, F, S>,
 ) {
-    halve(leaf, how, &|leaf, (rows, columns)| {
-        tiles(leaf, rows, columns, true, |stretch| constants.update(how, stretch));
+    let constants = leaf.constants;
+    halve(leaf, how, true, &|stretch| {
+        kernel.update(constants, how, stretch);
         [Sum::default(); 2]
     });
 }
 
-/// Sums up what `measure` makes of the stretches of a strided leaf.
+/// The sums of the squares of two quantities over a strided leaf.
 pub(super) fn measure<F: Scalar, S: Slots<F>>(
-    leaf: Strided<'_, F, S>,
+    kernel: &dyn Kernel<F, S>,
+    constants: usize,
+    quantities: Quantities,
     how: How,
-    measure: impl Fn(Stretch<'_, F, S>) -> [Sum; 2] + Sync,
+    leaf: Strided<'_, F, S>,
 ) -> [Sum; 2] {
-    halve(leaf, how, &|leaf, (rows, columns)| {
-        let mut sums = [Sum::default(); 2];
-        tiles(leaf, rows, columns, false, |stretch| {
-            let [a, b] = measure(stretch);
-            sums = [sums[0].add(a), sums[1].add(b)];
-        });
-        sums
-    })
+    halve(leaf, how, false, &|stretch| sweep::measure(kernel, constants, quantities, how, stretch))
 }
 
-/// Halves a leaf until its pieces have at most two axes and are small enough for one thread.
+/// What is done to a stretch, and what it sums up to.
+type Each<'e, F, S> = &'e (dyn Fn(Stretch<'_, F, S>) -> [Sum; 2] + Sync);
+
+/// Halves a leaf until its pieces have at most two axes and are small enough for one thread, and calls
+/// `each` with their stretches; `write` says whether to copy the parameters back.
 fn halve<F: Scalar, S: Slots<F>>(
     leaf: Strided<'_, F, S>,
     how: How,
-    each: &(impl Fn(Strided<'_, F, S>, (usize, usize)) -> [Sum; 2] + Sync),
+    write: bool,
+    each: Each<'_, F, S>,
 ) -> [Sum; 2] {
     let shape = leaf.shape();
     let (rank, len) = (shape.len(), shape.iter().product::<usize>());
     let slowest = shape.first().copied().unwrap_or(1);
     if rank > 2 && slowest == 1 {
-        return halve(leaf.map(|w| w.drop_axis(0), |g| g.drop_axis(0)), how, each);
+        return halve(leaf.map(|w| w.drop_axis(0), |g| g.drop_axis(0)), how, write, each);
     }
     let parallel = len > how.parallel_above && cfg!(feature = "rayon");
     if rank > 2 || (parallel && slowest > 1) {
         let (left, right) = leaf.split_at(slowest / 2);
         let ([a, b], [c, d]) =
-            join(parallel, || halve(left, how, each), || halve(right, how, each));
+            join(parallel, || halve(left, how, write, each), || halve(right, how, write, each));
         return [a.add(c), b.add(d)];
     }
     match leaf.grid() {
-        Some(grid) => each(leaf, grid),
+        Some((rows, columns)) => tiles(leaf, rows, columns, write, each),
         None => [Sum::default(); 2],
     }
 }
@@ -346,28 +347,28 @@ fn two_axes<S: RawData>(mut view: ArrayBase<S, IxDyn>) -> Option<ArrayBase<S, Ix
     view.into_dimensionality().ok()
 }
 
-/// Calls `each` with the stretches of a leaf, copied tile by tile where they are not slices; `write`
-/// says whether to copy the parameters back.
+/// The stretches of a piece, copied tile by tile where they are not slices.
 fn tiles<F: Scalar, S: Slots<F>>(
     leaf: Strided<'_, F, S>,
     rows: usize,
     columns: usize,
     write: bool,
-    mut each: impl FnMut(Stretch<'_, F, S>),
-) {
+    each: Each<'_, F, S>,
+) -> [Sum; 2] {
+    let mut sums = [Sum::default(); 2];
     let Strided { w, g, mut slots, average, factors, .. } = leaf;
     let mut w = match w {
         Target::Slice(slice) => Grid::Slice(slice),
         Target::View(view) => match two_axes(view) {
             Some(view) => Grid::View(view),
-            None => return,
+            None => return sums,
         },
     };
     let g = match g {
         Source::Slice(slice) => Grid::Slice(slice),
         Source::View(view) => match two_axes(view) {
             Some(view) => Grid::View(view),
-            None => return,
+            None => return sums,
         },
     };
     let factors = match factors {
@@ -415,7 +416,8 @@ fn tiles<F: Scalar, S: Slots<F>>(
                 let kept = if average.is_empty() { 0..0 } else { at..at + run };
                 let average = &mut average[kept];
                 let slots = S::range(&mut slots, at, at + run);
-                each(Stretch { w, g, slots, average });
+                let [a, b] = each(Stretch { w, g, slots, average });
+                sums = [sums[0].add(a), sums[1].add(b)];
             }
             if let Grid::View(view) = &mut w
                 && write
@@ -425,6 +427,7 @@ fn tiles<F: Scalar, S: Slots<F>>(
             }
         }
     }
+    sums
 }
 
 /// Whether neighbours in a column are closer in memory than neighbours in a row.

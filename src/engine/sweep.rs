@@ -1,15 +1,10 @@
-//! The one loop: a rule over leaves whose elements lie in one order without gaps.
+//! Leaves whose elements lie in one order without gaps.
 
-use super::around::{Around, Cautious, Constants, Mode, Plain};
-use super::inspect::Scale;
+use super::kernel::{Kernel, Quantities};
 use crate::reduce::{self, BLOCK, How, Sum, Term};
-use crate::rule::{Rule, Slots};
+use crate::rule::Slots;
 use crate::scalar::Scalar;
-use crate::simd::{Simd, Work};
 use crate::threads::join;
-
-/// Elements of the widest vector: fewer are updated sooner by the baseline.
-const WIDEST: usize = 16;
 
 /// A stretch of elements in one order: parameter, gradient, slots, and average where it is kept.
 pub(super) struct Stretch<'a, F: Scalar, S: Slots<F>> {
@@ -38,196 +33,6 @@ impl<'a, F: Scalar, S: Slots<F>> Stretch<'a, F, S> {
     }
 }
 
-impl<F: Scalar, R: Rule<F>> Constants<F, R> {
-    /// What happens to gradient and parameter, the nothing included.
-    fn around_or_nothing(&self) -> Around<F> {
-        self.around.unwrap_or_else(|| Around::new(&super::Settings::default(), 0.0, Scale::one()))
-    }
-
-    /// Updates a stretch of elements; the slices have one length.
-    ///
-    /// It is called where it stands: inlined, each caller would have all loops of its own.
-    #[inline(never)]
-    pub(super) fn update(&self, how: How, stretch: Stretch<'_, F, R::State>) {
-        match (self.around, self.caution, self.average) {
-            (None, None, None) => self.run(how, Plain, stretch),
-            (Some(around), None, None) => self.run(how, around, stretch),
-            _ => self.update_rarer(how, stretch),
-        }
-    }
-
-    fn update_rarer(&self, how: How, stretch: Stretch<'_, F, R::State>) {
-        let around = self.around_or_nothing();
-        let averages = self.average.filter(|_| !stretch.average.is_empty());
-        match (self.caution, averages) {
-            (None, None) => self.run(how, around, stretch),
-            (None, Some(rates)) => self.run_averaged(how, around, rates, stretch),
-            (Some(factor), None) => self.run(how, Cautious { around, factor }, stretch),
-            (Some(factor), Some(rates)) => {
-                self.run_averaged(how, Cautious { around, factor }, rates, stretch);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn run<M: Mode<F, R>>(&self, how: How, mode: M, stretch: Stretch<'_, F, R::State>) {
-        let simd = width(how, stretch.w.len());
-        simd.run(Update::<F, R, M> { step: self.step, mode, stretch });
-    }
-
-    #[inline(never)]
-    fn run_averaged<M: Mode<F, R>>(
-        &self,
-        how: How,
-        mode: M,
-        rates: [F; 2],
-        stretch: Stretch<'_, F, R::State>,
-    ) {
-        let simd = width(how, stretch.w.len());
-        simd.run(UpdateAveraged::<F, R, M> { step: self.step, mode, rates, stretch });
-    }
-
-    /// How many elements would agree with their gradient, as a sum.
-    pub(super) fn agreeing(&self, how: How, stretch: Stretch<'_, F, R::State>) -> [Sum; 2] {
-        let cautious = Cautious { around: self.around_or_nothing(), factor: F::one() };
-        self.measure(how, Agreeing(cautious), stretch)
-    }
-
-    /// The squares of the norms that the rule wants.
-    pub(super) fn norms(&self, how: How, stretch: Stretch<'_, F, R::State>) -> [Sum; 2] {
-        self.measure(how, Norms(self.around_or_nothing()), stretch)
-    }
-
-    fn measure<M: Measured<F, R>>(
-        &self,
-        how: How,
-        measured: M,
-        stretch: Stretch<'_, F, R::State>,
-    ) -> [Sum; 2] {
-        let len = stretch.w.len();
-        if len <= BLOCK {
-            let work = Measure::<F, R, M> { step: self.step, measured, stretch };
-            return width(how, len).run(work).map(Sum::of);
-        }
-        let (left, right) = stretch.split_at(len.div_ceil(BLOCK) / 2 * BLOCK);
-        let ([a, b], [c, d]) = join(
-            len > how.parallel_above,
-            || self.measure(how, measured, left),
-            || self.measure(how, measured, right),
-        );
-        [a.add(c), b.add(d)]
-    }
-}
-
-fn width(how: How, len: usize) -> Simd {
-    if len < WIDEST { Simd::BASELINE } else { how.simd }
-}
-
-struct Update<'a, F: Scalar, R: Rule<F>, M> {
-    step: R::Step,
-    mode: M,
-    stretch: Stretch<'a, F, R::State>,
-}
-
-impl<F: Scalar, R: Rule<F>, M: Mode<F, R>> Work for Update<'_, F, R, M> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let (step, mode, Stretch { w, g, slots, .. }) = (self.step, self.mode, self.stretch);
-        R::State::sweep(
-            w,
-            g,
-            slots,
-            #[inline(always)]
-            |w, g, state| mode.update(&step, w, g, state),
-        );
-    }
-}
-
-struct UpdateAveraged<'a, F: Scalar, R: Rule<F>, M> {
-    step: R::Step,
-    mode: M,
-    rates: [F; 2],
-    stretch: Stretch<'a, F, R::State>,
-}
-
-impl<F: Scalar, R: Rule<F>, M: Mode<F, R>> Work for UpdateAveraged<'_, F, R, M> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let (step, mode, [rate, rest]) = (self.step, self.mode, self.rates);
-        let Stretch { w, g, slots, average } = self.stretch;
-        R::State::sweep_averaged(
-            w,
-            g,
-            average,
-            slots,
-            #[inline(always)]
-            |w, g, average, state| {
-                let (w, state) = mode.update(&step, w, g, state);
-                (w, averaged(average, w, rate, rest), state)
-            },
-        );
-    }
-}
-
-/// The average that has taken another term; exactly that term where it keeps nothing of itself.
-#[inline(always)]
-pub(super) fn averaged<F: Scalar>(average: F, term: F, rate: F, rest: F) -> F {
-    let moved = average + rate * (term - average);
-    if rest == F::zero() { term } else { moved }
-}
-
-/// Two quantities of an element whose squares are summed over a leaf.
-trait Measured<F: Scalar, R: Rule<F>>: Copy + Send + Sync {
-    fn measure(&self, step: &R::Step, w: F, g: F, state: R::State) -> [F; 2];
-}
-
-#[derive(Clone, Copy)]
-struct Agreeing<F>(Cautious<F>);
-
-impl<F: Scalar, R: Rule<F>> Measured<F, R> for Agreeing<F> {
-    #[inline(always)]
-    fn measure(&self, step: &R::Step, w: F, g: F, state: R::State) -> [F; 2] {
-        [self.0.agrees::<R>(step, w, g, state), F::zero()]
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Norms<F>(Around<F>);
-
-impl<F: Scalar, R: Rule<F>> Measured<F, R> for Norms<F> {
-    #[inline(always)]
-    fn measure(&self, step: &R::Step, w: F, g: F, state: R::State) -> [F; 2] {
-        self.0.norms::<R>(step, w, g, state)
-    }
-}
-
-struct Measure<'a, F: Scalar, R: Rule<F>, M> {
-    step: R::Step,
-    measured: M,
-    stretch: Stretch<'a, F, R::State>,
-}
-
-impl<F: Scalar, R: Rule<F>, M: Measured<F, R>> Work for Measure<'_, F, R, M> {
-    type Output = [f64; 2];
-
-    #[inline(always)]
-    fn run(self) -> [f64; 2] {
-        let (step, measured, Stretch { w, g, slots, .. }) =
-            (self.step, self.measured, self.stretch);
-        R::State::sum_squares(
-            w,
-            g,
-            slots,
-            #[inline(always)]
-            |w, g, state| measured.measure(&step, w, g, state),
-        )
-    }
-}
-
 /// A leaf, or a piece of one, whose parameter, gradient and slots are slices in one order.
 pub(super) struct Flat<'a, F: Scalar, S: Slots<F>> {
     /// The place of its course.
@@ -238,15 +43,15 @@ pub(super) struct Flat<'a, F: Scalar, S: Slots<F>> {
 }
 
 /// Updates every leaf, halving the work between threads where there is enough.
-pub(super) fn sweep<F: Scalar, R: Rule<F>>(
-    constants: &[Constants<F, R>],
+pub(super) fn sweep<F: Scalar, S: Slots<F>>(
+    kernel: &dyn Kernel<F, S>,
     how: How,
-    leaves: &mut [Flat<'_, F, R::State>],
+    leaves: &mut [Flat<'_, F, S>],
 ) {
     let total: usize = leaves.iter().map(|leaf| leaf.stretch.w.len()).sum();
     if total <= how.parallel_above || cfg!(not(feature = "rayon")) {
         for leaf in leaves {
-            constants[leaf.constants].update(how, leaf.stretch.reborrow());
+            kernel.update(leaf.constants, how, leaf.stretch.reborrow());
         }
         return;
     }
@@ -259,8 +64,8 @@ pub(super) fn sweep<F: Scalar, R: Rule<F>>(
         let (mut left, mut right) = (half(left), half(right));
         join(
             at < len,
-            || sweep(constants, how, std::slice::from_mut(&mut left)),
-            || sweep(constants, how, std::slice::from_mut(&mut right)),
+            || sweep(kernel, how, std::slice::from_mut(&mut left)),
+            || sweep(kernel, how, std::slice::from_mut(&mut right)),
         );
         return;
     }
@@ -271,7 +76,28 @@ pub(super) fn sweep<F: Scalar, R: Rule<F>>(
     });
     let at = half.count().clamp(1, leaves.len() - 1);
     let (left, right) = leaves.split_at_mut(at);
-    join(true, || sweep(constants, how, left), || sweep(constants, how, right));
+    join(true, || sweep(kernel, how, left), || sweep(kernel, how, right));
+}
+
+/// The sums of the squares of two quantities over a stretch.
+pub(super) fn measure<F: Scalar, S: Slots<F>>(
+    kernel: &dyn Kernel<F, S>,
+    constants: usize,
+    quantities: Quantities,
+    how: How,
+    stretch: Stretch<'_, F, S>,
+) -> [Sum; 2] {
+    let len = stretch.w.len();
+    if len <= BLOCK {
+        return kernel.measure(constants, quantities, how, stretch).map(Sum::of);
+    }
+    let (left, right) = stretch.split_at(len.div_ceil(BLOCK) / 2 * BLOCK);
+    let ([a, b], [c, d]) = join(
+        len > how.parallel_above,
+        || measure(kernel, constants, quantities, how, left),
+        || measure(kernel, constants, quantities, how, right),
+    );
+    [a.add(c), b.add(d)]
 }
 
 /// Whether every gradient is finite.

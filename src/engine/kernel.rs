@@ -1,0 +1,222 @@
+//! The loops of one rule, and the face that everything around them has of them.
+
+use super::around::{Around, Cautious, Constants, Mode, Plain};
+use super::inspect::Scale;
+use super::sweep::Stretch;
+use crate::reduce::How;
+use crate::rule::{Rule, Slots};
+use crate::scalar::Scalar;
+use crate::simd::{Simd, Work};
+
+/// Elements of the widest vector: fewer are updated sooner by the baseline.
+const WIDEST: usize = 16;
+
+/// The loops of a rule, by the place of their constants.
+///
+/// It is an object so that whatever walks over leaves is compiled for each kind of state, and not
+/// for each rule anew.
+pub(super) trait Kernel<F: Scalar, S: Slots<F>>: Sync {
+    /// Updates a stretch of elements; the slices have one length.
+    fn update(&self, constants: usize, how: How, stretch: Stretch<'_, F, S>);
+
+    /// The sums of the squares of two quantities over a stretch, which is short.
+    fn measure(
+        &self,
+        constants: usize,
+        quantities: Quantities,
+        how: How,
+        stretch: Stretch<'_, F, S>,
+    ) -> [f64; 2];
+}
+
+/// What is measured of an element.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Quantities {
+    /// 1 where the update would agree with the gradient, else 0; and nothing.
+    Agreeing,
+    /// Those whose norms the rule wants.
+    OfRule,
+}
+
+/// The loops of a rule with these constants.
+pub(super) struct Loops<'c, F: Scalar, R: Rule<F>>(pub(super) &'c [Constants<F, R>]);
+
+impl<F: Scalar, R: Rule<F>> Kernel<F, R::State> for Loops<'_, F, R> {
+    fn update(&self, constants: usize, how: How, stretch: Stretch<'_, F, R::State>) {
+        let constants = &self.0[constants];
+        match (constants.around, constants.caution, constants.average) {
+            (None, None, None) => constants.run(how, Plain, stretch),
+            (Some(around), None, None) => constants.run(how, around, stretch),
+            _ => constants.update_rarer(how, stretch),
+        }
+    }
+
+    fn measure(
+        &self,
+        constants: usize,
+        quantities: Quantities,
+        how: How,
+        stretch: Stretch<'_, F, R::State>,
+    ) -> [f64; 2] {
+        let constants = &self.0[constants];
+        let (step, around) = (constants.step, constants.around_or_nothing());
+        let simd = width(how, stretch.w.len());
+        match quantities {
+            Quantities::OfRule if R::NORMS => {
+                simd.run(Measure::<F, R, _> { step, measured: Norms(around), stretch })
+            }
+            Quantities::OfRule => [0.0; 2],
+            Quantities::Agreeing => {
+                let cautious = Cautious { around, factor: F::one() };
+                simd.run(Measure::<F, R, _> { step, measured: Agreeing(cautious), stretch })
+            }
+        }
+    }
+}
+
+impl<F: Scalar, R: Rule<F>> Constants<F, R> {
+    /// What happens to gradient and parameter, the nothing included.
+    fn around_or_nothing(&self) -> Around<F> {
+        self.around.unwrap_or_else(|| Around::new(&super::Settings::default(), 0.0, Scale::one()))
+    }
+
+    fn update_rarer(&self, how: How, stretch: Stretch<'_, F, R::State>) {
+        let around = self.around_or_nothing();
+        let averages = self.average.filter(|_| !stretch.average.is_empty());
+        match (self.caution, averages) {
+            (None, None) => self.run(how, around, stretch),
+            (None, Some(rates)) => self.run_averaged(how, around, rates, stretch),
+            (Some(factor), None) => self.run(how, Cautious { around, factor }, stretch),
+            (Some(factor), Some(rates)) => {
+                self.run_averaged(how, Cautious { around, factor }, rates, stretch);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn run<M: Mode<F, R>>(&self, how: How, mode: M, stretch: Stretch<'_, F, R::State>) {
+        let simd = width(how, stretch.w.len());
+        simd.run(Update::<F, R, M> { step: self.step, mode, stretch });
+    }
+
+    #[inline(never)]
+    fn run_averaged<M: Mode<F, R>>(
+        &self,
+        how: How,
+        mode: M,
+        rates: [F; 2],
+        stretch: Stretch<'_, F, R::State>,
+    ) {
+        let simd = width(how, stretch.w.len());
+        simd.run(UpdateAveraged::<F, R, M> { step: self.step, mode, rates, stretch });
+    }
+}
+
+fn width(how: How, len: usize) -> Simd {
+    if len < WIDEST { Simd::BASELINE } else { how.simd }
+}
+
+struct Update<'a, F: Scalar, R: Rule<F>, M> {
+    step: R::Step,
+    mode: M,
+    stretch: Stretch<'a, F, R::State>,
+}
+
+impl<F: Scalar, R: Rule<F>, M: Mode<F, R>> Work for Update<'_, F, R, M> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (step, mode, Stretch { w, g, slots, .. }) = (self.step, self.mode, self.stretch);
+        R::State::sweep(
+            w,
+            g,
+            slots,
+            #[inline(always)]
+            |w, g, state| mode.update(&step, w, g, state),
+        );
+    }
+}
+
+struct UpdateAveraged<'a, F: Scalar, R: Rule<F>, M> {
+    step: R::Step,
+    mode: M,
+    rates: [F; 2],
+    stretch: Stretch<'a, F, R::State>,
+}
+
+impl<F: Scalar, R: Rule<F>, M: Mode<F, R>> Work for UpdateAveraged<'_, F, R, M> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (step, mode, [rate, rest]) = (self.step, self.mode, self.rates);
+        let Stretch { w, g, slots, average } = self.stretch;
+        R::State::sweep_averaged(
+            w,
+            g,
+            average,
+            slots,
+            #[inline(always)]
+            |w, g, average, state| {
+                let (w, state) = mode.update(&step, w, g, state);
+                (w, averaged(average, w, rate, rest), state)
+            },
+        );
+    }
+}
+
+/// The average that has taken another term; exactly that term where it keeps nothing of itself.
+#[inline(always)]
+pub(super) fn averaged<F: Scalar>(average: F, term: F, rate: F, rest: F) -> F {
+    let moved = average + rate * (term - average);
+    if rest == F::zero() { term } else { moved }
+}
+
+/// Two quantities of an element whose squares are summed over a leaf.
+trait Measured<F: Scalar, R: Rule<F>>: Copy + Send + Sync {
+    fn measure(&self, step: &R::Step, w: F, g: F, state: R::State) -> [F; 2];
+}
+
+#[derive(Clone, Copy)]
+struct Agreeing<F>(Cautious<F>);
+
+impl<F: Scalar, R: Rule<F>> Measured<F, R> for Agreeing<F> {
+    #[inline(always)]
+    fn measure(&self, step: &R::Step, w: F, g: F, state: R::State) -> [F; 2] {
+        [self.0.agrees::<R>(step, w, g, state), F::zero()]
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Norms<F>(Around<F>);
+
+impl<F: Scalar, R: Rule<F>> Measured<F, R> for Norms<F> {
+    #[inline(always)]
+    fn measure(&self, step: &R::Step, w: F, g: F, state: R::State) -> [F; 2] {
+        self.0.norms::<R>(step, w, g, state)
+    }
+}
+
+struct Measure<'a, F: Scalar, R: Rule<F>, M> {
+    step: R::Step,
+    measured: M,
+    stretch: Stretch<'a, F, R::State>,
+}
+
+impl<F: Scalar, R: Rule<F>, M: Measured<F, R>> Work for Measure<'_, F, R, M> {
+    type Output = [f64; 2];
+
+    #[inline(always)]
+    fn run(self) -> [f64; 2] {
+        let (step, measured, Stretch { w, g, slots, .. }) =
+            (self.step, self.measured, self.stretch);
+        R::State::sum_squares(
+            w,
+            g,
+            slots,
+            #[inline(always)]
+            |w, g, state| measured.measure(&step, w, g, state),
+        )
+    }
+}
