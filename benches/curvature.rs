@@ -104,7 +104,8 @@ fn operator() -> Timed {
 fn flow() {
     let mut w = Array1::from_elem(N, 1.0_f32);
     let g = Array1::from_shape_fn(N, |i| (i % 1000) as f32 * 1e-3 - 0.5);
-    let (mut adam, mut watch) = (Adam::new(1e-3), GradientFlow::new());
+    let mut adam = Adam::new(1e-3).parallel_above(usize::MAX);
+    let mut watch = GradientFlow::new();
     let (mut step, mut observation) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..100 {
         let start = Instant::now();

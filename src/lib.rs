@@ -69,7 +69,6 @@
 #![deny(missing_docs)]
 #![warn(unreachable_pub)]
 
-#[allow(dead_code)]
 mod basis;
 pub mod curvature;
 mod engine;

@@ -107,6 +107,12 @@ fn main() -> Outcome<()> {
     let mut adam = Adam::new(3e-3);
     let mut rmsprop = RmsProp::new(0.0);
     let mut along = vec![look("at the start".into(), &model, &batch, None, &plan, &mut rng)?];
+    let mut divided = Vec::new();
+    println!(
+        "\n{:<32}{:>11}{:>11}{:>18}{:>20}",
+        "spectrum", "lowest", "highest", "highest/mean|λ|", "|λ| > highest/100"
+    );
+    print(&along[0]);
     let mut order = all;
     for epoch in 1..=plan.epochs[2] {
         order.shuffle(&mut rng);
@@ -116,40 +122,37 @@ fn main() -> Outcome<()> {
             adam.step(&mut model, &gradient)?;
             rmsprop.step(&mut model, &gradient)?;
         }
-        if plan.epochs.contains(&epoch) {
-            let label = format!("after {epoch} epoch{}", if epoch == 1 { "" } else { "s" });
-            along.push(look(label, &model, &batch, None, &plan, &mut rng)?);
+        if !plan.epochs.contains(&epoch) {
+            continue;
+        }
+        let label = format!("after {epoch} epoch{}", if epoch == 1 { "" } else { "s" });
+        along.push(look(label, &model, &batch, None, &plan, &mut rng)?);
+        print(&along[along.len() - 1]);
+        // RMSprop's √(s + ε) and Adam's √v̂ + ε, with their default constants.
+        let correction = bias_correction(0.999, adam.steps());
+        let by_adam =
+            diagonal(&flatten, |leaf| adam.slot(leaf, "v"), |v| (v / correction).sqrt() + 1e-8);
+        let by_rmsprop = diagonal(&flatten, |leaf| rmsprop.slot(leaf, "s"), |s| (s + 1e-6).sqrt());
+        divided.clear();
+        for (name, diagonal) in [("RMSprop", by_rmsprop), ("Adam", by_adam)] {
+            let label = format!("divided by {name}'s diagonal");
+            divided.push(look(label, &model, &batch, Some(&diagonal), &plan, &mut rng)?);
+            print(&divided[divided.len() - 1]);
         }
     }
 
-    // Adam's √v̂ + ε and RMSprop's √(s + ε), with their default constants.
-    let correction = bias_correction(0.999, adam.steps());
-    let by_adam =
-        diagonal(&flatten, |leaf| adam.slot(leaf, "v"), |v| (v / correction).sqrt() + 1e-8);
-    let by_rmsprop = diagonal(&flatten, |leaf| rmsprop.slot(leaf, "s"), |s| (s + 1e-6).sqrt());
-    let mut divided = Vec::new();
-    for (label, diagonal) in
-        [("divided by RMSprop's diagonal", by_rmsprop), ("divided by Adam's diagonal", by_adam)]
-    {
-        let diagonal = Some(&diagonal[..]);
-        divided.push(look(label.into(), &model, &batch, diagonal, &plan, &mut rng)?);
-    }
-
-    println!(
-        "\n{:<32}{:>11}{:>11}{:>16}{:>17}",
-        "spectrum", "lowest", "highest", "highest/mean|λ|", "|λ| > highest/100"
-    );
-    for look in along.iter().chain(&divided) {
-        let percent = 100.0 * look.large;
-        println!(
-            "{:<32}{:>11.3}{:>11.3}{:>16.1}{:>15.1} %",
-            look.label, look.lowest, look.highest, look.spread, percent
-        );
-    }
     conditions(&model, &batch)?;
     plot::draw(&args.out, &along, &divided)?;
     println!("\ndensities: {}", args.out.display());
     Ok(())
+}
+
+fn print(look: &Look) {
+    let percent = 100.0 * look.large;
+    println!(
+        "{:<32}{:>11.3}{:>11.3}{:>18.1}{:>18.1} %",
+        look.label, look.lowest, look.highest, look.spread, percent
+    );
 }
 
 fn take(digits: &Digits, indices: &[usize]) -> Batch {
