@@ -10,8 +10,14 @@ mod derivatives;
 mod flow;
 #[path = "curvature/golden.rs"]
 mod golden;
+#[path = "../examples/digits/mlp.rs"]
+#[allow(dead_code)]
+mod mlp;
 #[path = "curvature/planted.rs"]
 mod planted;
+#[path = "../examples/spectrum/product.rs"]
+#[allow(dead_code)]
+mod product;
 #[path = "curvature/pruning.rs"]
 mod pruning;
 #[path = "curvature/spectrum.rs"]

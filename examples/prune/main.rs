@@ -14,6 +14,8 @@ mod data;
 #[path = "../digits/mlp.rs"]
 #[allow(dead_code)]
 mod mlp;
+#[path = "../spectrum/product.rs"]
+mod product;
 
 use std::error::Error;
 use std::path::Path;
@@ -22,12 +24,13 @@ use clap::Parser;
 use ndarray::{Array2, s};
 use rand::seq::SliceRandom;
 use rand::{SeedableRng, rngs::StdRng};
-use thalweg::curvature::{Dense, Fisher, Hessian, Obs, obd_saliency, prune_lowest};
+use thalweg::curvature::{Dense, Fisher, Obs, obd_saliency, prune_lowest};
 use thalweg::params::Flatten;
 use thalweg::{Adam, Optimizer};
 
 use data::{CLASSES, Digits, PIXELS};
 use mlp::{Mlp, cross_entropy};
+use product::ExactHessian;
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/optdigits.csv");
 const METHODS: [&str; 4] = ["magnitude", "OBD", "OBS, Hessian", "OBS, Fisher"];
@@ -183,9 +186,8 @@ fn prune(
     match method {
         0 => saliency = trained.iter().map(|w| w * w).collect(),
         1 | 2 => {
-            let gradient =
-                |m: &&mut Mlp<f64>| m.loss_and_gradient(&training.images, &training.classes).1;
-            let dense = Dense::of(Hessian::of_model(&mut pruned_model, gradient)?)?;
+            let (images, classes) = (&training.images, &training.classes);
+            let dense = Dense::of(ExactHessian::new(&flatten, &trained, images, classes))?;
             if method == 1 {
                 saliency = obd_saliency(&trained, dense.diagonal().as_slice().unwrap_or_default())?;
             } else {

@@ -16,6 +16,7 @@ mod data;
 #[allow(dead_code)]
 mod mlp;
 mod plot;
+mod product;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,8 @@ use ndarray::{Array2, ArrayViewD};
 use rand::seq::SliceRandom;
 use rand::{SeedableRng, rngs::StdRng};
 use thalweg::curvature::{
-    Condition, Hessian, Lanczos, LinearOperator, Preconditioned, Quadrature, SpectralDensity,
+    Condition, Dense, Lanczos, LinearOperator, Preconditioned, Quadrature, Restricted,
+    SpectralDensity,
 };
 use thalweg::params::Flatten;
 use thalweg::rule::bias_correction;
@@ -33,6 +35,7 @@ use thalweg::{Adam, Optimizer, RmsProp};
 
 use data::{CLASSES, Digits, PIXELS};
 use mlp::Mlp;
+use product::ExactHessian;
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/optdigits.csv");
 const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/spectrum/spectrum.png");
@@ -103,7 +106,13 @@ fn main() -> Outcome<()> {
     // Adam trains; RMSprop only keeps its average beside it.
     let mut adam = Adam::new(3e-3);
     let mut rmsprop = RmsProp::new(0.0);
-    let mut along = vec![look("at the start".into(), &mut model, &batch, None, &plan, &mut rng)?];
+    let mut along = vec![look("at the start".into(), &model, &batch, None, &plan, &mut rng)?];
+    let mut divided = Vec::new();
+    println!(
+        "\n{:<32}{:>11}{:>11}{:>18}{:>20}",
+        "spectrum", "lowest", "highest", "highest/mean|λ|", "|λ| > highest/100"
+    );
+    print(&along[0]);
     let mut order = all;
     for epoch in 1..=plan.epochs[2] {
         order.shuffle(&mut rng);
@@ -113,40 +122,37 @@ fn main() -> Outcome<()> {
             adam.step(&mut model, &gradient)?;
             rmsprop.step(&mut model, &gradient)?;
         }
-        if plan.epochs.contains(&epoch) {
-            let label = format!("after {epoch} epoch{}", if epoch == 1 { "" } else { "s" });
-            along.push(look(label, &mut model, &batch, None, &plan, &mut rng)?);
+        if !plan.epochs.contains(&epoch) {
+            continue;
+        }
+        let label = format!("after {epoch} epoch{}", if epoch == 1 { "" } else { "s" });
+        along.push(look(label, &model, &batch, None, &plan, &mut rng)?);
+        print(&along[along.len() - 1]);
+        // RMSprop's √(s + ε) and Adam's √v̂ + ε, with their default constants.
+        let correction = bias_correction(0.999, adam.steps());
+        let by_adam =
+            diagonal(&flatten, |leaf| adam.slot(leaf, "v"), |v| (v / correction).sqrt() + 1e-8);
+        let by_rmsprop = diagonal(&flatten, |leaf| rmsprop.slot(leaf, "s"), |s| (s + 1e-6).sqrt());
+        divided.clear();
+        for (name, diagonal) in [("RMSprop", by_rmsprop), ("Adam", by_adam)] {
+            let label = format!("divided by {name}'s diagonal");
+            divided.push(look(label, &model, &batch, Some(&diagonal), &plan, &mut rng)?);
+            print(&divided[divided.len() - 1]);
         }
     }
 
-    // Adam's √v̂ + ε and RMSprop's √(s + ε), with their default constants.
-    let correction = bias_correction(0.999, adam.steps());
-    let by_adam =
-        diagonal(&flatten, |leaf| adam.slot(leaf, "v"), |v| (v / correction).sqrt() + 1e-8);
-    let by_rmsprop = diagonal(&flatten, |leaf| rmsprop.slot(leaf, "s"), |s| (s + 1e-6).sqrt());
-    let mut divided = Vec::new();
-    for (label, diagonal) in
-        [("divided by RMSprop's diagonal", by_rmsprop), ("divided by Adam's diagonal", by_adam)]
-    {
-        let diagonal = Some(&diagonal[..]);
-        divided.push(look(label.into(), &mut model, &batch, diagonal, &plan, &mut rng)?);
-    }
-
-    println!(
-        "\n{:<32}{:>11}{:>11}{:>16}{:>17}",
-        "spectrum", "lowest", "highest", "highest/mean|λ|", "|λ| > highest/100"
-    );
-    for look in along.iter().chain(&divided) {
-        let percent = 100.0 * look.large;
-        println!(
-            "{:<32}{:>11.3}{:>11.3}{:>16.1}{:>15.1} %",
-            look.label, look.lowest, look.highest, look.spread, percent
-        );
-    }
-    conditions(&mut model, &batch)?;
+    conditions(&model, &batch)?;
     plot::draw(&args.out, &along, &divided)?;
     println!("\ndensities: {}", args.out.display());
     Ok(())
+}
+
+fn print(look: &Look) {
+    let percent = 100.0 * look.large;
+    println!(
+        "{:<32}{:>11.3}{:>11.3}{:>18.1}{:>18.1} %",
+        look.label, look.lowest, look.highest, look.spread, percent
+    );
 }
 
 fn take(digits: &Digits, indices: &[usize]) -> Batch {
@@ -167,25 +173,22 @@ fn diagonal<'a>(
 /// The Hessian's spectrum, between two factors D^(-½) if there is a D.
 fn look(
     label: String,
-    model: &mut Mlp<f64>,
+    model: &Mlp<f64>,
     batch: &Batch,
     diagonal: Option<&[f64]>,
     plan: &Plan,
     rng: &mut StdRng,
 ) -> Outcome<Look> {
-    let gradient = |model: &&mut Mlp<f64>| model.loss_and_gradient(&batch.images, &batch.classes).1;
-    let hessian = Hessian::of_model(model, gradient)?;
+    let flatten = Flatten::of(model)?;
+    let mut w = vec![0.0; flatten.len()];
+    flatten.gather(model, &mut w)?;
+    let hessian = ExactHessian::new(&flatten, &w, &batch.images, &batch.classes);
     let mut operator: Box<dyn LinearOperator<f64>> = match diagonal {
         Some(diagonal) => Box::new(Preconditioned::new(hessian, diagonal)?),
         None => Box::new(hessian),
     };
-    // A step that crosses the kink of a ReLU is no symmetric product: a little is allowed.
-    let symmetry = 1e-2;
-    let lanczos =
-        Lanczos::ends(1, 1).tolerance(1e-4).symmetry(symmetry).max_products(4 * plan.steps);
-    let ends = lanczos.run(&mut operator)?;
-    let quadrature = Quadrature::new(plan.steps, plan.probes).symmetry(symmetry);
-    let density = quadrature.run(&mut operator, rng)?;
+    let ends = Lanczos::ends(1, 1).tolerance(1e-6).run(&mut operator)?;
+    let density = Quadrature::new(plan.steps, plan.probes).run(&mut operator, rng)?;
     let (lowest, highest) = (ends.lowest[0].value, ends.highest[0].value);
     let spread = highest / density.mean(f64::abs)?.value;
     let large = density.mean(|x| f64::from(u8::from(x.abs() > highest / 100.0)))?.value;
@@ -193,27 +196,20 @@ fn look(
 }
 
 /// The condition of each layer's own block.
-fn conditions(model: &mut Mlp<f64>, batch: &Batch) -> Outcome<()> {
-    let flatten = Flatten::of(&*model)?;
-    println!(
-        "\n{:<32}{:>11}{:>11}{:>26}",
-        "block at the end", "lowest", "highest", "stable learning rate"
-    );
-    for leaf in ["hidden.bias", "output.weight", "output.bias"] {
-        let gradient =
-            |model: &&mut Mlp<f64>| model.loss_and_gradient(&batch.images, &batch.classes).1;
-        let hessian = Hessian::of_model(&mut *model, gradient)?;
-        let block = thalweg::curvature::Restricted::to_leaves(hessian, &flatten, &[leaf])?;
-        let dense = thalweg::curvature::Dense::of(block)?;
+fn conditions(model: &Mlp<f64>, batch: &Batch) -> Outcome<()> {
+    let flatten = Flatten::of(model)?;
+    let mut w = vec![0.0; flatten.len()];
+    flatten.gather(model, &mut w)?;
+    println!("\n{:<32}{:>11}{:>11}{:>16}", "block at the end", "lowest", "highest", "stable rate");
+    for (leaf, _, _) in flatten.leaves() {
+        let hessian = ExactHessian::new(&flatten, &w, &batch.images, &batch.classes);
+        let dense = Dense::of(Restricted::to_leaves(hessian, &flatten, &[leaf])?)?;
         let Some(condition) = Condition::of_eigenvalues(&dense.eigenvalues()?, 0.0) else {
             continue;
         };
-        println!(
-            "{leaf:<32}{:>11.4}{:>11.3}{:>26.3}",
-            condition.lowest.value,
-            condition.highest.value,
-            condition.stable_learning_rate()
-        );
+        let rate = condition.stable_learning_rate();
+        let [lowest, highest] = [condition.lowest.value, condition.highest.value];
+        println!("{leaf:<32}{lowest:>11.4}{highest:>11.3}{rate:>16.3}");
     }
     Ok(())
 }

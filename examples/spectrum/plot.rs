@@ -17,7 +17,7 @@ const GRID: RGBColor = RGBColor(225, 225, 225);
 const COLORS: [RGBColor; 4] =
     [RGBColor(86, 180, 233), RGBColor(230, 159, 0), RGBColor(0, 114, 178), RGBColor(213, 94, 0)];
 /// The lowest density drawn.
-const FLOOR: f64 = 1e-5;
+const FLOOR: f64 = 1e-3;
 
 type Result = std::result::Result<(), Box<dyn Error>>;
 type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
@@ -86,7 +86,7 @@ pub fn draw(path: &Path, along: &[Look], divided: &[Look]) -> Result {
     });
     let mut panel = Panel {
         title: "at the end, without and with a preconditioner",
-        x: "log₁₀ of |eigenvalue| / largest",
+        x: "log10 of |eigenvalue| / largest",
         y: "part of the eigenvalues a decade",
         curves: curves.collect(),
         range,
@@ -94,7 +94,7 @@ pub fn draw(path: &Path, along: &[Look], divided: &[Look]) -> Result {
         high: 1.0,
         logarithmic: false,
     };
-    panel.high = 1.15 * panel.highest();
+    panel.high = 1.5 * panel.highest();
     panel.draw(&right)?;
     root.present()?;
     Ok(())
@@ -141,7 +141,7 @@ impl Panel {
                 .label_style(font(32))
                 .x_desc(self.x)
                 .y_desc(self.y)
-                .y_labels(7)
+                .y_labels(5)
                 .y_label_formatter(&|y| format!("{y:e}"))
                 .axis_desc_style(font(34))
                 .draw()?;
@@ -166,7 +166,7 @@ impl Panel {
                     .draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(4)))?;
             }
         }
-        let left = if self.logarithmic { 620 } else { 180 };
+        let left = if self.logarithmic { 640 } else { 200 };
         for (row, curve) in (0..).zip(&self.curves) {
             let y = 100 + 48 * row;
             let line = [(left, y), (left + 84, y)];

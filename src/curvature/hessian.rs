@@ -14,8 +14,7 @@ use crate::vector::norm;
 pub enum Differences {
     /// (g(x+δv) - g(x-δv)) / 2δ: two gradients, an error of δ².
     ///
-    /// About 10 digits in `f64` and 4 in `f32`; the step, ∛ε, stays clear of most kinks of a network
-    /// with ReLUs.
+    /// About 10 digits in `f64` and 4 in `f32`; the step is ∛ε.
     #[default]
     Second,
     /// (8(g(x+δv) - g(x-δv)) - (g(x+2δv) - g(x-2δv))) / 12δ: four gradients, an error of δ⁴.
@@ -79,6 +78,11 @@ impl<F: Scalar, M: ParamsMut<F>, D: Params<F>, G: FnMut(&M) -> D> Gradient<F>
 /// assert!((hv[0] - 8.0).abs() < 1e-9 && (hv[1] - 2.0).abs() < 1e-9);
 /// # Ok::<(), thalweg::Error>(())
 /// ```
+///
+/// The function must be smooth on the scale of the step. Where the kink of a ReLU lies within it, the
+/// product is far off, and [`Lanczos`](super::Lanczos) as a rule says that the operator is not
+/// symmetric; such a network wants an exact product ([`operator_fn`](super::operator_fn)) or
+/// [`GaussNewton`](super::GaussNewton).
 ///
 /// Source: Dennis & Schnabel, "Numerical methods for unconstrained optimization", 1983, §5.4;
 /// Pearlmutter, "Fast exact multiplication by the Hessian", 1994, for exact products.

@@ -14,7 +14,9 @@ use crate::scalar::Scalar;
 
 /// f(x + td) for each step t: a slice of a loss along a direction.
 ///
-/// Values that are not finite are kept as they are: a plot has a gap there.
+/// Values that are not finite are kept as they are: a plot has a gap there. Directions come from
+/// `filter_normalized`, from an eigenvector ([`Lanczos::vectors`](super::Lanczos::vectors)), or from
+/// the difference of two trained models.
 ///
 /// ```
 /// use thalweg::curvature::slice_1d;

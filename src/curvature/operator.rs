@@ -116,6 +116,29 @@ pub struct OperatorFn<P> {
 /// assert_eq!(hv, [12.0, 48.0]);
 /// # Ok::<(), thalweg::Error>(())
 /// ```
+///
+/// An exact product by hyper-dual numbers, of the crate `num-dual`: with wᵢ + vᵢε₁ + (eⱼ)ᵢε₂, the part
+/// of f at ε₁ε₂ is (Hv)ⱼ.
+///
+/// ```
+/// use num_dual::{DualNum, HyperDual64};
+/// use thalweg::curvature::{Dense, operator_fn};
+///
+/// fn f(w: &[HyperDual64]) -> HyperDual64 {
+///     (w[0] * w[1]).sin() + w[1].exp()
+/// }
+/// let w = [0.5, 0.0];
+/// let hessian = operator_fn(2, |v: &[f64], hv: &mut [f64]| {
+///     for j in 0..2 {
+///         let unit = |i| if i == j { 1.0 } else { 0.0 };
+///         let dual = [0, 1].map(|i| HyperDual64::new(w[i], v[i], unit(i), 0.0));
+///         hv[j] = f(&dual).eps1eps2;
+///     }
+///     Ok(())
+/// });
+/// assert_eq!(Dense::of(hessian)?.matrix(), ndarray::array![[0.0, 1.0], [1.0, 1.0]]);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
 pub fn operator_fn<F, P>(dim: usize, product: P) -> OperatorFn<P>
 where
     F: Scalar,
