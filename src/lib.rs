@@ -81,6 +81,7 @@ pub mod rules;
 mod scalar;
 pub mod schedule;
 mod simd;
+pub mod solvers;
 mod threads;
 // What couples elements builds on it.
 #[allow(dead_code)]

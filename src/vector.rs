@@ -126,6 +126,36 @@ pub(crate) fn add_scaled<F: Scalar>(a: f64, x: &[F], y: &mut [F]) {
     combine(a, x, 1.0, y);
 }
 
+struct Shifted<'a, F>(&'a [F], F, &'a [F], &'a mut [F]);
+
+impl<F: Scalar> Work for Shifted<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Shifted(x, a, d, out) = self;
+        let (x, d) = (&x[..out.len()], &d[..out.len()]);
+        for i in 0..out.len() {
+            out[i] = x[i] + a * d[i];
+        }
+    }
+}
+
+fn shifted_with<F: Scalar>(x: &[F], a: F, d: &[F], out: &mut [F], how: How) {
+    if out.len() <= how.parallel_above || cfg!(not(feature = "rayon")) {
+        return how.simd.run(Shifted(x, a, d, out));
+    }
+    let at = out.len() / 2;
+    let ((x0, x1), (d0, d1)) = (x.split_at(at), d.split_at(at));
+    let (out0, out1) = out.split_at_mut(at);
+    join(true, || shifted_with(x0, a, d0, out0, how), || shifted_with(x1, a, d1, out1, how));
+}
+
+/// out = x + a·d
+pub(crate) fn shifted<F: Scalar>(x: &[F], a: f64, d: &[F], out: &mut [F]) {
+    shifted_with(x, F::from_f64(a), d, out, how());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,468 @@
+//! The points of a minimization, and the way to new ones.
+
+use std::mem::swap;
+use std::time::Instant;
+
+use super::line_search::{LineSearch, Next, NoLength, Sample};
+use super::objective::FlatObjective;
+use super::report::{Evaluations, Stall, Status, Test};
+use super::solver::Halt;
+use super::stop::Stop;
+use crate::scalar::Scalar;
+use crate::vector;
+
+/// A point, f and ∇f there.
+#[derive(Debug)]
+pub(crate) struct Point<F> {
+    pub(crate) x: Vec<F>,
+    pub(crate) gradient: Vec<F>,
+    pub(crate) value: f64,
+    /// NaN where the gradient was not computed.
+    pub(crate) gradient_max: f64,
+}
+
+impl<F: Scalar> Point<F> {
+    pub(crate) fn new(dim: usize) -> Self {
+        let zeros = || vec![F::zero(); dim];
+        Self { x: zeros(), gradient: zeros(), value: f64::NAN, gradient_max: f64::NAN }
+    }
+}
+
+/// Which of the three points is the best.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Best {
+    Current,
+    Trial,
+    Spare,
+}
+
+/// The tests that every evaluation makes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    gradient_max: Option<f64>,
+    gradient_norm: Option<f64>,
+    target: Option<f64>,
+    evaluations: u64,
+    deadline: Option<Instant>,
+}
+
+impl Limits {
+    pub(crate) fn of<F: Scalar>(stop: &Stop<'_, F>, begun: Instant) -> Self {
+        Self {
+            gradient_max: stop.gradient_max,
+            gradient_norm: stop.gradient_norm,
+            target: stop.target,
+            evaluations: stop.evaluations.unwrap_or(u64::MAX),
+            deadline: stop.time.and_then(|time| begun.checked_add(time)),
+        }
+    }
+}
+
+/// The points of a minimization: the current one, from which a [`Solver`](super::Solver) goes on,
+/// and the trial, which becomes the current one when it is accepted.
+///
+/// Vectors are flat, of [`dim`](Descent::dim) elements. A trial that passes a test of
+/// [`Stop`](super::Stop) and is no worse than the current point ends the minimization there and
+/// then. Points are swapped, never copied.
+pub struct Descent<'a, F: Scalar> {
+    objective: &'a mut dyn FlatObjective<F>,
+    current: Point<F>,
+    trial: Point<F>,
+    spare: Point<F>,
+    best: Best,
+    limits: Limits,
+    evaluations: Evaluations,
+    restarts: u64,
+    length: f64,
+}
+
+impl<F: Scalar> std::fmt::Debug for Descent<'_, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Descent")
+            .field("dim", &self.dim())
+            .field("value", &self.current.value)
+            .field("evaluations", &self.evaluations)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a, F: Scalar> Descent<'a, F> {
+    pub(crate) fn new(
+        objective: &'a mut dyn FlatObjective<F>,
+        start: Vec<F>,
+        limits: Limits,
+    ) -> Self {
+        let dim = start.len();
+        Self {
+            objective,
+            current: Point { x: start, ..Point::new(dim) },
+            trial: Point::new(dim),
+            spare: Point::new(dim),
+            best: Best::Current,
+            limits,
+            evaluations: Evaluations::default(),
+            restarts: 0,
+            length: 0.0,
+        }
+    }
+
+    /// Evaluates the start.
+    pub(crate) fn begin(&mut self) -> Result<(), Halt> {
+        self.may_evaluate()?;
+        self.evaluations.gradients += 1;
+        let Point { x, gradient, value, gradient_max } = &mut self.current;
+        *value = self.objective.value_and_gradient(x, gradient)?;
+        *gradient_max = vector::norm_max(gradient);
+        Ok(())
+    }
+
+    /// The number of elements of a vector.
+    pub fn dim(&self) -> usize {
+        self.current.x.len()
+    }
+
+    /// The current point.
+    pub fn x(&self) -> &[F] {
+        &self.current.x
+    }
+
+    /// f at the current point.
+    pub fn value(&self) -> f64 {
+        self.current.value
+    }
+
+    /// ∇f at the current point.
+    pub fn gradient(&self) -> &[F] {
+        &self.current.gradient
+    }
+
+    /// max|∂f/∂wᵢ| at the current point.
+    pub fn gradient_max(&self) -> f64 {
+        self.current.gradient_max
+    }
+
+    /// The trial point; after [`accept`](Descent::accept), and until the next evaluation, the
+    /// point that was current before.
+    pub fn trial_x(&self) -> &[F] {
+        &self.trial.x
+    }
+
+    /// f at the trial point, or at the previous one: see [`trial_x`](Descent::trial_x).
+    pub fn trial_value(&self) -> f64 {
+        self.trial.value
+    }
+
+    /// ∇f at the trial point, or at the previous one: see [`trial_x`](Descent::trial_x).
+    pub fn trial_gradient(&self) -> &[F] {
+        &self.trial.gradient
+    }
+
+    /// The evaluations so far.
+    pub fn evaluations(&self) -> Evaluations {
+        self.evaluations
+    }
+
+    /// Whether the objective gives f alone for less than f and ∇f.
+    pub fn has_value(&self) -> bool {
+        self.objective.has_value()
+    }
+
+    /// Whether the objective gives products with its Hessian.
+    pub fn has_hessian_vector(&self) -> bool {
+        self.objective.has_hessian_vector()
+    }
+
+    /// ∇f(x)ᵀd at the current point.
+    pub fn slope_along(&self, direction: &[F]) -> f64 {
+        vector::dot(&self.current.gradient, direction)
+    }
+
+    /// Counts a direction that was given up for -∇f.
+    pub fn count_restart(&mut self) {
+        self.restarts += 1;
+    }
+
+    /// Evaluates f and ∇f at x + α·d, which becomes the trial point; returns α, f and the slope
+    /// ∇fᵀd.
+    ///
+    /// # Errors
+    /// The [`Halt`] of a limit, of a test that the trial passes, or of the objective.
+    pub fn try_length(&mut self, length: f64, direction: &[F]) -> Result<Sample, Halt> {
+        self.place(|x, trial| vector::shifted(x, length, direction, trial))?;
+        self.evaluate_trial()?;
+        let slope = vector::dot(&self.trial.gradient, direction);
+        self.test_trial(length)?;
+        Ok(Sample { length, value: self.trial.value, slope })
+    }
+
+    /// Evaluates f alone at x + α·d, which becomes the trial point, where the objective gives it
+    /// for less; else f and ∇f as well.
+    ///
+    /// # Errors
+    /// As [`try_length`](Descent::try_length).
+    pub fn try_value(&mut self, length: f64, direction: &[F]) -> Result<f64, Halt> {
+        if !self.objective.has_value() {
+            return self.try_length(length, direction).map(|sample| sample.value);
+        }
+        self.place(|x, trial| vector::shifted(x, length, direction, trial))?;
+        self.evaluations.values += 1;
+        self.trial.gradient_max = f64::NAN;
+        self.trial.value = self.objective.value(&self.trial.x)?;
+        self.note_best();
+        self.test_target()?;
+        Ok(self.trial.value)
+    }
+
+    /// Evaluates ∇f at the trial point unless it is known already; returns the slope ∇fᵀd.
+    ///
+    /// # Errors
+    /// As [`try_length`](Descent::try_length).
+    pub fn complete_trial(&mut self, length: f64, direction: &[F]) -> Result<f64, Halt> {
+        if self.trial.gradient_max.is_nan() {
+            self.may_evaluate()?;
+            self.evaluate_trial()?;
+            self.test_trial(length)?;
+        }
+        Ok(vector::dot(&self.trial.gradient, direction))
+    }
+
+    /// Evaluates f and ∇f at the point that `fill` writes from the current one; returns f.
+    ///
+    /// # Errors
+    /// As [`try_length`](Descent::try_length).
+    pub fn try_point(&mut self, fill: impl FnOnce(&[F], &mut [F])) -> Result<f64, Halt> {
+        self.place(fill)?;
+        self.evaluate_trial()?;
+        self.test_trial(1.0)?;
+        Ok(self.trial.value)
+    }
+
+    /// ∇²f(x)·v at the current point.
+    ///
+    /// # Errors
+    /// The [`Halt`] of a limit or of the objective.
+    pub fn hessian_vector(&mut self, vector: &[F], product: &mut [F]) -> Result<(), Halt> {
+        self.may_evaluate()?;
+        self.evaluations.hessian_vectors += 1;
+        Ok(self.objective.hessian_vector(&self.current.x, vector, product)?)
+    }
+
+    /// Makes the trial point the current one; `length` is what the history says of the step.
+    pub fn accept(&mut self, length: f64) {
+        swap(&mut self.current, &mut self.trial);
+        self.length = length;
+        self.best = match self.best {
+            Best::Current => Best::Trial,
+            Best::Trial => Best::Current,
+            Best::Spare => Best::Spare,
+        };
+    }
+
+    /// Makes the best point that was tried since the last acceptance the current one, if it is
+    /// better than that; says whether.
+    ///
+    /// # Errors
+    /// As [`try_length`](Descent::try_length): its gradient may not be known yet.
+    pub fn accept_best(&mut self, length: f64) -> Result<bool, Halt> {
+        match self.best {
+            Best::Current => return Ok(false),
+            Best::Trial => {}
+            Best::Spare => {
+                // It may also be older than the current point, for a solver that lets f rise.
+                if self.spare.value >= self.current.value {
+                    return Ok(false);
+                }
+                swap(&mut self.trial, &mut self.spare);
+                self.best = Best::Trial;
+            }
+        }
+        if self.trial.gradient_max.is_nan() {
+            self.may_evaluate()?;
+            self.evaluate_trial()?;
+            self.test_trial(length)?;
+        }
+        self.accept(length);
+        Ok(true)
+    }
+
+    /// Searches along a direction of that slope ∇fᵀd < 0, from the length `first`, and accepts what
+    /// the search accepts; the length, or why there is none.
+    ///
+    /// # Errors
+    /// As [`try_length`](Descent::try_length).
+    pub fn line_search(
+        &mut self,
+        search: &mut dyn LineSearch,
+        direction: &[F],
+        slope: f64,
+        first: f64,
+    ) -> Result<Result<f64, NoLength>, Halt> {
+        if !(slope < 0.0 && slope.is_finite()) {
+            return Ok(Err(NoLength::NotDescent));
+        }
+        let start = Sample { length: 0.0, value: self.current.value, slope };
+        let mut length = search.begin(start, first);
+        loop {
+            let sample = if search.needs_slope() {
+                self.try_length(length, direction)?
+            } else {
+                let value = self.try_value(length, direction)?;
+                Sample { length, value, slope: f64::NAN }
+            };
+            match search.advance(sample) {
+                Next::Try(next) => length = next,
+                Next::Accept => {
+                    self.complete_trial(length, direction)?;
+                    self.accept(length);
+                    return Ok(Ok(length));
+                }
+                Next::Fail(why) => return Ok(Err(why)),
+            }
+        }
+    }
+
+    /// Why no step along -∇f lowers f: probes short steps.
+    ///
+    /// # Errors
+    /// As [`try_length`](Descent::try_length).
+    pub fn why_stalled(&mut self) -> Result<Halt, Halt> {
+        let norm = vector::norm(&self.current.gradient);
+        let size = vector::norm(&self.current.x).max(1.0);
+        let (value, slope) = (self.current.value, -norm * norm);
+        let precision = F::epsilon().into_f64();
+        let noise = 8.0 * precision * value.abs().max(f64::MIN_POSITIVE);
+        let mut direction = vec![F::zero(); self.dim()];
+        vector::combine(-1.0, &self.current.gradient, 0.0, &mut direction);
+        let mut finite = false;
+        // The rates of change at lengths that move the point by a millionth and less.
+        for power in [0.33, 0.5, 0.67] {
+            let length = precision.powf(power) * size / norm;
+            let change = self.try_value(length, &direction)? - value;
+            if !change.is_finite() {
+                continue;
+            }
+            finite = true;
+            if change.abs() <= noise.max(1e-3 * (length * slope).abs()) {
+                continue;
+            }
+            let ratio = change / (length * slope);
+            if (ratio + 1.0).abs() < 0.1 {
+                return Ok(Stall::GradientSign.into());
+            }
+            if (ratio - 1.0).abs() > 0.5 && power > 0.4 && change.abs() > 100.0 * noise {
+                return Ok(Stall::GradientMismatch.into());
+            }
+        }
+        Ok(if finite { Stall::Precision.into() } else { Stall::NonFinite.into() })
+    }
+
+    /// Whether a test of the gradient holds at the current point.
+    pub(crate) fn test_gradient(&self) -> Option<Test> {
+        self.limits.test_gradient(&self.current)
+    }
+
+    pub(crate) fn length(&self) -> f64 {
+        self.length
+    }
+
+    pub(crate) fn restarts(&self) -> u64 {
+        self.restarts
+    }
+
+    /// The point to end with: the current one if it passed a test, else the best.
+    pub(crate) fn into_result(self, converged: bool) -> Point<F> {
+        match self.best {
+            Best::Trial if !converged => self.trial,
+            Best::Spare if !converged => self.spare,
+            _ => self.current,
+        }
+    }
+
+    fn may_evaluate(&self) -> Result<(), Halt> {
+        if self.evaluations.total() >= self.limits.evaluations {
+            return Err(Halt::Done(Status::EvaluationLimit));
+        }
+        match self.limits.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(Halt::Done(Status::TimeLimit)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a new trial point; the old one is put aside if it is the best.
+    fn place(&mut self, fill: impl FnOnce(&[F], &mut [F])) -> Result<(), Halt> {
+        self.may_evaluate()?;
+        if self.best == Best::Trial {
+            swap(&mut self.trial, &mut self.spare);
+            self.best = Best::Spare;
+        }
+        fill(&self.current.x, &mut self.trial.x);
+        Ok(())
+    }
+
+    fn evaluate_trial(&mut self) -> Result<(), Halt> {
+        self.evaluations.gradients += 1;
+        let Point { x, gradient, value, gradient_max } = &mut self.trial;
+        *value = self.objective.value_and_gradient(x, gradient)?;
+        *gradient_max = vector::norm_max(gradient);
+        if gradient_max.is_nan() {
+            // Not to be taken for a gradient that is still to be computed.
+            *gradient_max = f64::INFINITY;
+        }
+        self.note_best();
+        Ok(())
+    }
+
+    fn best_value(&self) -> f64 {
+        match self.best {
+            Best::Current => self.current.value,
+            Best::Trial => self.trial.value,
+            Best::Spare => self.spare.value,
+        }
+    }
+
+    fn note_best(&mut self) {
+        if self.trial.value < self.best_value() && self.trial.gradient_max != f64::INFINITY {
+            self.best = Best::Trial;
+        }
+    }
+
+    fn test_target(&mut self) -> Result<(), Halt> {
+        let value = self.trial.value;
+        if value < -F::max_value().into_f64().sqrt() {
+            return Err(Halt::Done(Status::Unbounded));
+        }
+        match self.limits.target {
+            Some(target) if value <= target => Err(Halt::Done(Status::TargetReached)),
+            _ => Ok(()),
+        }
+    }
+
+    fn test_trial(&mut self, length: f64) -> Result<(), Halt> {
+        self.test_target()?;
+        let slack = F::epsilon().into_f64() * self.current.value.abs();
+        if self.trial.value <= self.current.value + slack
+            && let Some(test) = self.limits.test_gradient(&self.trial)
+        {
+            self.accept(length);
+            return Err(Halt::Done(Status::Converged(test)));
+        }
+        Ok(())
+    }
+}
+
+impl Limits {
+    fn test_gradient<F: Scalar>(&self, point: &Point<F>) -> Option<Test> {
+        let within = |limit: Option<f64>, value: f64| limit.is_some_and(|limit| value <= limit);
+        if within(self.gradient_max, point.gradient_max) {
+            Some(Test::GradientMax)
+        } else if self.gradient_norm.is_some()
+            && within(self.gradient_norm, vector::norm(&point.gradient))
+        {
+            Some(Test::GradientNorm)
+        } else if point.gradient_max == 0.0 {
+            Some(Test::Stationary)
+        } else {
+            None
+        }
+    }
+}
