@@ -19,12 +19,20 @@ pub(crate) struct Point<F> {
     pub(crate) value: f64,
     /// NaN where the gradient was not computed.
     pub(crate) gradient_max: f64,
+    /// Whether value and gradient were interpolated, not evaluated.
+    pub(crate) predicted: bool,
 }
 
 impl<F: Scalar> Point<F> {
     pub(crate) fn new(dim: usize) -> Self {
         let zeros = || vec![F::zero(); dim];
-        Self { x: zeros(), gradient: zeros(), value: f64::NAN, gradient_max: f64::NAN }
+        Self {
+            x: zeros(),
+            gradient: zeros(),
+            value: f64::NAN,
+            gradient_max: f64::NAN,
+            predicted: false,
+        }
     }
 }
 
@@ -110,7 +118,7 @@ impl<'a, F: Scalar> Descent<'a, F> {
     pub(crate) fn begin(&mut self) -> Result<(), Halt> {
         self.may_evaluate()?;
         self.evaluations.gradients += 1;
-        let Point { x, gradient, value, gradient_max } = &mut self.current;
+        let Point { x, gradient, value, gradient_max, .. } = &mut self.current;
         *value = self.objective.value_and_gradient(x, gradient)?;
         *gradient_max = vector::norm_max(gradient);
         Ok(())
@@ -189,8 +197,7 @@ impl<'a, F: Scalar> Descent<'a, F> {
     /// The [`Halt`] of a limit, of a test that the trial passes, or of the objective.
     pub fn try_length(&mut self, length: f64, direction: &[F]) -> Result<Sample, Halt> {
         self.place(|x, trial| vector::shifted(x, length, direction, trial))?;
-        self.evaluate_trial()?;
-        let slope = vector::dot(&self.trial.gradient, direction);
+        let slope = self.evaluate_trial(Some(direction))?;
         self.test_trial(length)?;
         Ok(Sample { length, value: self.trial.value, slope })
     }
@@ -207,6 +214,7 @@ impl<'a, F: Scalar> Descent<'a, F> {
         self.place(|x, trial| vector::shifted(x, length, direction, trial))?;
         self.evaluations.values += 1;
         self.trial.gradient_max = f64::NAN;
+        self.trial.predicted = false;
         self.trial.value = self.objective.value(&self.trial.x)?;
         self.note_best();
         self.test_target()?;
@@ -218,12 +226,13 @@ impl<'a, F: Scalar> Descent<'a, F> {
     /// # Errors
     /// As [`try_length`](Descent::try_length).
     pub fn complete_trial(&mut self, length: f64, direction: &[F]) -> Result<f64, Halt> {
-        if self.trial.gradient_max.is_nan() {
-            self.may_evaluate()?;
-            self.evaluate_trial()?;
-            self.test_trial(length)?;
+        if !self.trial.gradient_max.is_nan() {
+            return Ok(vector::dot(&self.trial.gradient, direction));
         }
-        Ok(vector::dot(&self.trial.gradient, direction))
+        self.may_evaluate()?;
+        let slope = self.evaluate_trial(Some(direction))?;
+        self.test_trial(length)?;
+        Ok(slope)
     }
 
     /// Evaluates f and ∇f at the point that `fill` writes from the current one; returns f.
@@ -232,7 +241,7 @@ impl<'a, F: Scalar> Descent<'a, F> {
     /// As [`try_length`](Descent::try_length).
     pub fn try_point(&mut self, fill: impl FnOnce(&[F], &mut [F])) -> Result<f64, Halt> {
         self.place(fill)?;
-        self.evaluate_trial()?;
+        self.evaluate_trial(None)?;
         self.test_trial(1.0)?;
         Ok(self.trial.value)
     }
@@ -278,11 +287,66 @@ impl<'a, F: Scalar> Descent<'a, F> {
         }
         if self.trial.gradient_max.is_nan() {
             self.may_evaluate()?;
-            self.evaluate_trial()?;
+            self.evaluate_trial(None)?;
             self.test_trial(length)?;
         }
         self.accept(length);
         Ok(true)
+    }
+
+    /// Makes x + rα·d the current point, where the trial point is x + α·d and f along d is a
+    /// parabola with its minimum at rα: f and ∇f there are interpolated, not evaluated.
+    ///
+    /// Where the interpolated gradient passes a test, the point is evaluated after all. A point that
+    /// was not evaluated is never the best one.
+    ///
+    /// # Errors
+    /// As [`try_length`](Descent::try_length).
+    pub(crate) fn accept_minimum(
+        &mut self,
+        ratio: f64,
+        length: f64,
+        direction: &[F],
+        slope: f64,
+    ) -> Result<(), Halt> {
+        let value = self.current.value + 0.5 * ratio * length * slope;
+        if self.best == Best::Trial {
+            swap(&mut self.trial, &mut self.spare);
+            self.best = Best::Spare;
+            self.trial.gradient.copy_from_slice(&self.spare.gradient);
+        }
+        let trial = &mut self.trial;
+        vector::shifted(&self.current.x, ratio * length, direction, &mut trial.x);
+        vector::combine(1.0 - ratio, &self.current.gradient, ratio, &mut trial.gradient);
+        trial.gradient_max = vector::norm_max(&trial.gradient);
+        (trial.value, trial.predicted) = (value, true);
+        if self.limits.test_gradient(trial).is_some() {
+            self.may_evaluate()?;
+            self.evaluate_trial(None)?;
+            self.test_trial(ratio * length)?;
+        }
+        self.accept(ratio * length);
+        Ok(())
+    }
+
+    /// Evaluates the current point if its value and gradient were interpolated; says whether.
+    ///
+    /// # Errors
+    /// As [`try_length`](Descent::try_length).
+    pub(crate) fn confirm(&mut self) -> Result<bool, Halt> {
+        if !self.current.predicted {
+            return Ok(false);
+        }
+        self.place(|x, trial| trial.copy_from_slice(x))?;
+        self.evaluate_trial(None)?;
+        self.test_trial(0.0)?;
+        self.accept(0.0);
+        Ok(true)
+    }
+
+    /// Differences of f at the current point that are smaller than this are rounding.
+    pub fn noise(&self) -> f64 {
+        F::epsilon().into_f64().powf(2.0 / 3.0) * self.current.value.abs()
     }
 
     /// Searches along a direction of that slope ∇fᵀd < 0, from the length `first`, and accepts what
@@ -301,7 +365,7 @@ impl<'a, F: Scalar> Descent<'a, F> {
             return Ok(Err(NoLength::NotDescent));
         }
         let start = Sample { length: 0.0, value: self.current.value, slope };
-        let mut length = search.begin(start, first);
+        let mut length = search.begin(start, first, self.noise());
         loop {
             let sample = if search.needs_slope() {
                 self.try_length(length, direction)?
@@ -372,9 +436,10 @@ impl<'a, F: Scalar> Descent<'a, F> {
     /// The point to end with: the current one if it passed a test, else the best.
     pub(crate) fn into_result(self, converged: bool) -> Point<F> {
         match self.best {
-            Best::Trial if !converged => self.trial,
-            Best::Spare if !converged => self.spare,
-            _ => self.current,
+            _ if converged && !self.current.predicted => self.current,
+            Best::Trial => self.trial,
+            Best::Spare => self.spare,
+            Best::Current => self.current,
         }
     }
 
@@ -399,17 +464,21 @@ impl<'a, F: Scalar> Descent<'a, F> {
         Ok(())
     }
 
-    fn evaluate_trial(&mut self) -> Result<(), Halt> {
+    /// Evaluates the trial point; the slope along a direction, in the same pass as the largest
+    /// element.
+    fn evaluate_trial(&mut self, direction: Option<&[F]>) -> Result<f64, Halt> {
         self.evaluations.gradients += 1;
-        let Point { x, gradient, value, gradient_max } = &mut self.trial;
+        let Point { x, gradient, value, gradient_max, predicted } = &mut self.trial;
         *value = self.objective.value_and_gradient(x, gradient)?;
-        *gradient_max = vector::norm_max(gradient);
-        if gradient_max.is_nan() {
-            // Not to be taken for a gradient that is still to be computed.
-            *gradient_max = f64::INFINITY;
-        }
+        let (slope, largest) = match direction {
+            Some(direction) => vector::dot_and_max(gradient, direction),
+            None => (f64::NAN, vector::norm_max(gradient)),
+        };
+        // NaN would be taken for a gradient that is still to be computed.
+        *gradient_max = if largest.is_nan() { f64::INFINITY } else { largest };
+        *predicted = false;
         self.note_best();
-        Ok(())
+        Ok(slope)
     }
 
     fn best_value(&self) -> f64 {
@@ -439,8 +508,7 @@ impl<'a, F: Scalar> Descent<'a, F> {
 
     fn test_trial(&mut self, length: f64) -> Result<(), Halt> {
         self.test_target()?;
-        let slack = F::epsilon().into_f64() * self.current.value.abs();
-        if self.trial.value <= self.current.value + slack
+        if self.trial.value <= self.current.value + self.noise()
             && let Some(test) = self.limits.test_gradient(&self.trial)
         {
             self.accept(length);

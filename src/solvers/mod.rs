@@ -7,9 +7,9 @@
 //! | to | see |
 //! |---|---|
 //! | minimize | [`minimize`](minimize()), [`Objective`], [`Stop`], [`Report`] |
-//! | choose a solver | [`ConjugateGradient`] |
+//! | choose a solver | [`ConjugateGradient`] and its [`Beta`] |
 //! | go without gradients, or check them | [`CentralDifferences`], [`check_gradient`] |
-//! | choose a line search | [`LineSearch`], [`Backtracking`] |
+//! | choose a line search | [`LineSearch`]: [`Cubic`], [`MoreThuente`], [`HagerZhang`], [`Backtracking`], [`Secant`], [`Exact`] |
 //! | write a solver | [`Solver`], [`Descent`], [`Halt`] |
 
 mod conjugate_gradient;
@@ -22,10 +22,12 @@ mod report;
 mod solver;
 mod stop;
 
-pub use conjugate_gradient::ConjugateGradient;
+pub use conjugate_gradient::{Beta, ConjugateGradient};
 pub use descent::Descent;
 pub use differences::{CentralDifferences, Direction, GradientCheck, Worst, check_gradient};
-pub use line_search::{Backtracking, LineSearch, Next, NoLength, Sample};
+pub use line_search::{
+    Backtracking, Cubic, Exact, HagerZhang, LineSearch, MoreThuente, Next, NoLength, Sample, Secant,
+};
 pub use minimize::minimize;
 pub use objective::{Flat, FlatMut, Objective, WithHessian, WithValue};
 pub use report::{Evaluations, Report, Row, Stall, Status, Test, Undefined};

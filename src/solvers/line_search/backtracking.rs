@@ -44,7 +44,7 @@ impl Backtracking {
 }
 
 impl LineSearch for Backtracking {
-    fn begin(&mut self, start: Sample, first: f64) -> f64 {
+    fn begin(&mut self, start: Sample, first: f64, _noise: f64) -> f64 {
         (self.start, self.trials, self.finite) = (start, 0, false);
         first
     }

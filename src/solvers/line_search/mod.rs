@@ -5,10 +5,19 @@
 //! whoever has the values, and interrupted between any two.
 
 mod backtracking;
+mod bracket;
+mod cubic;
+mod hager_zhang;
+mod more_thuente;
+mod secant;
 
 use std::fmt::Debug;
 
 pub use backtracking::Backtracking;
+pub use cubic::Cubic;
+pub use hager_zhang::HagerZhang;
+pub use more_thuente::MoreThuente;
+pub use secant::{Exact, Secant};
 
 /// φ and φ' at one length.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,7 +74,7 @@ pub enum NoLength {
 ///     slope: 2.0 * (length - 1.0),
 /// };
 /// let mut search = Backtracking::new();
-/// let mut length = search.begin(sample(0.0), 10.0);
+/// let mut length = search.begin(sample(0.0), 10.0, 0.0);
 /// while let Next::Try(next) = search.advance(sample(length)) {
 ///     length = next;
 /// }
@@ -73,8 +82,8 @@ pub enum NoLength {
 /// ```
 pub trait LineSearch: Debug + Send + Sync {
     /// Begins at a sample of length 0 and negative slope; returns the first length to try, near
-    /// `first`.
-    fn begin(&mut self, start: Sample, first: f64) -> f64;
+    /// `first`. Differences of φ smaller than `noise` are rounding.
+    fn begin(&mut self, start: Sample, first: f64, noise: f64) -> f64;
 
     /// Takes the sample of the length it has asked for.
     fn advance(&mut self, trial: Sample) -> Next;
