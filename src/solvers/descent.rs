@@ -385,39 +385,39 @@ impl<'a, F: Scalar> Descent<'a, F> {
         }
     }
 
-    /// Why no step along -∇f lowers f: probes short steps.
+    /// Why no step along -∇f lowers f: looks at difference quotients, at most six evaluations.
     ///
     /// # Errors
     /// As [`try_length`](Descent::try_length).
     pub fn why_stalled(&mut self) -> Result<Halt, Halt> {
         let norm = vector::norm(&self.current.gradient);
         let size = vector::norm(&self.current.x).max(1.0);
-        let (value, slope) = (self.current.value, -norm * norm);
-        let precision = F::epsilon().into_f64();
-        let noise = 8.0 * precision * value.abs().max(f64::MIN_POSITIVE);
         let mut direction = vec![F::zero(); self.dim()];
         vector::combine(-1.0, &self.current.gradient, 0.0, &mut direction);
+        let noise = self.noise().max(f64::MIN_POSITIVE);
         let mut finite = false;
-        // The rates of change at lengths that move the point by a millionth and less.
-        for power in [0.33, 0.5, 0.67] {
-            let length = precision.powf(power) * size / norm;
-            let change = self.try_value(length, &direction)? - value;
-            if !change.is_finite() {
-                continue;
-            }
-            finite = true;
-            if change.abs() <= noise.max(1e-3 * (length * slope).abs()) {
-                continue;
-            }
-            let ratio = change / (length * slope);
-            if (ratio + 1.0).abs() < 0.1 {
-                return Ok(Stall::GradientSign.into());
-            }
-            if (ratio - 1.0).abs() > 0.5 && power > 0.4 && change.abs() > 100.0 * noise {
-                return Ok(Stall::GradientMismatch.into());
+        // Quotients over what the gradient says, where they are more than rounding.
+        let mut ratios = [f64::NAN; 3];
+        for (ratio, reach) in ratios.iter_mut().zip([1e-4, 1e-5, 1e-6]) {
+            let length = reach * size / norm;
+            let up = self.try_value(length, &direction)?;
+            let down = self.try_value(-length, &direction)?;
+            finite |= up.is_finite() || down.is_finite();
+            if (up - down).abs() > 10.0 * noise {
+                *ratio = (up - down) / (-2.0 * length * norm * norm);
             }
         }
-        Ok(if finite { Stall::Precision.into() } else { Stall::NonFinite.into() })
+        if !finite {
+            return Ok(Stall::NonFinite.into());
+        }
+        // Two quotients that agree are those of a smooth f.
+        let agree = |a: f64, b: f64| (a - b).abs() <= 0.01 * a.abs().min(b.abs());
+        let found = ratios.windows(2).rev().find(|pair| agree(pair[0], pair[1]));
+        Ok(match found {
+            Some(pair) if (pair[1] + 1.0).abs() < 0.1 => Stall::GradientSign.into(),
+            Some(pair) if (pair[1] - 1.0).abs() > 0.1 => Stall::GradientMismatch.into(),
+            _ => Stall::Precision.into(),
+        })
     }
 
     /// Whether a test of the gradient holds at the current point.

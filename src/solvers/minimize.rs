@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::descent::{Descent, Limits};
 use super::objective::{Flat, Objective, OnTree};
-use super::report::{History, Report, Row, Status, Test, Undefined};
+use super::report::{History, Report, Row, Stall, Status, Test, Undefined};
 use super::solver::{Halt, Solver};
 use super::stop::{Progress, Stop};
 use crate::error::{Error, ErrorKind};
@@ -142,6 +142,7 @@ fn drive<F: Scalar, S: Solver<F> + ?Sized>(
     if let Err(halt) = solver.start(descent) {
         return halt;
     }
+    let mut patience = Patience::new(descent);
     loop {
         if stop.iterations.is_some_and(|limit| *iterations >= limit) {
             return Halt::Done(Status::IterationLimit);
@@ -158,6 +159,9 @@ fn drive<F: Scalar, S: Solver<F> + ?Sized>(
         if let Some(halt) = after(flatten, descent, stop, history, *iterations) {
             return halt;
         }
+        if patience.ends(descent) {
+            return Halt::Done(Status::Stalled(Stall::Precision));
+        }
         if let Some(tolerance) = stop.relative_decrease
             && value - descent.value() <= tolerance * value.abs().max(1.0)
         {
@@ -168,6 +172,35 @@ fn drive<F: Scalar, S: Solver<F> + ?Sized>(
         {
             return Halt::Done(Status::Converged(Test::Step));
         }
+    }
+}
+
+/// Ends what goes round in the rounding: many iterations with neither a lower f nor a smaller
+/// gradient than ever before.
+struct Patience {
+    value: f64,
+    gradient_max: f64,
+    idle: usize,
+    limit: usize,
+}
+
+impl Patience {
+    fn new<F: Scalar>(descent: &Descent<'_, F>) -> Self {
+        let limit = descent.dim().saturating_mul(6).saturating_add(100);
+        Self { value: f64::INFINITY, gradient_max: f64::INFINITY, idle: 0, limit }
+    }
+
+    fn ends<F: Scalar>(&mut self, descent: &Descent<'_, F>) -> bool {
+        let (value, gradient_max) = (descent.value(), descent.gradient_max());
+        let rounding = F::epsilon().into_f64() * value.abs();
+        if value < self.value - rounding || gradient_max < self.gradient_max {
+            self.idle = 0;
+        } else {
+            self.idle += 1;
+        }
+        self.value = self.value.min(value);
+        self.gradient_max = self.gradient_max.min(gradient_max);
+        self.idle > self.limit
     }
 }
 

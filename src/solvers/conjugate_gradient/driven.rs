@@ -33,7 +33,7 @@ const PARABOLA_INSTEAD: f64 = 1e-4;
 /// How far from the trial the minimum may be, as a ratio.
 const REACH: f64 = 1000.0;
 /// The first step, relative to the parameters.
-const FIRST: f64 = 0.01;
+const FIRST: f64 = 0.1;
 /// Searches in a row that may end without a length of their own.
 const FAILURES: u32 = 5;
 
@@ -136,7 +136,7 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
         }
         let State { slope, length, old_slope, decrease, .. } = self.driven;
         // As much decrease at first order as the last step had, and as much as it was.
-        let by_slope = length * (old_slope / slope).clamp(0.1, 10.0);
+        let by_slope = length * (old_slope / slope).clamp(0.25, 4.0);
         let by_decrease = 2.0 * decrease / slope;
         if by_decrease > 0.0 {
             let (low, high) = (0.1 * by_slope.min(length), 10.0 * by_slope.max(length));
