@@ -69,6 +69,7 @@
 #![deny(missing_docs)]
 #![warn(unreachable_pub)]
 
+pub mod curvature;
 mod engine;
 mod error;
 mod interval;
