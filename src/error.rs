@@ -179,6 +179,17 @@ pub enum ErrorKind {
         /// The solver's name.
         solver: &'static str,
     },
+
+    /// A vector or a matrix has another size than what it is used with.
+    #[error("{what} has {found} elements where it takes {expected}")]
+    Size {
+        /// What has the size.
+        what: &'static str,
+        /// Its size.
+        found: usize,
+        /// The size it should have.
+        expected: usize,
+    },
 }
 
 impl Error {

@@ -197,6 +197,10 @@ impl<'a, F: Scalar> Descent<'a, F> {
     /// The [`Halt`] of a limit, of a test that the trial passes, or of the objective.
     pub fn try_length(&mut self, length: f64, direction: &[F]) -> Result<Sample, Halt> {
         self.place(|x, trial| vector::shifted(x, length, direction, trial))?;
+        if self.is_unmoved() {
+            let slope = vector::dot(&self.trial.gradient, direction);
+            return Ok(Sample { length, value: self.trial.value, slope });
+        }
         let slope = self.evaluate_trial(Some(direction))?;
         self.test_trial(length)?;
         Ok(Sample { length, value: self.trial.value, slope })
@@ -212,6 +216,9 @@ impl<'a, F: Scalar> Descent<'a, F> {
             return self.try_length(length, direction).map(|sample| sample.value);
         }
         self.place(|x, trial| vector::shifted(x, length, direction, trial))?;
+        if self.is_unmoved() {
+            return Ok(self.trial.value);
+        }
         self.evaluations.values += 1;
         self.trial.gradient_max = f64::NAN;
         self.trial.predicted = false;
@@ -327,6 +334,11 @@ impl<'a, F: Scalar> Descent<'a, F> {
         }
         self.accept(ratio * length);
         Ok(())
+    }
+
+    /// Whether value and gradient of the current point were interpolated.
+    pub(crate) fn is_predicted(&self) -> bool {
+        self.current.predicted
     }
 
     /// Evaluates the current point if its value and gradient were interpolated; says whether.
@@ -462,6 +474,20 @@ impl<'a, F: Scalar> Descent<'a, F> {
         }
         fill(&self.current.x, &mut self.trial.x);
         Ok(())
+    }
+
+    /// Whether the step was too short to move any element. What is known of the current point is
+    /// then the trial's too, without an evaluation.
+    fn is_unmoved(&mut self) -> bool {
+        let (current, trial) = (&self.current, &mut self.trial);
+        // As a rule this ends at the first element.
+        if current.predicted || trial.x != current.x {
+            return false;
+        }
+        trial.gradient.copy_from_slice(&current.gradient);
+        (trial.value, trial.gradient_max) = (current.value, current.gradient_max);
+        trial.predicted = false;
+        true
     }
 
     /// Evaluates the trial point; the slope along a direction, in the same pass as the largest

@@ -244,7 +244,7 @@ fn check<F: Scalar>(
             let Direction { quotient, .. } = probe.look_along(&d, g)?;
             d[at] = F::zero();
             let difference = (g - quotient).abs();
-            if !(difference <= largest)
+            if (difference > largest || difference.is_nan())
                 && let Some((leaf, index)) = flatten.locate(at)
             {
                 largest = if difference.is_nan() { f64::INFINITY } else { difference };

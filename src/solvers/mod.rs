@@ -8,6 +8,7 @@
 //! |---|---|
 //! | minimize | [`minimize`](minimize()), [`Objective`], [`Stop`], [`Report`] |
 //! | choose a solver | [`ConjugateGradient`] and its [`Beta`] |
+//! | solve Ax = -b | [`LinearConjugateGradient`] |
 //! | go without gradients, or check them | [`CentralDifferences`], [`check_gradient`] |
 //! | choose a line search | [`LineSearch`]: [`Cubic`], [`MoreThuente`], [`HagerZhang`], [`Backtracking`], [`Secant`], [`Exact`] |
 //! | write a solver | [`Solver`], [`Descent`], [`Halt`] |
@@ -16,6 +17,7 @@ mod conjugate_gradient;
 mod descent;
 mod differences;
 mod line_search;
+mod linear;
 mod minimize;
 mod objective;
 mod report;
@@ -28,6 +30,7 @@ pub use differences::{CentralDifferences, Direction, GradientCheck, Worst, check
 pub use line_search::{
     Backtracking, Cubic, Exact, HagerZhang, LineSearch, MoreThuente, Next, NoLength, Sample, Secant,
 };
+pub use linear::{LinearConjugateGradient, LinearSolution, LinearStatus};
 pub use minimize::minimize;
 pub use objective::{Flat, FlatMut, Objective, WithHessian, WithValue};
 pub use report::{Evaluations, Report, Row, Stall, Status, Test, Undefined};

@@ -34,6 +34,8 @@ const PARABOLA_INSTEAD: f64 = 1e-4;
 const REACH: f64 = 1000.0;
 /// The first step, relative to the parameters.
 const FIRST: f64 = 0.1;
+/// After so many trials that are no better, an interpolated value is doubted.
+const DOUBT: u64 = 2;
 /// Searches in a row that may end without a length of their own.
 const FAILURES: u32 = 5;
 
@@ -67,10 +69,7 @@ impl<F: Scalar, L: LineSearch> Solver<F> for ConjugateGradient<F, L> {
     }
 
     fn iterate(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
-        let state = &self.driven;
-        // NaN is not a descent either.
-        let descends = state.slope <= -1e-10 * state.square;
-        if !descends || state.since >= self.period(descent.dim()) {
+        if !self.descends() || self.driven.since >= self.period(descent.dim()) {
             descent.count_restart();
             self.along_gradient(descent);
         }
@@ -93,13 +92,19 @@ impl<F: Scalar, L: LineSearch> Solver<F> for ConjugateGradient<F, L> {
                 }
                 Found::Nothing => {
                     let steepest = self.driven.since == 0;
+                    let square = |g: &[F]| vector::dot(g, g);
                     if descent.confirm()? {
-                        self.driven.square = vector::dot(descent.gradient(), descent.gradient());
+                        self.driven.square = square(descent.gradient());
+                        self.driven.slope = descent.slope_along(&self.direction);
                     } else if steepest {
                         return Err(descent.why_stalled()?);
+                    } else {
+                        self.driven.slope = f64::NAN;
                     }
-                    descent.count_restart();
-                    self.along_gradient(descent);
+                    if !self.descends() {
+                        descent.count_restart();
+                        self.along_gradient(descent);
+                    }
                     self.driven.old_slope = self.driven.slope;
                     self.driven.decrease = f64::NAN;
                 }
@@ -118,6 +123,11 @@ enum Found {
 }
 
 impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
+    /// Whether ρ descends, more than by rounding; NaN does not.
+    fn descends(&self) -> bool {
+        self.driven.slope <= -1e-10 * self.driven.square
+    }
+
     /// ρ = -g.
     fn along_gradient(&mut self, descent: &Descent<'_, F>) {
         vector::combine(-1.0, descent.gradient(), 0.0, &mut self.direction);
@@ -171,6 +181,10 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
                 return Ok(Found::Length(0.0));
             }
             match next {
+                // An interpolated value that is too low cannot be got below.
+                Next::Try(_) if trial >= DOUBT && better.is_none() && descent.is_predicted() => {
+                    break;
+                }
                 Next::Try(next) => length = next,
                 Next::Accept => {
                     let slope = if sample.slope.is_nan() {
