@@ -235,31 +235,39 @@ pub(crate) fn add_scaled<F: Scalar>(a: f64, x: &[F], y: &mut [F]) {
 struct Shifted<'a, F>(&'a [F], F, &'a [F], &'a mut [F]);
 
 impl<F: Scalar> Work for Shifted<'_, F> {
-    type Output = ();
+    type Output = bool;
 
     #[inline(always)]
-    fn run(self) {
+    fn run(self) -> bool {
         let Shifted(x, a, d, out) = self;
         let (x, d) = (&x[..out.len()], &d[..out.len()]);
+        let mut changed = false;
+        // What was there is on its way into the cache to be overwritten: to read it costs nothing.
         for i in 0..out.len() {
-            out[i] = x[i] + a * d[i];
+            let moved = x[i] + a * d[i];
+            changed |= moved != out[i];
+            out[i] = moved;
         }
+        changed
     }
 }
 
-fn shifted_with<F: Scalar>(x: &[F], a: F, d: &[F], out: &mut [F], how: How) {
+fn shifted_with<F: Scalar>(x: &[F], a: F, d: &[F], out: &mut [F], how: How) -> bool {
     if out.len() <= how.parallel_above || cfg!(not(feature = "rayon")) {
         return how.simd.run(Shifted(x, a, d, out));
     }
     let at = out.len() / 2;
     let ((x0, x1), (d0, d1)) = (x.split_at(at), d.split_at(at));
     let (out0, out1) = out.split_at_mut(at);
-    join(true, || shifted_with(x0, a, d0, out0, how), || shifted_with(x1, a, d1, out1, how));
+    let left = || shifted_with(x0, a, d0, out0, how);
+    let right = || shifted_with(x1, a, d1, out1, how);
+    let (left, right) = join(true, left, right);
+    left | right
 }
 
-/// out = x + a·d
-pub(crate) fn shifted<F: Scalar>(x: &[F], a: f64, d: &[F], out: &mut [F]) {
-    shifted_with(x, F::from_f64(a), d, out, how());
+/// out = x + a·d; whether that has changed an element of it.
+pub(crate) fn shifted<F: Scalar>(x: &[F], a: f64, d: &[F], out: &mut [F]) -> bool {
+    shifted_with(x, F::from_f64(a), d, out, how())
 }
 
 #[cfg(test)]
@@ -305,6 +313,17 @@ mod tests {
         }
         assert!(dot_and_max(&[f64::NAN, 1.0], &[1.0, 1.0]).1.is_nan());
         assert_eq!(dot_and_max(&[f64::NEG_INFINITY, 1.0], &[0.0, 1.0]).1, f64::INFINITY);
+    }
+
+    #[test]
+    fn a_shift_says_whether_it_changes_anything() {
+        let (x, d) = (numbers(100), numbers(100));
+        let mut out = vec![0.0; 100];
+        assert!(shifted(&x, 0.5, &d, &mut out));
+        assert!(!shifted(&x, 0.5, &d, &mut out));
+        assert!(out.iter().zip(&x).all(|(out, x)| *out == x + 0.5 * x));
+        out[99] = f64::NAN;
+        assert!(shifted(&x, 0.5, &d, &mut out));
     }
 
     #[test]

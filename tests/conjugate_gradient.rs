@@ -3,6 +3,8 @@
 #[path = "support/problems/mod.rs"]
 mod problems;
 
+#[path = "conjugate_gradient/allocations.rs"]
+mod allocations;
 #[path = "conjugate_gradient/evaluations.rs"]
 mod evaluations;
 #[path = "conjugate_gradient/inputs.rs"]

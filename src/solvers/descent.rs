@@ -196,8 +196,7 @@ impl<'a, F: Scalar> Descent<'a, F> {
     /// # Errors
     /// The [`Halt`] of a limit, of a test that the trial passes, or of the objective.
     pub fn try_length(&mut self, length: f64, direction: &[F]) -> Result<Sample, Halt> {
-        self.place(|x, trial| vector::shifted(x, length, direction, trial))?;
-        if self.is_unmoved() {
+        if self.place_at(length, direction)? {
             let slope = vector::dot(&self.trial.gradient, direction);
             return Ok(Sample { length, value: self.trial.value, slope });
         }
@@ -215,8 +214,7 @@ impl<'a, F: Scalar> Descent<'a, F> {
         if !self.objective.has_value() {
             return self.try_length(length, direction).map(|sample| sample.value);
         }
-        self.place(|x, trial| vector::shifted(x, length, direction, trial))?;
-        if self.is_unmoved() {
+        if self.place_at(length, direction)? {
             return Ok(self.trial.value);
         }
         self.evaluations.values += 1;
@@ -465,29 +463,39 @@ impl<'a, F: Scalar> Descent<'a, F> {
         }
     }
 
-    /// Writes a new trial point; the old one is put aside if it is the best.
-    fn place(&mut self, fill: impl FnOnce(&[F], &mut [F])) -> Result<(), Halt> {
+    /// Writes a new trial point; the old one is put aside if it is the best. What `fill` returns.
+    fn place<T>(&mut self, fill: impl FnOnce(&[F], &mut [F]) -> T) -> Result<T, Halt> {
         self.may_evaluate()?;
         if self.best == Best::Trial {
             swap(&mut self.trial, &mut self.spare);
             self.best = Best::Spare;
         }
-        fill(&self.current.x, &mut self.trial.x);
-        Ok(())
+        Ok(fill(&self.current.x, &mut self.trial.x))
     }
 
-    /// Whether the step was too short to move any element. What is known of the current point is
-    /// then the trial's too, without an evaluation.
-    fn is_unmoved(&mut self) -> bool {
-        let (current, trial) = (&self.current, &mut self.trial);
-        // As a rule this ends at the first element.
-        if current.predicted || trial.x != current.x {
-            return false;
+    /// Writes x + α·d to the trial point; whether f and ∇f are known there, since rounding has made
+    /// it equal to the trial before, to the best point or to the current one.
+    fn place_at(&mut self, length: f64, direction: &[F]) -> Result<bool, Halt> {
+        let known = |point: &Point<F>| !point.predicted && !point.gradient_max.is_nan();
+        let aside = self.best == Best::Trial;
+        let changed = self.place(|x, trial| vector::shifted(x, length, direction, trial))?;
+        if !changed && !aside && known(&self.trial) {
+            return Ok(true);
         }
-        trial.gradient.copy_from_slice(&current.gradient);
-        (trial.value, trial.gradient_max) = (current.value, current.gradient_max);
-        trial.predicted = false;
-        true
+        // As a rule these end at the first element.
+        if aside && known(&self.spare) && self.trial.x == self.spare.x {
+            swap(&mut self.trial, &mut self.spare);
+            self.best = Best::Trial;
+            return Ok(true);
+        }
+        if known(&self.current) && self.trial.x == self.current.x {
+            let (current, trial) = (&self.current, &mut self.trial);
+            trial.gradient.copy_from_slice(&current.gradient);
+            (trial.value, trial.gradient_max) = (current.value, current.gradient_max);
+            trial.predicted = false;
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     /// Evaluates the trial point; the slope along a direction, in the same pass as the largest

@@ -3,13 +3,12 @@
 use super::bracket::{Bracket, Tests};
 use super::{LineSearch, Next, Sample};
 
-/// **Cubic interpolation** within a bracket: the strong Wolfe conditions, or where φ differs by
-/// rounding alone, the approximate ones.
+/// **Cubic interpolation** within a bracket: the strong Wolfe conditions, or the approximate ones.
 ///
-/// φ(α) ≤ φ(0) + c₁αφ'(0) and |φ'(α)| ≤ σ|φ'(0)|; once |φ(α) - φ(0)| is within the rounding of φ, the
-/// slopes alone decide. Beyond a trial that still falls it goes to the minimizer of the cubic, at
-/// most ten times as far; where φ is not finite it goes back. The search of
-/// [`ConjugateGradient`](crate::solvers::ConjugateGradient), with σ = 0.05.
+/// φ(α) ≤ φ(0) + c₁αφ'(0) and |φ'(α)| ≤ σ|φ'(0)|; or φ no higher than at 0 but for rounding, and
+/// |φ'(α)| ≤ max(σ, 0.1)·|φ'(0)|, for where differences of φ are lost. Beyond a trial that still falls
+/// it goes to the minimizer of the cubic, at most ten times as far; where φ is not finite it goes
+/// back. The search of [`ConjugateGradient`](crate::solvers::ConjugateGradient).
 ///
 /// Sources: Nocedal & Wright, "Numerical optimization", 2006, 3.5; Hager & Zhang 2005 for the
 /// approximate test.

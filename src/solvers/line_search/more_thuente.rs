@@ -1,5 +1,6 @@
 //! The search of Moré and Thuente.
 
+use super::bracket::{cubic, secant};
 use super::{LineSearch, Next, NoLength, Sample};
 
 /// **Moré-Thuente**: the strong Wolfe conditions, φ(α) ≤ φ(0) + μαφ'(0) and |φ'(α)| ≤ η|φ'(0)|.
@@ -70,65 +71,56 @@ impl MoreThuente {
     /// The next trial, and the interval with `trial` taken in; section 4 of the paper.
     fn update(&mut self, trial: Sample) -> f64 {
         let (l, u) = (self.best, self.other);
-        let (at, d) = (trial.length, trial.slope);
-        let opposite = d * l.slope.signum() < 0.0;
-        let theta = 3.0 * (l.value - trial.value) / (at - l.length) + l.slope + d;
-        // The minimizer of the cubic by l and the trial; `None` where it has none.
-        let gamma = (theta * theta - l.slope * d).max(0.0).sqrt();
-        let toward = if at > l.length { 1.0 } else { -1.0 };
-        let gamma = gamma * toward;
-        let secant = at + d / (d - l.slope) * (l.length - at);
-        let next;
+        let at = trial.length;
+        let (low, high) = self.limits;
+        let ahead = at > l.length;
+        let nearer = |a: f64, b: f64, to: f64| (a - to).abs() < (b - to).abs();
         if trial.value > l.value {
-            // Higher: the minimum is between.
-            let cubic = l.length
-                + (at - l.length) * (gamma - l.slope + theta) / (2.0 * gamma - l.slope + d);
-            let quadratic = l.length
-                + (at - l.length) * 0.5 * l.slope
-                    / ((l.value - trial.value) / (at - l.length) + l.slope);
-            let nearer = (cubic - l.length).abs() < (quadratic - l.length).abs();
-            next = if nearer { cubic } else { cubic + 0.5 * (quadratic - cubic) };
+            // Higher: a minimizer is between.
+            let width = at - l.length;
+            let cubic = cubic(l, trial);
+            let rate = (l.value - trial.value) / width + l.slope;
+            let quadratic = l.length + 0.5 * l.slope / rate * width;
             self.bracketed = true;
             self.other = trial;
-            return next;
+            return if nearer(cubic, quadratic, l.length) {
+                cubic
+            } else {
+                cubic + 0.5 * (quadratic - cubic)
+            };
         }
-        if opposite {
-            // Lower, and beyond the minimum.
-            let cubic = at + (l.length - at) * (gamma - d + theta) / (2.0 * gamma - d + l.slope);
-            let farther = (cubic - at).abs() > (secant - at).abs();
-            next = if farther { cubic } else { secant };
+        let secant = secant(l, trial);
+        let next = if trial.slope * l.slope < 0.0 {
+            // Lower, and beyond a minimizer.
             self.bracketed = true;
             self.other = l;
-        } else if d.abs() < l.slope.abs() {
-            // Lower, less steep: perhaps beyond the trial.
-            let reach = (l.length - at) * (gamma - d + theta);
-            let over = gamma + (l.slope - d) + gamma;
-            let r = reach / over;
-            let (low, high) = self.limits;
-            let cubic = if r * toward > 0.0 && gamma != 0.0 {
-                at + r
-            } else if at > l.length {
-                high
-            } else {
-                low
+            let cubic = cubic(l, trial);
+            if nearer(cubic, secant, at) { secant } else { cubic }
+        } else if trial.slope.abs() < l.slope.abs() {
+            // Lower, and less steep: the cubic may have its minimizer beyond the trial.
+            let cubic = cubic(l, trial);
+            let beyond = (cubic - at) * (at - l.length) > 0.0;
+            let cubic = match (beyond, ahead) {
+                (true, _) => cubic,
+                (false, true) => high,
+                (false, false) => low,
             };
-            let nearer = (cubic - at).abs() < (secant - at).abs();
             if self.bracketed {
-                let step = if nearer { cubic } else { secant };
+                let step = if nearer(cubic, secant, at) { cubic } else { secant };
                 let bound = at + 0.66 * (u.length - at);
-                next = if at > l.length { step.min(bound) } else { step.max(bound) };
+                if ahead { step.min(bound) } else { step.max(bound) }
             } else {
-                next = if nearer { secant } else { cubic }.clamp(low, high);
+                let step = if nearer(cubic, secant, at) { secant } else { cubic };
+                step.clamp(low, high)
             }
         } else if self.bracketed {
             // Lower, and no less steep.
-            let theta = 3.0 * (trial.value - u.value) / (u.length - at) + u.slope + d;
-            let gamma = (theta * theta - u.slope * d).max(0.0).sqrt();
-            let gamma = if at > u.length { -gamma } else { gamma };
-            next = at + (u.length - at) * (gamma - d + theta) / (2.0 * gamma - d + u.slope);
+            cubic(u, trial)
+        } else if ahead {
+            high
         } else {
-            next = if at > l.length { self.limits.1 } else { self.limits.0 };
-        }
+            low
+        };
         self.best = trial;
         next
     }
