@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 
 use thalweg::Scalar;
 
-use super::problems::all;
-use super::solvers::{Entry, row, solvers};
+use ndarray::Array1;
+use thalweg::solvers::{Stop, minimize};
+
+use super::objective::OnSurface;
+use super::problems::{all, surfaces};
+use super::solvers::{Entry, LIMIT, row, solvers};
 
 const TABLE: &str = include_str!("table.tsv");
 
@@ -89,6 +93,25 @@ fn every_solver_reaches_a_published_minimum_but_where_it_is_known_not_to() {
             assert!(elsewhere.contains(&(solver, problem)), "{solver} on {problem}");
         }
     }
+}
+
+#[test]
+fn every_solver_comes_down_to_the_minimum_of_each_smooth_surface() {
+    let mut elsewhere = Vec::new();
+    for entry in solvers::<f64>() {
+        for surface in surfaces().iter().filter(|surface| surface.smooth) {
+            let mut w = Array1::from(surface.start.clone());
+            let stop = Stop::default().evaluations(LIMIT);
+            let mut objective = OnSurface(surface);
+            let report = minimize(&mut *(entry.make)(), &mut w, &mut objective, stop).unwrap();
+            let above = report.value - surface.minimum.0;
+            if above.is_nan() || above.abs() > 1e-6 * surface.minimum.0.abs().max(1.0) {
+                elsewhere.push((entry.name, surface.name, above));
+            }
+            assert!(report.value <= surface.value(&surface.start), "{report}");
+        }
+    }
+    assert!(elsewhere.is_empty(), "{elsewhere:?}");
 }
 
 /// The geometric mean of a solver's counts on the eleven problems.
