@@ -7,32 +7,47 @@
 //! | to | see |
 //! |---|---|
 //! | minimize | [`minimize`](minimize()), [`Objective`], [`Stop`], [`Report`] |
-//! | choose a solver | [`ConjugateGradient`] and its [`Beta`] |
+//! | choose a solver | [`Lbfgs`], [`ConjugateGradient`] and its [`Beta`], [`Bfgs`], [`NewtonCg`], `Newton` (feature `linalg`), [`BarzilaiBorwein`], [`ScaledConjugateGradient`] |
 //! | solve Ax = -b | [`LinearConjugateGradient`] |
 //! | go without gradients, or check them | [`CentralDifferences`], [`check_gradient`] |
 //! | choose a line search | [`LineSearch`]: [`Cubic`], [`MoreThuente`], [`HagerZhang`], [`Backtracking`], [`Secant`], [`Exact`] |
 //! | write a solver | [`Solver`], [`Descent`], [`Halt`] |
 
+mod barzilai_borwein;
+mod bfgs;
 mod conjugate_gradient;
 mod descent;
 mod differences;
+mod lbfgs;
 mod line_search;
 mod linear;
 mod minimize;
+mod model;
+#[cfg(feature = "linalg")]
+mod newton;
+mod newton_cg;
 mod objective;
 mod report;
+mod scaled_conjugate_gradient;
 mod solver;
 mod stop;
 
+pub use barzilai_borwein::BarzilaiBorwein;
+pub use bfgs::Bfgs;
 pub use conjugate_gradient::{Beta, ConjugateGradient};
 pub use descent::Descent;
 pub use differences::{CentralDifferences, Direction, GradientCheck, Worst, check_gradient};
+pub use lbfgs::Lbfgs;
 pub use line_search::{
     Backtracking, Cubic, Exact, HagerZhang, LineSearch, MoreThuente, Next, NoLength, Sample, Secant,
 };
 pub use linear::{LinearConjugateGradient, LinearSolution, LinearStatus};
 pub use minimize::minimize;
+#[cfg(feature = "linalg")]
+pub use newton::Newton;
+pub use newton_cg::NewtonCg;
 pub use objective::{Flat, FlatMut, Objective, WithHessian, WithValue};
 pub use report::{Evaluations, Report, Row, Stall, Status, Test, Undefined};
+pub use scaled_conjugate_gradient::ScaledConjugateGradient;
 pub use solver::{Halt, Solver};
 pub use stop::{Progress, Stop};
