@@ -23,13 +23,15 @@ pub struct Error {
     kind: Box<ErrorKind>,
 }
 
-/// Which of the two trees given to a step an [`ErrorKind::Leaves`] is about.
+/// Which tree an [`ErrorKind::Leaves`] is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tree {
     /// The parameters.
     Parameters,
     /// The gradients.
     Gradients,
+    /// The leaves of a saved state.
+    State,
 }
 
 impl Tree {
@@ -37,6 +39,7 @@ impl Tree {
         match self {
             Tree::Parameters => "the leaves of the parameters are not those of the first step",
             Tree::Gradients => "the leaves of the gradients are not those of the parameters",
+            Tree::State => "the leaves of the saved state are not those of the parameters",
         }
     }
 
@@ -48,6 +51,7 @@ impl Tree {
             Tree::Gradients => {
                 "give the gradients the same names, as another value of the parameters' type has them"
             }
+            Tree::State => "load the state of the same model, or `reset` the optimizer first",
         }
     }
 }
@@ -57,6 +61,7 @@ impl fmt::Display for Tree {
         f.write_str(match self {
             Tree::Parameters => "parameters",
             Tree::Gradients => "gradients",
+            Tree::State => "saved state",
         })
     }
 }
@@ -190,6 +195,217 @@ pub enum ErrorKind {
         /// The size it should have.
         expected: usize,
     },
+
+    /// A schedule is to drive a hyperparameter that does not exist.
+    #[error("{owner} has no hyperparameter `{name}`; a schedule can drive {}", Names(known))]
+    UnknownHyperparameter {
+        /// The rule.
+        owner: &'static str,
+        /// The name that was given.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+
+    /// A group's pattern matches no leaf.
+    #[error("the group `{group}` matches no leaf; see `Pattern` for what `*` and `?` stand for")]
+    GroupMatchesNothing {
+        /// The pattern.
+        group: String,
+    },
+
+    /// A group changes what concerns the step as a whole.
+    #[error(
+        "the group `{group}` changes {setting}, which is the whole step's; set it on the optimizer"
+    )]
+    GroupSetting {
+        /// The pattern.
+        group: String,
+        /// The setting's name.
+        setting: &'static str,
+    },
+
+    /// An average is wanted, and none is kept.
+    #[error("no average of the parameters is kept; build the optimizer with `average`")]
+    NoAverage,
+
+    /// A step is wanted while the average is in the place of the parameters.
+    #[error("the parameters are their average now; call `swap_average` again before the next step")]
+    AverageInPlace,
+
+    /// A call came when another one was due.
+    #[error("{what}")]
+    OutOfTurn {
+        /// What is due.
+        what: &'static str,
+    },
+
+    /// A saved state is another optimizer's.
+    #[error(
+        "the state is of {saved}, and this is {here}; load it into the optimizer that saved it"
+    )]
+    StateOptimizer {
+        /// The optimizer that the state is of.
+        saved: String,
+        /// The optimizer that was to load it.
+        here: String,
+    },
+
+    /// A saved state is of parameters of another precision.
+    #[error("the state is of {saved} parameters, and these are {here}")]
+    StateScalar {
+        /// The precision that was saved.
+        saved: String,
+        /// The precision here.
+        here: &'static str,
+    },
+
+    /// A saved state has a format that this version does not read.
+    #[error("the state has format {saved}, and this version reads up to {known}; update the crate")]
+    StateVersion {
+        /// The format's number.
+        saved: u32,
+        /// The newest that is known.
+        known: u32,
+    },
+
+    /// A saved state was made by an optimizer that is built in another way.
+    #[error(
+        "{what} was `{saved}` when the state was saved and is `{here}` here; build the optimizer alike"
+    )]
+    StateDiffers {
+        /// What differs.
+        what: String,
+        /// As it was.
+        saved: String,
+        /// As it is.
+        here: String,
+    },
+
+    /// A saved state lacks an entry.
+    #[error("the state has no {entry}: it is damaged, or of another version")]
+    StateMissing {
+        /// The entry.
+        entry: String,
+    },
+
+    /// A saved state has an entry that is not known.
+    #[error("the state has {entry}, which is not known here: it is damaged, or of another version")]
+    StateUnexpected {
+        /// The entry.
+        entry: String,
+    },
+
+    /// An entry of a saved state has a shape or a value that it cannot have.
+    #[error("{entry} of the state {problem}")]
+    StateInvalid {
+        /// The entry.
+        entry: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// A checkpoint cannot be written or read.
+    #[error("{problem}")]
+    Checkpoint {
+        /// What is wrong.
+        problem: String,
+    },
+
+    /// A file cannot be written or read.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system says.
+        problem: String,
+    },
+
+    /// A schedule was loaded, and a closure that is part of it is known by its name only.
+    #[error(
+        "the schedule has a closure named `{name}`, of which only the name was saved; give it its \
+         function with `Schedule::bind`"
+    )]
+    UnboundSchedule {
+        /// The closure's name.
+        name: String,
+    },
+    /// A batch without examples, of which there is no mean.
+    #[error("{owner}: the batch is empty; a mean takes at least one example")]
+    EmptyBatch {
+        /// The function that was called.
+        owner: &'static str,
+    },
+
+    /// An array has another shape than the one it belongs to.
+    #[error(
+        "{owner}: the {what} has shape {found:?} instead of {expected:?}; nothing is broadcast"
+    )]
+    Shape {
+        /// What was called.
+        owner: &'static str,
+        /// The array.
+        what: &'static str,
+        /// The shape that it must have.
+        expected: Vec<usize>,
+        /// The shape that it has.
+        found: Vec<usize>,
+    },
+
+    /// A class that has no score.
+    #[error(
+        "{owner}: class {class} at index {index} is out of range; there are scores for {classes} classes"
+    )]
+    Class {
+        /// The function that was called.
+        owner: &'static str,
+        /// The example.
+        index: usize,
+        /// Its class.
+        class: usize,
+        /// How many classes there are.
+        classes: usize,
+    },
+
+    /// A target out of its range, or NaN.
+    #[error("{owner}: the target {value} at index {index:?} is not allowed; it takes {allowed}")]
+    Target {
+        /// The function that was called.
+        owner: &'static str,
+        /// The first such index, in logical (row-major) order.
+        index: Vec<usize>,
+        /// The value found there.
+        value: f64,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+
+    /// An axis that an array does not have.
+    #[error("{owner}: {} has {rank} axes, counted from 0, and no axis {axis}", Name(leaf))]
+    Axis {
+        /// What was called.
+        owner: &'static str,
+        /// The leaf's name; empty for a lone array.
+        leaf: String,
+        /// The axis asked for.
+        axis: usize,
+        /// How many axes the array has.
+        rank: usize,
+    },
+
+    /// A backward pass without the forward pass whose mask it needs.
+    #[error("{owner}: there is no forward pass to go back through; call `forward` first")]
+    NoForward {
+        /// The layer.
+        owner: &'static str,
+    },
+
+    /// The best parameters were asked for before there were any.
+    #[error(
+        "early stopping has no best parameters yet: no metric so far was better than the worst there is \
+         (was it NaN in every epoch?)"
+    )]
+    NothingBest,
 }
 
 impl Error {

@@ -54,6 +54,11 @@ impl Interval {
         Self { low, includes_low: true, high, includes_high: true, text }
     }
 
+    /// (0, 1], which a message calls `text`.
+    pub(crate) const fn above_zero_to_one(text: &'static str) -> Self {
+        Self { includes_low: false, ..Self::closed(0.0, 1.0, text) }
+    }
+
     const fn named(mut self, text: &'static str) -> Self {
         self.text = text;
         self

@@ -31,8 +31,11 @@
 //! | hold any of them | [`Optimizer`], which is object-safe |
 //! | train a model of several arrays | [`mod@params`], [`params!`] |
 //! | clip, penalize, skip NaN | [`Elementwise`] and its [`Settings`], [`NonFinite`], [`regularize`] |
-//! | change the learning rate | [`schedule`] |
+//! | change the learning rate | [`Schedule`], [`mod@schedule`], [`train::Plateau`] |
 //! | write a rule of your own | [`Rule`], [`rule`] |
+//! | compute a loss and its gradient | [`loss`] |
+//! | drop units, distort images, bound norms | [`regularize`] |
+//! | stop at the right epoch | [`train`] |
 //! | know what went wrong | [`Error`], [`ErrorKind`] |
 //!
 //! # What always holds
@@ -56,9 +59,9 @@
 //!
 //! | floor | rooms | what |
 //! |---|---|---|
-//! | 3 | [`rules`] | one file a rule, and the [`catalog`] of them |
+//! | 3 | [`rules`], [`train`] | one file a rule, and the [`catalog`] of them; what stands around the steps |
 //! | 2 | [`Optimizer`], [`Elementwise`] | the trait, and the engine: the one loop |
-//! | 1 | [`mod@params`], [`schedule`], [`regularize`], [`rule`], reductions | vocabulary, without loops over training |
+//! | 1 | [`mod@params`], [`schedule`], [`regularize`], [`loss`], [`rule`], reductions | vocabulary, without loops over training |
 //! | 0 | [`Scalar`], [`Error`], intervals, [`Simd`], threads | what everything else speaks of |
 //!
 //! # Features
@@ -69,10 +72,13 @@
 #![deny(missing_docs)]
 #![warn(unreachable_pub)]
 
+#[cfg(feature = "serde")]
+pub mod checkpoint;
 pub mod curvature;
 mod engine;
 mod error;
 mod interval;
+pub mod loss;
 mod optimizer;
 pub mod params;
 mod reduce;
@@ -83,13 +89,15 @@ mod scalar;
 pub mod schedule;
 mod simd;
 pub mod solvers;
+pub mod state;
 mod threads;
+pub mod train;
 // What couples elements builds on it.
 #[allow(dead_code)]
 mod vector;
 
 // The trait and the engine.
-pub use engine::{Elementwise, NonFinite, Settings};
+pub use engine::{Average, Elementwise, NonFinite, Pattern, Settings};
 pub use optimizer::{Optimizer, StepInfo};
 
 // The optimizers.
@@ -119,6 +127,7 @@ pub use rule::Rule;
 pub use scalar::Scalar;
 pub use schedule::Schedule;
 pub use simd::Simd;
+pub use state::State;
 
 /// The README's examples, run as tests.
 #[cfg(doctest)]

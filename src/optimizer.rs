@@ -2,9 +2,10 @@
 
 use std::fmt::Debug;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::params::{Params, ParamsMut};
 use crate::scalar::Scalar;
+use crate::state::State;
 
 /// What moves parameters along gradients, one step at a time.
 ///
@@ -68,10 +69,44 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
 
     /// The optimizer's name, such as `"Adam"`.
     fn name(&self) -> &'static str;
+
+    /// Puts the average in the place of the parameters, to evaluate it, or takes it out again.
+    ///
+    /// Between the two calls [`step`](Optimizer::step) is an error. Before its first term the average
+    /// is the parameters themselves.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoAverage`] where none is kept; as [`step`](Optimizer::step) for parameters of
+    /// other names or shapes.
+    fn swap_average(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        let _ = params;
+        Err(ErrorKind::NoAverage.into())
+    }
+
+    /// Everything that the steps to come depend on, to save: see [`State`].
+    fn state(&self) -> State;
+
+    /// Goes on from a saved state: the steps to come give the bits that they would have given the
+    /// optimizer that it was saved from.
+    ///
+    /// The optimizer must be built as that one was. What its steps have changed, or may change (its
+    /// state, counters, learning rate, hyperparameters), comes from the state; what it is (rule,
+    /// conventions, settings, groups) must be the same. To go on with another learning rate, set it
+    /// afterwards.
+    ///
+    /// # Errors
+    /// An `Err` leaves the optimizer as it was. [`ErrorKind::StateOptimizer`],
+    /// [`ErrorKind::StateScalar`], [`ErrorKind::StateVersion`], [`ErrorKind::StateDiffers`] for a
+    /// state of another optimizer; [`ErrorKind::Leaves`] and [`ErrorKind::StateInvalid`] for one of
+    /// another model, which an optimizer that has taken no step finds at its first
+    /// ([`State::check_leaves`] finds it at once); [`ErrorKind::StateMissing`] and
+    /// [`ErrorKind::StateUnexpected`] for one that is damaged.
+    fn load_state(&mut self, state: &State) -> Result<(), Error>;
 }
 
 /// What a step reports.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
 pub struct StepInfo {
     /// How many steps were taken so far, this one included unless it was skipped.
     pub step: u64,
@@ -80,9 +115,19 @@ pub struct StepInfo {
     /// Whether a gradient was not finite and nothing was changed
     /// ([`NonFinite::Skip`](crate::NonFinite::Skip)).
     pub skipped: bool,
+    /// Whether the gradient was only added to others, and no parameter moved
+    /// ([`Accumulate`](crate::train::Accumulate)).
+    pub accumulating: bool,
     /// ‖g‖₂ over all leaves, before clipping and penalty, where it was computed: with
     /// `clip_norm` or `report_norm`.
     pub grad_norm: Option<f64>,
+}
+
+impl StepInfo {
+    /// Of a step that was skipped.
+    pub fn skipped() -> Self {
+        Self { skipped: true, ..Self::default() }
+    }
 }
 
 impl<F: Scalar, O: Optimizer<F> + ?Sized> Optimizer<F> for Box<O> {
@@ -120,5 +165,16 @@ impl<F: Scalar, O: Optimizer<F> + ?Sized> Optimizer<F> for Box<O> {
 
     fn name(&self) -> &'static str {
         (**self).name()
+    }
+    fn swap_average(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        (**self).swap_average(params)
+    }
+
+    fn state(&self) -> State {
+        (**self).state()
+    }
+
+    fn load_state(&mut self, state: &State) -> Result<(), Error> {
+        (**self).load_state(state)
     }
 }

@@ -6,6 +6,7 @@
 
 use ndarray::ArrayViewD;
 
+use crate::error::{Error, ErrorKind};
 use crate::params::{Leaf, Params, Path};
 use crate::scalar::Scalar;
 use crate::simd::{Simd, Work};
@@ -13,6 +14,9 @@ use crate::threads::join;
 
 /// Elements that one block takes.
 pub(crate) const BLOCK: usize = 1024;
+
+/// Running sums of a block: the first takes every sixteenth element from the first on.
+pub(crate) const LANES: usize = 16;
 
 /// How a reduction is carried out; its value does not depend on it.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +62,17 @@ pub(crate) trait Term: Copy + Send + Sync {
     fn term(self, x: f64) -> f64;
 }
 
+/// x
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Itself;
+
+impl Term for Itself {
+    #[inline(always)]
+    fn term(self, x: f64) -> f64 {
+        x
+    }
+}
+
 /// x²
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Square;
@@ -99,7 +114,6 @@ impl<F: Scalar, T: Term> Work for BlockSum<'_, F, T> {
 
     #[inline(always)]
     fn run(self) -> f64 {
-        const LANES: usize = 16;
         let mut lanes = [0.0; LANES];
         let (chunks, rest) = self.0.as_chunks::<LANES>();
         for chunk in chunks {
@@ -216,6 +230,26 @@ pub(crate) fn first_non_finite<F: Scalar>(leaf: &dyn Leaf<F>) -> Option<(Vec<usi
         .indexed_iter()
         .find(|(_, value)| !value.is_finite())
         .map(|(index, value)| (ndarray::Dimension::slice(&index).to_vec(), value.into_f64()))
+}
+
+/// The error of the first NaN or infinite gradient among those leaves of a tree that count.
+pub(crate) fn find_non_finite<F: Scalar>(
+    grads: &dyn Params<F>,
+    counts: impl Fn(Path<'_>) -> bool,
+) -> Option<Error> {
+    let mut first = None;
+    grads.visit(Path::ROOT, &mut |path, leaf| {
+        let finite = first.is_some()
+            || !counts(path)
+            || match leaf.as_slice() {
+                Some(slice) => all_finite_slice(slice, How::default()),
+                None => all_finite_view(&leaf.view()),
+            };
+        if !finite && let Some((index, value)) = first_non_finite(leaf) {
+            first = Some(ErrorKind::NonFiniteGradient { leaf: path.to_string(), index, value });
+        }
+    });
+    first.map(Error::from)
 }
 
 #[cfg(test)]

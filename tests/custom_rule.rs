@@ -44,7 +44,7 @@ impl<F: Scalar> Rule<F> for Qhm {
     }
 }
 
-fn qhm<F: Scalar>(learning_rate: impl Schedule + 'static) -> Elementwise<F, Qhm> {
+fn qhm<F: Scalar>(learning_rate: impl Into<Schedule>) -> Elementwise<F, Qhm> {
     Elementwise::with_rule(Qhm { nu: 0.7, beta: 0.9 }, learning_rate)
 }
 

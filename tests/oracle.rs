@@ -18,7 +18,7 @@ use data::{Element, Rate, STEPS, elements};
 use formulas::Formula;
 use ndarray::Array1;
 use table::{Row, table};
-use thalweg::{Optimizer, Scalar, Schedule, Settings, catalog};
+use thalweg::{Optimizer, Scalar, Settings, catalog};
 
 /// Settings whose formula loses digits in `f64` by itself: rule, setting, tolerance, reason.
 const NOISY: &[(&str, &str, f64, &str)] = &[

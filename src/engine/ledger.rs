@@ -2,25 +2,57 @@
 
 use ndarray::ArrayViewD;
 
-use crate::error::{Error, Tree};
-use crate::params::{Leaf, LeafMut, Order, Params, ParamsMut, Path, Roster};
-use crate::rule::Slots;
+use super::plan::{Course, Group, Plan};
+use crate::error::{Error, ErrorKind, Tree};
+use crate::params::{Entry, Leaf, LeafMut, Order, Params, ParamsMut, Path, Roster};
+use crate::rule::{Rule, Slot, Slots};
 use crate::scalar::Scalar;
 
 /// What is kept of one leaf.
 #[derive(Clone)]
 pub(super) struct LeafState<F: Scalar, S: Slots<F>> {
-    shape: Vec<usize>,
+    pub(super) shape: Vec<usize>,
     /// The order that the slots are in: the parameter's own.
     pub(super) order: Order,
+    /// Empty where the leaf is frozen.
     pub(super) slots: S::Storage,
+    /// Empty where no average is kept.
+    pub(super) average: Slot<F>,
+    /// The place of its course.
+    pub(super) course: usize,
 }
 
 impl<F: Scalar, S: Slots<F>> LeafState<F, S> {
+    /// The state of a leaf that has taken no step.
+    fn new(leaf: &dyn Leaf<F>) -> Self {
+        Self {
+            shape: leaf.shape().to_vec(),
+            order: Order::of(leaf.shape(), leaf.strides()),
+            slots: S::zeros().filled(0, 0),
+            average: Slot::filled(F::zero(), 0, 0),
+            course: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Makes room for the slots and the average where there is none, for a parameter at `address`.
+    pub(super) fn make_room(&mut self, initial: S, averages: bool, address: usize) {
+        let len = self.len();
+        if self.slots.as_ref().iter().any(|slot| slot.as_slice().len() != len) {
+            self.slots = initial.filled(len, address);
+        }
+        if averages && self.average.as_slice().len() != len {
+            self.average = Slot::filled(F::zero(), len, address);
+        }
+    }
+
     /// Brings the slots into another order. A parameter rarely changes its layout, but it may.
     #[cold]
     pub(super) fn reorder(&mut self, order: Order) {
-        for slot in self.slots.as_mut() {
+        for slot in self.slots.as_mut().iter_mut().chain([&mut self.average]) {
             let mut reordered = slot.clone();
             if let Some(view) = self.order.logical(slot.as_slice(), &self.shape) {
                 let from = order.arrange(view);
@@ -35,9 +67,14 @@ impl<F: Scalar, S: Slots<F>> LeafState<F, S> {
         self.shape.contains(&0)
     }
 
-    /// A slot in the leaf's logical shape.
+    /// A slot in the leaf's logical shape; `None` where the leaf is frozen.
     pub(super) fn slot(&self, index: usize) -> Option<ArrayViewD<'_, F>> {
         self.order.logical(self.slots.as_ref().get(index)?.as_slice(), &self.shape)
+    }
+
+    /// The average in the leaf's logical shape, where it is kept.
+    pub(super) fn average(&self) -> Option<ArrayViewD<'_, F>> {
+        self.order.logical(self.average.as_slice(), &self.shape)
     }
 }
 
@@ -48,62 +85,139 @@ pub(super) struct Pair<'a, F: Scalar> {
     pub(super) g: Option<&'a dyn Leaf<F>>,
 }
 
-/// The leaves of the first step, in its order.
-#[derive(Clone)]
-pub(super) struct Ledger<F: Scalar, S: Slots<F>> {
-    roster: Roster,
-    pub(super) leaves: Vec<LeafState<F, S>>,
+/// The leaves of the first step, in its order, and how each is treated.
+pub(super) struct Ledger<F: Scalar, R: Rule<F>> {
+    pub(super) roster: Roster,
+    pub(super) leaves: Vec<LeafState<F, R::State>>,
+    /// How leaves are treated: one course for each set of groups that a leaf is of.
+    pub(super) courses: Vec<Course<R>>,
 }
 
-impl<F: Scalar, S: Slots<F>> Default for Ledger<F, S> {
-    fn default() -> Self {
-        Self { roster: Roster::default(), leaves: Vec::new() }
+impl<F: Scalar, R: Rule<F>> Clone for Ledger<F, R> {
+    fn clone(&self) -> Self {
+        Self {
+            roster: self.roster.clone(),
+            leaves: self.leaves.clone(),
+            courses: self.courses.clone(),
+        }
     }
 }
 
-impl<F: Scalar, S: Slots<F>> Ledger<F, S> {
+impl<F: Scalar, R: Rule<F>> Default for Ledger<F, R> {
+    fn default() -> Self {
+        Self { roster: Roster::default(), leaves: Vec::new(), courses: Vec::new() }
+    }
+}
+
+impl<F: Scalar, R: Rule<F>> Ledger<F, R> {
     /// The ledger of a model that has taken no step.
-    pub(super) fn open(params: &dyn Params<F>, initial: S) -> Result<Self, Error> {
-        let mut ledger = Self { roster: Roster::of(params)?, leaves: Vec::new() };
-        params.visit(Path::ROOT, &mut |_, leaf| {
-            ledger.leaves.push(LeafState {
-                shape: leaf.shape().to_vec(),
-                order: Order::of(leaf.shape(), leaf.strides()),
-                slots: initial.filled(
-                    leaf.shape().iter().product(),
-                    leaf.as_slice().map_or(0, |slice| slice.as_ptr().addr()),
-                ),
-            });
-        });
+    pub(super) fn open(
+        params: &dyn Params<F>,
+        plan: &Plan<R>,
+        groups: &[Group<F, R>],
+    ) -> Result<Self, Error> {
+        let mut ledger = Self { roster: Roster::of(params)?, ..Self::default() };
+        params.visit(Path::ROOT, &mut |_, leaf| ledger.leaves.push(LeafState::new(leaf)));
+        ledger.assign(plan, groups)?;
+        ledger.make_room(params)?;
         Ok(ledger)
+    }
+
+    /// The ledger of leaves known by name and shape alone, as a saved state has them.
+    pub(super) fn of_entries(
+        entries: Vec<Entry>,
+        plan: &Plan<R>,
+        groups: &[Group<F, R>],
+    ) -> Result<Self, Error> {
+        let roster = Roster::from_entries(entries)?;
+        let leaf = |entry: &Entry| LeafState {
+            shape: entry.shape.clone(),
+            order: Order::row_major(entry.shape.len()),
+            slots: R::State::zeros().filled(0, 0),
+            average: Slot::filled(F::zero(), 0, 0),
+            course: 0,
+        };
+        let leaves = roster.entries().iter().map(leaf).collect();
+        let mut ledger = Self { roster, leaves, courses: Vec::new() };
+        ledger.assign(plan, groups)?;
+        Ok(ledger)
+    }
+
+    /// Assigns each leaf its course anew; what the courses carry stays with their leaves.
+    pub(super) fn assign(&mut self, plan: &Plan<R>, groups: &[Group<F, R>]) -> Result<(), Error> {
+        let names: Vec<&str> =
+            self.roster.entries().iter().map(|entry| entry.name.as_str()).collect();
+        for group in groups {
+            if !names.iter().any(|name| group.pattern.matches(name)) {
+                let group = group.pattern.to_string();
+                return Err(ErrorKind::GroupMatchesNothing { group }.into());
+            }
+        }
+        let mut courses: Vec<(Vec<usize>, Course<R>)> = Vec::new();
+        let mut places = Vec::new();
+        for (name, leaf) in names.iter().zip(&self.leaves) {
+            let of: Vec<usize> =
+                (0..groups.len()).filter(|&i| groups[i].pattern.matches(name)).collect();
+            let known = courses.iter().position(|(groups, _)| *groups == of);
+            places.push(match known {
+                Some(place) => place,
+                None => {
+                    let plan = plan.changed(of.iter().map(|&i| &groups[i]))?;
+                    plan.check::<F>()?;
+                    let mut course = Course::new(plan, of.is_empty());
+                    if let Some(before) = self.courses.get(leaf.course) {
+                        course.carried = before.carried;
+                        course.learning_rate = before.learning_rate;
+                    }
+                    courses.push((of, course));
+                    courses.len() - 1
+                }
+            });
+        }
+        for ((name, leaf), &place) in names.iter().zip(&self.leaves).zip(&places) {
+            if let Some(bound) = courses[place].1.settings.max_norm {
+                bound.check_leaf(Path::ROOT.name(name), &leaf.shape)?;
+            }
+        }
+        self.courses = courses.into_iter().map(|(_, course)| course).collect();
+        self.leaves.iter_mut().zip(places).for_each(|(leaf, place)| leaf.course = place);
+        Ok(())
+    }
+
+    /// Makes room for the state of each leaf that has none and needs one.
+    pub(super) fn make_room(&mut self, params: &dyn Params<F>) -> Result<(), Error> {
+        let Self { roster, leaves, courses } = self;
+        roster.meet(params, Tree::Parameters, |index, leaf| {
+            let Course { plan, .. } = &courses[leaves[index].course];
+            if !plan.settings.frozen {
+                let address = leaf.as_slice().map_or(0, |slice| slice.as_ptr().addr());
+                let averages = plan.settings.average.is_some();
+                leaves[index].make_room(plan.rule.initial(), averages, address);
+            }
+        })
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.leaves.is_empty()
     }
 
-    /// A slot of a leaf, in the leaf's logical shape.
-    pub(super) fn slot(&self, leaf: &str, index: usize) -> Option<ArrayViewD<'_, F>> {
-        self.leaves[self.roster.index_of(leaf)?].slot(index)
+    /// The leaf of that name.
+    pub(super) fn leaf(&self, name: &str) -> Option<&LeafState<F, R::State>> {
+        self.leaves.get(self.roster.index_of(name)?)
+    }
+
+    /// Whether a leaf of that name is updated.
+    pub(super) fn is_trained(&self, name: &str) -> bool {
+        self.leaf(name).is_none_or(|leaf| !self.courses[leaf.course].settings.frozen)
     }
 
     /// Pairs parameters and gradients by name: one pair for each leaf, in the ledger's order, all
     /// of one shape.
+    #[inline]
     pub(super) fn pair<'a>(
         &self,
         params: &'a mut dyn ParamsMut<F>,
         grads: &'a dyn Params<F>,
-        pairs: &mut Vec<Pair<'a, F>>,
-    ) -> Result<(), Error> {
-        self.find_params(params, pairs)?;
-        self.find_grads(grads, pairs)
-    }
-
-    /// Finds the parameter of each leaf.
-    #[inline]
-    pub(super) fn find_params<'a>(
-        &self,
-        params: &'a mut dyn ParamsMut<F>,
         pairs: &mut Vec<Pair<'a, F>>,
     ) -> Result<(), Error> {
         let (mut in_order, mut next) = (true, 0);
@@ -115,16 +229,6 @@ impl<F: Scalar, S: Slots<F>> Ledger<F, S> {
         if !in_order {
             pairs.sort_by_key(|pair| pair.index);
         }
-        Ok(())
-    }
-
-    /// Finds the gradient of each pair.
-    #[inline]
-    fn find_grads<'a>(
-        &self,
-        grads: &'a dyn Params<F>,
-        pairs: &mut [Pair<'a, F>],
-    ) -> Result<(), Error> {
         self.roster.meet(grads, Tree::Gradients, |index, leaf| pairs[index].g = Some(leaf))
     }
 }

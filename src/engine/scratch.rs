@@ -2,19 +2,24 @@
 
 use std::mem;
 
+use super::around::Constants;
 use super::ledger::Pair;
 use super::strided::Strided;
 use super::sweep::Flat;
-use crate::rule::Slots;
+use crate::rule::{Rule, Slots};
 use crate::scalar::Scalar;
 
 /// The lists of a step, empty between steps.
-pub(super) struct Scratch<F: Scalar, S: Slots<F>> {
+pub(super) struct Scratch<F: Scalar, R: Rule<F>> {
+    /// Those of each course, and then those of each leaf that has its own.
+    pub(super) constants: Vec<Constants<F, R>>,
+    /// Of the gradients of units.
+    pub(super) factors: Vec<F>,
     // A pair holds trait objects, which would make the whole optimizer `!Send`; numbers of the
     // same size keep its memory.
     pairs: Vec<[usize; 5]>,
-    flat: Vec<Flat<'static, F, S>>,
-    strided: Vec<Strided<'static, F, S>>,
+    flat: Vec<Flat<'static, F, R::State>>,
+    strided: Vec<Strided<'static, F, R::State>>,
 }
 
 /// The lists of one step, borrowing from parameters and gradients.
@@ -24,9 +29,9 @@ pub(super) struct Lists<'a, F: Scalar, S: Slots<F>> {
     pub(super) strided: Vec<Strided<'a, F, S>>,
 }
 
-impl<F: Scalar, S: Slots<F>> Scratch<F, S> {
+impl<F: Scalar, R: Rule<F>> Scratch<F, R> {
     #[inline]
-    pub(super) fn lend<'a>(&mut self) -> Lists<'a, F, S> {
+    pub(super) fn lend<'a>(&mut self) -> Lists<'a, F, R::State> {
         Lists {
             pairs: recycle(mem::take(&mut self.pairs)),
             flat: recycle(mem::take(&mut self.flat)),
@@ -35,7 +40,7 @@ impl<F: Scalar, S: Slots<F>> Scratch<F, S> {
     }
 
     #[inline]
-    pub(super) fn take_back(&mut self, lists: Lists<'_, F, S>) {
+    pub(super) fn take_back(&mut self, lists: Lists<'_, F, R::State>) {
         self.pairs = recycle(lists.pairs);
         self.flat = recycle(lists.flat);
         self.strided = recycle(lists.strided);
@@ -56,14 +61,14 @@ fn recycle<A, B>(mut vector: Vec<A>) -> Vec<B> {
     vector.into_iter().filter_map(|_| None).collect()
 }
 
-impl<F: Scalar, S: Slots<F>> Default for Scratch<F, S> {
+impl<F: Scalar, R: Rule<F>> Default for Scratch<F, R> {
     fn default() -> Self {
-        Self { pairs: Vec::new(), flat: Vec::new(), strided: Vec::new() }
-    }
-}
-
-impl<F: Scalar, S: Slots<F>> Clone for Scratch<F, S> {
-    fn clone(&self) -> Self {
-        Self::default()
+        Self {
+            constants: Vec::new(),
+            factors: Vec::new(),
+            pairs: Vec::new(),
+            flat: Vec::new(),
+            strided: Vec::new(),
+        }
     }
 }

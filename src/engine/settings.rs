@@ -1,9 +1,10 @@
 //! What an engine does around the rule.
 
+use super::average::Average;
 use crate::error::Error;
 use crate::interval::Interval;
 use crate::reduce::How;
-use crate::regularize::Penalty;
+use crate::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
 use crate::scalar::Scalar;
 use crate::simd::Simd;
 
@@ -38,6 +39,9 @@ pub enum NonFinite {
 /// What [`Elementwise`](crate::Elementwise) does around its rule; each field has a builder method
 /// of the same name there.
 ///
+/// The first seven concern a step as a whole. The others concern each leaf, and a
+/// [`group`](crate::Elementwise::group) may change them.
+///
 /// ```
 /// use thalweg::{Adam, Settings};
 /// let mut settings = Settings::default();
@@ -49,18 +53,44 @@ pub enum NonFinite {
 pub struct Settings {
     /// What to do about a gradient that is NaN or infinite.
     pub non_finite: NonFinite,
-    /// The largest ‖g‖₂ over all leaves; longer gradients are scaled to it. In (0, ∞).
+    /// The largest ‖g‖₂ over all leaves that are not frozen; longer gradients are scaled to it. In
+    /// (0, ∞).
     pub clip_norm: Option<f64>,
     /// Whether to compute ‖g‖₂ even where nothing is clipped by it.
     pub report_norm: bool,
-    /// The penalty whose gradient is added to the data's, after clipping.
-    pub penalty: Penalty,
+    /// The average of the parameters that is kept.
+    pub average: Option<Average>,
     /// The instruction set of the sweep.
     pub simd: Simd,
     /// With the feature `rayon`: work on more elements than this is halved between threads, until
     /// a piece has no more. 2¹⁹ unless set: below it waking a thread costs more than it saves.
     /// Without the feature it does nothing.
     pub parallel_above: usize,
+
+    /// Whether the leaves are left as they are, their state too.
+    pub frozen: bool,
+    /// What the learning rate is multiplied by; in [0, ∞).
+    pub rate_factor: f64,
+    /// Whether to climb: the gradient's sign is turned.
+    pub maximize: bool,
+    /// The largest ‖g‖₂ of one leaf; in (0, ∞).
+    pub clip_leaf_norm: Option<f64>,
+    /// The largest ‖g‖₂ of each unit relative to its ‖w‖₂.
+    pub clip_adaptive: Option<AdaptiveClip>,
+    /// The largest |g| of an element; in (0, ∞).
+    pub clip_value: Option<f64>,
+    /// The penalty whose gradient is added to the data's, after clipping.
+    pub penalty: Penalty,
+    /// Weight decay beside the update, of any rule.
+    pub decoupled_decay: Option<Decay>,
+    /// Whether an element moves only where the update agrees with the gradient.
+    pub cautious: bool,
+    /// ε of w ← ε·w after each update; in (0, 1], and 1 is none.
+    pub shrink: f64,
+    /// λ of the soft threshold αλ that follows each update; in [0, ∞), and 0 is none.
+    pub proximal_l1: f64,
+    /// The largest ‖w‖₂ of each unit after an update.
+    pub max_norm: Option<MaxNorm>,
 }
 
 impl Default for Settings {
@@ -69,17 +99,53 @@ impl Default for Settings {
             non_finite: NonFinite::default(),
             clip_norm: None,
             report_norm: false,
-            penalty: Penalty::NONE,
+            average: None,
             simd: Simd::default(),
             parallel_above: 1 << 19,
+            frozen: false,
+            rate_factor: 1.0,
+            maximize: false,
+            clip_leaf_norm: None,
+            clip_adaptive: None,
+            clip_value: None,
+            penalty: Penalty::NONE,
+            decoupled_decay: None,
+            cautious: false,
+            shrink: 1.0,
+            proximal_l1: 0.0,
+            max_norm: None,
         }
     }
 }
 
+/// (0, 1]
+const SHARE: Interval = Interval::above_zero_to_one("a number in (0, 1]");
+
 impl Settings {
     pub(crate) fn check<F: Scalar>(&self) -> Result<(), Error> {
-        if let Some(limit) = self.clip_norm {
-            Interval::POSITIVE.check::<f64>("clipping", "clip_norm", limit)?;
+        for (name, limit) in [
+            ("clip_norm", self.clip_norm),
+            ("clip_leaf_norm", self.clip_leaf_norm),
+            ("clip_value", self.clip_value),
+        ] {
+            if let Some(limit) = limit {
+                Interval::POSITIVE.check::<f64>("clipping", name, limit)?;
+            }
+        }
+        if let Some(clip) = self.clip_adaptive {
+            clip.check()?;
+        }
+        if let Some(average) = self.average {
+            average.check()?;
+        }
+        Interval::NON_NEGATIVE.check::<F>("settings", "rate_factor", self.rate_factor)?;
+        if let Some(decay) = self.decoupled_decay {
+            decay.check::<F>("decoupled_decay")?;
+        }
+        SHARE.check::<F>("weight decay", "shrink", self.shrink)?;
+        Interval::NON_NEGATIVE.check::<F>("proximal step", "proximal_l1", self.proximal_l1)?;
+        if let Some(bound) = self.max_norm {
+            bound.check::<F>()?;
         }
         self.penalty.check::<F>()
     }
@@ -92,5 +158,34 @@ impl Settings {
 
     pub(crate) fn wants_norm(&self) -> bool {
         self.report_norm || self.clip_norm.is_some()
+    }
+
+    /// Whether anything but the rule happens to an element, beside a global clip and an average.
+    pub(super) fn is_plain(&self) -> bool {
+        !self.maximize
+            && self.clip_value.is_none()
+            && self.penalty == Penalty::NONE
+            && self.decoupled_decay.is_none()
+            && self.shrink == 1.0
+            && self.proximal_l1 == 0.0
+    }
+
+    /// Whether a norm or a count couples the elements of a leaf.
+    pub(super) fn couples(&self) -> bool {
+        self.clip_leaf_norm.is_some() || self.clip_adaptive.is_some() || self.cautious
+    }
+
+    /// The first setting of a step as a whole that differs from another's.
+    pub(super) fn differs_as_a_whole(&self, other: &Self) -> Option<&'static str> {
+        [
+            ("non_finite", self.non_finite != other.non_finite),
+            ("clip_norm", self.clip_norm != other.clip_norm),
+            ("report_norm", self.report_norm != other.report_norm),
+            ("average", self.average != other.average),
+            ("simd", self.simd.name() != other.simd.name()),
+            ("parallel_above", self.parallel_above != other.parallel_above),
+        ]
+        .into_iter()
+        .find_map(|(name, differs)| differs.then_some(name))
     }
 }

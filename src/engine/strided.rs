@@ -4,12 +4,15 @@
 //! copied back: the arithmetic is the same, so the bits are.
 
 use ndarray::{
-    ArrayBase, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Axis, Ix2, IxDyn, RawData, Slice,
+    ArrayBase, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Axis, Ix2, IxDyn, RawData, ShapeBuilder,
+    Slice,
 };
 
-use super::prepare::Prepare;
-use super::sweep::Kernel;
+use super::around::Constants;
+use super::inspect::{self, Norm};
+use super::sweep::Stretch;
 use crate::reduce::{self, How, Sum, Term};
+use crate::regularize::AdaptiveClip;
 use crate::rule::{Rule, Slots};
 use crate::scalar::Scalar;
 use crate::threads::join;
@@ -33,9 +36,35 @@ pub(super) enum Source<'a, F> {
 
 /// A leaf, or a piece of one. At least one of `w` and `g` is a view; it tells the shape.
 pub(super) struct Strided<'a, F: Scalar, S: Slots<F>> {
+    /// The place of its course.
+    pub(super) course: usize,
+    /// The place of its constants.
+    pub(super) constants: usize,
     pub(super) w: Target<'a, F>,
     pub(super) g: Source<'a, F>,
     pub(super) slots: S::Slices<'a>,
+    /// Empty where no average is kept.
+    pub(super) average: &'a mut [F],
+    /// A factor of each gradient, in the leaf's shape; a slice means there is none.
+    pub(super) factors: Source<'a, F>,
+    /// The units that are to have factors.
+    pub(super) units: Option<Units>,
+}
+
+/// The units of a leaf: what shares an index of an axis.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Units {
+    /// Of the leaf as it is arranged.
+    axis: usize,
+    /// Where their factors begin among all leaves'.
+    start: usize,
+}
+
+impl Units {
+    /// Units along an axis of the leaf as it is arranged.
+    pub(super) fn along(axis: usize) -> Self {
+        Self { axis, start: 0 }
+    }
 }
 
 impl<'a, F: Scalar, S: Slots<F>> Strided<'a, F, S> {
@@ -61,7 +90,11 @@ impl<'a, F: Scalar, S: Slots<F>> Strided<'a, F, S> {
             axis -= 1;
             if self.shape()[axis] == 1 {
                 self = self.map(|w| w.drop_axis(axis), |g| g.drop_axis(axis));
-            } else if axis + 1 < self.shape().len() && self.w.joins(axis) && self.g.joins(axis) {
+            } else if axis + 1 < self.shape().len()
+                && self.w.joins(axis)
+                && self.g.joins(axis)
+                && self.factors.joins(axis)
+            {
                 self = self.map(|w| w.join_axis(axis), |g| g.join_axis(axis));
             }
         }
@@ -71,12 +104,91 @@ impl<'a, F: Scalar, S: Slots<F>> Strided<'a, F, S> {
     fn map(
         self,
         w: impl FnOnce(Target<'a, F>) -> Target<'a, F>,
-        g: impl FnOnce(Source<'a, F>) -> Source<'a, F>,
+        g: impl Fn(Source<'a, F>) -> Source<'a, F>,
     ) -> Self {
-        Self { w: w(self.w), g: g(self.g), slots: self.slots }
+        Self { w: w(self.w), g: g(self.g), factors: g(self.factors), ..self }
     }
 
-    fn shape(&self) -> &[usize] {
+    /// ‖g‖₂
+    pub(super) fn grad_norm(&self, how: How) -> Norm {
+        match &self.g {
+            Source::Slice(slice) => inspect::norm_of_slice(slice, how),
+            Source::View(view) => inspect::norm_of_view(view, how),
+        }
+    }
+
+    /// ‖w‖₂
+    pub(super) fn param_norm(&self, how: How) -> Norm {
+        match &self.w {
+            Target::Slice(slice) => inspect::norm_of_slice(slice, how),
+            Target::View(view) => inspect::norm_of_view(&view.view(), how),
+        }
+    }
+
+    /// Appends the factors of this leaf's units, whose gradients are first scaled by `scale`.
+    pub(super) fn find_factors(
+        &mut self,
+        clip: AdaptiveClip,
+        scale: f64,
+        how: How,
+        factors: &mut Vec<F>,
+    ) {
+        let (Some(units), Target::View(w), Source::View(g)) = (&mut self.units, &self.w, &self.g)
+        else {
+            return;
+        };
+        units.start = factors.len();
+        for i in 0..w.len_of(Axis(units.axis)) {
+            let (w, g) = (w.index_axis(Axis(units.axis), i), g.index_axis(Axis(units.axis), i));
+            let (w, g) = (inspect::norm_of_view(&w, how), inspect::norm_of_view(&g, how));
+            let (limit, norm) = (clip.limit(w.value()), g.value() * scale);
+            let clips = norm > limit && norm.is_finite();
+            factors.push(if clips { F::from_f64(limit / norm) } else { F::one() });
+        }
+    }
+
+    /// The leaf with the factors of its units, where it has units, and its axes joined.
+    pub(super) fn with_factors(mut self, all: &'a [F]) -> Self {
+        if let Some(Units { axis, start }) = self.units {
+            let shape = self.shape();
+            let own = &all[start..start + shape[axis]];
+            let mut strides = IxDyn::zeros(shape.len());
+            strides[axis] = 1;
+            if let Ok(view) = ArrayViewD::from_shape(IxDyn(shape).strides(strides), own) {
+                self.factors = Source::View(view);
+            }
+        }
+        self.flattened()
+    }
+
+    pub(super) fn has_units(&self) -> bool {
+        self.units.is_some()
+    }
+
+    /// The same leaf for a shorter time.
+    pub(super) fn reborrow(&mut self) -> Strided<'_, F, S> {
+        fn source<'b, F>(source: &'b Source<'_, F>) -> Source<'b, F> {
+            match source {
+                Source::Slice(slice) => Source::Slice(slice),
+                Source::View(view) => Source::View(view.view()),
+            }
+        }
+        Strided {
+            course: self.course,
+            constants: self.constants,
+            w: match &mut self.w {
+                Target::Slice(slice) => Target::Slice(slice),
+                Target::View(view) => Target::View(view.view_mut()),
+            },
+            g: source(&self.g),
+            slots: S::reborrow(&mut self.slots),
+            average: self.average,
+            factors: source(&self.factors),
+            units: self.units,
+        }
+    }
+
+    pub(super) fn shape(&self) -> &[usize] {
         match (&self.w, &self.g) {
             (Target::View(view), _) => view.shape(),
             (_, Source::View(view)) => view.shape(),
@@ -97,18 +209,27 @@ impl<'a, F: Scalar, S: Slots<F>> Strided<'a, F, S> {
                 (Target::View(a), Target::View(b))
             }
         };
-        let (g0, g1) = match self.g {
-            Source::Slice(slice) => {
-                let (a, b) = slice.split_at(at);
-                (Source::Slice(a), Source::Slice(b))
+        fn halves<F>(source: Source<'_, F>, at: usize, index: usize) -> [Source<'_, F>; 2] {
+            match source {
+                Source::Slice(slice) => {
+                    let (a, b) = slice.split_at(at.min(slice.len()));
+                    [Source::Slice(a), Source::Slice(b)]
+                }
+                Source::View(view) => {
+                    let (a, b) = view.split_at(Axis(0), index);
+                    [Source::View(a), Source::View(b)]
+                }
             }
-            Source::View(view) => {
-                let (a, b) = view.split_at(Axis(0), index);
-                (Source::View(a), Source::View(b))
-            }
-        };
+        }
+        let [g0, g1] = halves(self.g, at, index);
+        let [f0, f1] = halves(self.factors, at, index);
         let (s0, s1) = S::split_at(self.slots, at);
-        (Self { w: w0, g: g0, slots: s0 }, Self { w: w1, g: g1, slots: s1 })
+        let (a0, a1) = self.average.split_at_mut(at.min(self.average.len()));
+        let (course, constants, units) = (self.course, self.constants, self.units);
+        (
+            Self { course, constants, w: w0, g: g0, slots: s0, average: a0, factors: f0, units },
+            Self { course, constants, w: w1, g: g1, slots: s1, average: a1, factors: f1, units },
+        )
     }
 }
 
@@ -147,24 +268,56 @@ axes!(Target);
 axes!(Source);
 
 /// Updates a strided leaf, halving it between threads where it is large.
-pub(super) fn sweep<F: Scalar, R: Rule<F>, P: Prepare<F>>(
-    kernel: &Kernel<'_, F, R, P>,
+pub(super) fn sweep<F: Scalar, R: Rule<F>>(
+    constants: &Constants<F, R>,
+    how: How,
     leaf: Strided<'_, F, R::State>,
 ) {
+    halve(leaf, how, &|leaf, (rows, columns)| {
+        tiles(leaf, rows, columns, true, |stretch| constants.update(how, stretch));
+        [Sum::default(); 2]
+    });
+}
+
+/// Sums up what `measure` makes of the stretches of a strided leaf.
+pub(super) fn measure<F: Scalar, S: Slots<F>>(
+    leaf: Strided<'_, F, S>,
+    how: How,
+    measure: impl Fn(Stretch<'_, F, S>) -> [Sum; 2] + Sync,
+) -> [Sum; 2] {
+    halve(leaf, how, &|leaf, (rows, columns)| {
+        let mut sums = [Sum::default(); 2];
+        tiles(leaf, rows, columns, false, |stretch| {
+            let [a, b] = measure(stretch);
+            sums = [sums[0].add(a), sums[1].add(b)];
+        });
+        sums
+    })
+}
+
+/// Halves a leaf until its pieces have at most two axes and are small enough for one thread.
+fn halve<F: Scalar, S: Slots<F>>(
+    leaf: Strided<'_, F, S>,
+    how: How,
+    each: &(impl Fn(Strided<'_, F, S>, (usize, usize)) -> [Sum; 2] + Sync),
+) -> [Sum; 2] {
     let shape = leaf.shape();
     let (rank, len) = (shape.len(), shape.iter().product::<usize>());
     let slowest = shape.first().copied().unwrap_or(1);
     if rank > 2 && slowest == 1 {
-        return sweep(kernel, leaf.map(|w| w.drop_axis(0), |g| g.drop_axis(0)));
+        return halve(leaf.map(|w| w.drop_axis(0), |g| g.drop_axis(0)), how, each);
     }
-    let parallel = len > kernel.how.parallel_above && cfg!(feature = "rayon");
+    let parallel = len > how.parallel_above && cfg!(feature = "rayon");
     if rank > 2 || (parallel && slowest > 1) {
         let (left, right) = leaf.split_at(slowest / 2);
-        join(parallel, || sweep(kernel, left), || sweep(kernel, right));
-        return;
+        let ([a, b], [c, d]) =
+            join(parallel, || halve(left, how, each), || halve(right, how, each));
+        return [a.add(c), b.add(d)];
     }
-    let Some((rows, columns)) = leaf.grid() else { return };
-    tiles(kernel, leaf, rows, columns);
+    match leaf.grid() {
+        Some(grid) => each(leaf, grid),
+        None => [Sum::default(); 2],
+    }
 }
 
 impl<F: Scalar, S: Slots<F>> Strided<'_, F, S> {
@@ -193,13 +346,16 @@ fn two_axes<S: RawData>(mut view: ArrayBase<S, IxDyn>) -> Option<ArrayBase<S, Ix
     view.into_dimensionality().ok()
 }
 
-fn tiles<F: Scalar, R: Rule<F>, P: Prepare<F>>(
-    kernel: &Kernel<'_, F, R, P>,
-    leaf: Strided<'_, F, R::State>,
+/// Calls `each` with the stretches of a leaf, copied tile by tile where they are not slices; `write`
+/// says whether to copy the parameters back.
+fn tiles<F: Scalar, S: Slots<F>>(
+    leaf: Strided<'_, F, S>,
     rows: usize,
     columns: usize,
+    write: bool,
+    mut each: impl FnMut(Stretch<'_, F, S>),
 ) {
-    let Strided { w, g, mut slots } = leaf;
+    let Strided { w, g, mut slots, average, factors, .. } = leaf;
     let mut w = match w {
         Target::Slice(slice) => Grid::Slice(slice),
         Target::View(view) => match two_axes(view) {
@@ -213,6 +369,10 @@ fn tiles<F: Scalar, R: Rule<F>, P: Prepare<F>>(
             Some(view) => Grid::View(view),
             None => return,
         },
+    };
+    let factors = match factors {
+        Source::Slice(_) => None,
+        Source::View(view) => two_axes(view),
     };
     let crosses = match (&w, &g) {
         _ if rows == 1 || columns == 1 => false,
@@ -235,6 +395,11 @@ fn tiles<F: Scalar, R: Rule<F>, P: Prepare<F>>(
                 let rows = view.slice_axis(Axis(0), down);
                 buffer(&mut g_tile, height, width).assign(&rows.slice_axis(Axis(1), across));
             }
+            if let Some(factors) = &factors {
+                let rows = factors.slice_axis(Axis(0), down);
+                let factors = rows.slice_axis(Axis(1), across);
+                buffer(&mut g_tile, height, width).zip_mut_with(&factors, |g, &f| *g = *g * f);
+            }
             // Whole rows follow each other in the slots; parts of rows do not.
             let (runs, run) = if width == columns { (1, height * width) } else { (height, width) };
             for i in 0..runs {
@@ -247,9 +412,14 @@ fn tiles<F: Scalar, R: Rule<F>, P: Prepare<F>>(
                     Grid::Slice(slice) => &slice[at..at + run],
                     Grid::View(_) => &g_tile[in_tile..in_tile + run],
                 };
-                kernel.update(w, g, R::State::range(&mut slots, at, at + run));
+                let kept = if average.is_empty() { 0..0 } else { at..at + run };
+                let average = &mut average[kept];
+                let slots = S::range(&mut slots, at, at + run);
+                each(Stretch { w, g, slots, average });
             }
-            if let Grid::View(view) = &mut w {
+            if let Grid::View(view) = &mut w
+                && write
+            {
                 let mut rows = view.slice_axis_mut(Axis(0), down);
                 rows.slice_axis_mut(Axis(1), across).assign(&buffer(&mut w_tile, height, width));
             }

@@ -18,7 +18,7 @@ pub use flatten::Flatten;
 pub use leaf::{Leaf, LeafMut};
 pub(crate) use order::{Fit, Order};
 pub use path::Path;
-pub(crate) use roster::Roster;
+pub(crate) use roster::{Entry, Roster};
 pub use snapshot::Snapshot;
 
 use crate::scalar::Scalar;

@@ -40,6 +40,16 @@ impl Order {
         Self { axes, reversed }
     }
 
+    /// The order of a row-major leaf.
+    pub(crate) fn row_major(rank: usize) -> Self {
+        Self { axes: (0..rank).collect(), reversed: vec![false; rank] }
+    }
+
+    /// The place in this order of an axis of the leaf.
+    pub(crate) fn place_of(&self, axis: usize) -> Option<usize> {
+        self.axes.iter().position(|&other| other == axis)
+    }
+
     /// How a leaf of that shape and those strides lies in memory, seen from this order.
     #[inline]
     pub(crate) fn fit(&self, shape: &[usize], strides: &[isize]) -> Fit {

@@ -90,6 +90,22 @@ impl Roster {
         self.conclude(visit, role)
     }
 
+    /// The place here of each of these leaves, in their order.
+    ///
+    /// # Errors
+    /// Unless they are these leaves, each once and in its shape.
+    pub(crate) fn compare<'a>(
+        &self,
+        leaves: impl Iterator<Item = (&'a str, &'a [usize])>,
+        role: Tree,
+    ) -> Result<Vec<usize>, Error> {
+        let (mut visit, mut places) = (Visit::default(), Vec::new());
+        for (name, shape) in leaves {
+            places.extend(self.find(Path::ROOT.name(name), shape, &mut visit));
+        }
+        self.conclude(visit, role).map(|()| places)
+    }
+
     #[inline]
     fn conclude(&self, visit: Visit, role: Tree) -> Result<(), Error> {
         if visit.strays.is_none() && visit.in_order == self.entries.len() {
@@ -151,6 +167,10 @@ impl Roster {
         let (leaf, known) = (name(index), self.entries[index].shape.clone());
         Err(match tree {
             Tree::Parameters => ErrorKind::ShapeChanged { leaf, was: known, now: shape },
+            Tree::State => ErrorKind::StateInvalid {
+                entry: format!("leaf `{leaf}`"),
+                problem: format!("has shape {shape:?}; the parameter has {known:?}"),
+            },
             Tree::Gradients => ErrorKind::GradientShape { leaf, parameter: known, gradient: shape },
         }
         .into())

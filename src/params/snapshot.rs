@@ -88,11 +88,7 @@ impl<F: Scalar> Snapshot<F> {
     /// # Errors
     /// If the leaves differ by name or shape; nothing is then swapped.
     pub fn swap(&mut self, tree: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        self.check(&*tree)?;
-        let Self { roster, leaves } = self;
-        roster.meet_mut(tree, Tree::Parameters, |index, leaf| {
-            Zip::from(leaf.view_mut()).and(&mut leaves[index]).for_each(std::mem::swap);
-        })
+        self.each_mut(tree, Tree::Parameters, std::mem::swap)
     }
 
     /// Whether a tree has these leaves.
@@ -100,7 +96,78 @@ impl<F: Scalar> Snapshot<F> {
     /// # Errors
     /// What [`restore`](Snapshot::restore) would say.
     pub fn check(&self, tree: &dyn Params<F>) -> Result<(), Error> {
-        self.roster.meet(tree, Tree::Parameters, |_, _| {})
+        self.check_as(tree, Tree::Parameters)
+    }
+
+    /// As [`check`](Snapshot::check), for a tree that an error calls by another role.
+    pub(crate) fn check_as(&self, tree: &dyn Params<F>, role: Tree) -> Result<(), Error> {
+        self.roster.meet(tree, role, |_, _| {})
+    }
+
+    /// Gives each element one value.
+    pub(crate) fn fill(&mut self, value: F) {
+        self.leaves.iter_mut().for_each(|leaf| leaf.fill(value));
+    }
+
+    /// Calls `each` with each element and the one of a tree of the same leaves.
+    pub(crate) fn zip(
+        &self,
+        tree: &dyn Params<F>,
+        role: Tree,
+        mut each: impl FnMut(F, F),
+    ) -> Result<(), Error> {
+        self.check_as(tree, role)?;
+        self.roster.meet(tree, role, |index, leaf| {
+            Zip::from(&self.leaves[index])
+                .and(leaf.view())
+                .for_each(|&own, &other| each(own, other));
+        })
+    }
+
+    /// As [`zip`](Snapshot::zip), to change this one.
+    pub(crate) fn each(
+        &mut self,
+        tree: &dyn Params<F>,
+        role: Tree,
+        each: impl Fn(&mut F, F),
+    ) -> Result<(), Error> {
+        self.check_as(tree, role)?;
+        let Self { roster, leaves } = self;
+        roster.meet(tree, role, |index, leaf| {
+            Zip::from(&mut leaves[index]).and(leaf.view()).for_each(|own, &other| each(own, other));
+        })
+    }
+
+    /// As [`zip`](Snapshot::zip), to change both.
+    pub(crate) fn each_mut(
+        &mut self,
+        tree: &mut dyn ParamsMut<F>,
+        role: Tree,
+        each: impl Fn(&mut F, &mut F),
+    ) -> Result<(), Error> {
+        self.check_as(&*tree, role)?;
+        let Self { roster, leaves } = self;
+        roster.meet_mut(tree, role, |index, leaf| {
+            Zip::from(&mut leaves[index]).and(leaf.view_mut()).for_each(&each);
+        })
+    }
+
+    /// Gives each element of `to` what `value` makes of the ones here and in `from`.
+    pub(crate) fn zip_into(
+        &self,
+        from: &dyn Params<F>,
+        to: &mut dyn ParamsMut<F>,
+        value: impl Fn(F, F) -> F,
+    ) -> Result<(), Error> {
+        self.check_as(from, Tree::Gradients)?;
+        self.restore(to)?;
+        let mut others: Vec<Option<&dyn Leaf<F>>> = vec![None; self.leaves.len()];
+        self.roster.meet(from, Tree::Gradients, |index, leaf| others[index] = Some(leaf))?;
+        self.roster.meet_mut(to, Tree::Parameters, |index, leaf| {
+            let Some(other) = others[index] else { return };
+            let mut to = leaf.view_mut();
+            Zip::from(&mut to).and(other.view()).for_each(|to, &other| *to = value(*to, other));
+        })
     }
 
     /// The leaf of that name.

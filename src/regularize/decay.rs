@@ -48,6 +48,15 @@ impl Decay {
         }
     }
 
+    /// λ, to read or to change.
+    pub(crate) fn number(&mut self) -> &mut f64 {
+        match self {
+            Decay::Relative(weight_decay)
+            | Decay::Absolute(weight_decay)
+            | Decay::Scheduled { weight_decay, .. } => weight_decay,
+        }
+    }
+
     /// Checks the ranges.
     ///
     /// # Errors

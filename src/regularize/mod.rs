@@ -1,7 +1,19 @@
-//! What keeps the parameters small.
+//! What keeps the parameters small, and the network from relying on too little.
 
+#[cfg(feature = "rand")]
+pub mod augment;
+mod clip;
 mod decay;
+#[cfg(feature = "rand")]
+mod dropout;
+mod max_norm;
 mod penalty;
 
+#[cfg(feature = "rand")]
+pub use augment::Augment;
+pub use clip::{AdaptiveClip, Units};
 pub use decay::Decay;
+#[cfg(feature = "rand")]
+pub use dropout::{DropConnect, Dropout, Mode};
+pub use max_norm::MaxNorm;
 pub use penalty::Penalty;

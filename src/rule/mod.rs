@@ -5,6 +5,7 @@ mod slots;
 
 use std::fmt::Debug;
 
+pub(crate) use slot::Slot;
 pub use slots::Slots;
 
 use crate::error::Error;
@@ -83,6 +84,42 @@ pub trait Rule<F: Scalar>: Clone + Debug + Send + Sync + 'static {
 
     /// The constants of `step` (counted from 1) at that learning rate.
     fn begin(&self, step: u64, learning_rate: f64) -> Self::Step;
+
+    /// Calls `visit` with the name and the number of each hyperparameter; what it writes is taken.
+    ///
+    /// It is what schedules of hyperparameters and checkpoints go by. A rule that names none cannot
+    /// have them scheduled, and is compared with the one saved as a whole.
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        let _ = visit;
+    }
+
+    /// Completes the constants of a step with what is carried from step to step, and carries it on:
+    /// two numbers, 0 before the first step.
+    fn carry(&self, k: &mut Self::Step, carried: &mut [f64; 2]) {
+        let _ = (k, carried);
+    }
+
+    /// Whether the rule wants [`norms`](Rule::norms) of each leaf before it is updated; they cost a
+    /// pass over it.
+    const NORMS: bool = false;
+
+    /// Two quantities of an element whose ‖·‖₂ over its leaf the rule wants.
+    #[inline(always)]
+    fn norms(_k: &Self::Step, _w: F, _g: F, _state: Self::State) -> [F; 2] {
+        [F::zero(); 2]
+    }
+
+    /// Completes the constants of a step for a leaf of these norms.
+    fn of_leaf(&self, k: &mut Self::Step, norms: [f64; 2]) {
+        let _ = (k, norms);
+    }
+
+    /// The fraction of the parameter that [`update`](Rule::update) takes off beside its direction:
+    /// what cautious updates leave alone.
+    #[inline(always)]
+    fn decay(_k: &Self::Step) -> F {
+        F::zero()
+    }
 
     /// The new parameter and state of an element from its old ones and its gradient.
     fn update(k: &Self::Step, w: F, g: F, state: Self::State) -> (F, Self::State);

@@ -49,6 +49,38 @@ pub trait Slots<F: Scalar>: Copy + Send + Sync + sealed::Sealed + 'static {
         slices: Self::Slices<'_>,
         update: impl Fn(F, F, Self) -> (F, Self),
     );
+
+    /// As [`sweep`](Slots::sweep), with an average of each `w` beside the slots.
+    #[doc(hidden)]
+    fn sweep_averaged(
+        w: &mut [F],
+        g: &[F],
+        average: &mut [F],
+        slices: Self::Slices<'_>,
+        update: impl Fn(F, F, F, Self) -> (F, F, Self),
+    );
+
+    /// The sums of the squares of two quantities of each element.
+    #[doc(hidden)]
+    fn sum_squares(
+        w: &[F],
+        g: &[F],
+        slices: Self::Slices<'_>,
+        quantities: impl Fn(F, F, Self) -> [F; 2],
+    ) -> [f64; 2];
+}
+
+/// The sum of sixteen running sums.
+#[inline(always)]
+fn fold(mut lanes: [f64; 16]) -> f64 {
+    let mut width = lanes.len() / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] += lanes[i + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
 }
 
 // Each slot is a binding of its own in `sweep`: a loop over an array of slices is not vectorized.
@@ -116,6 +148,57 @@ macro_rules! slots {
                     w[i] = moved;
                     $($slot[i] = $other;)*
                 }
+            }
+
+            #[inline(always)]
+            fn sweep_averaged(
+                w: &mut [F],
+                g: &[F],
+                average: &mut [F],
+                slices: Self::Slices<'_>,
+                update: impl Fn(F, F, F, Self) -> (F, F, Self),
+            ) {
+                let n = w.len();
+                let (g, average) = (&g[..n], &mut average[..n]);
+                let [$($slot),*] = slices;
+                $(let $slot = &mut $slot[..n];)*
+                for i in 0..n {
+                    let (moved, mean, [$($other),*]) =
+                        update(w[i], g[i], average[i], [$($slot[i]),*]);
+                    w[i] = moved;
+                    average[i] = mean;
+                    $($slot[i] = $other;)*
+                }
+            }
+
+            #[inline(always)]
+            fn sum_squares(
+                w: &[F],
+                g: &[F],
+                slices: Self::Slices<'_>,
+                quantities: impl Fn(F, F, Self) -> [F; 2],
+            ) -> [f64; 2] {
+                const LANES: usize = 16;
+                let n = w.len();
+                let g = &g[..n];
+                let [$($slot),*] = slices;
+                $(let $slot = &$slot[..n];)*
+                let (mut p, mut q) = ([0.0; LANES], [0.0; LANES]);
+                let whole = n / LANES * LANES;
+                for start in (0..whole).step_by(LANES) {
+                    for lane in 0..LANES {
+                        let i = start + lane;
+                        let [x, y] = quantities(w[i], g[i], [$($slot[i]),*]).map(F::into_f64);
+                        p[lane] += x * x;
+                        q[lane] += y * y;
+                    }
+                }
+                for i in whole..n {
+                    let [x, y] = quantities(w[i], g[i], [$($slot[i]),*]).map(F::into_f64);
+                    p[i - whole] += x * x;
+                    q[i - whole] += y * y;
+                }
+                [p, q].map(fold)
             }
         }
     };

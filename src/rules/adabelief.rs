@@ -47,7 +47,7 @@ impl Default for AdaBelief {
 
 impl<F: Scalar> Elementwise<F, AdaBelief> {
     /// AdaBelief with that learning rate α ≥ 0, a number or a schedule.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(AdaBelief::default(), learning_rate)
     }
 }
@@ -83,6 +83,10 @@ impl<F: Scalar> Rule<F> for AdaBelief {
         Interval::FRACTION.check::<F>("AdaBelief", "beta1", self.beta1)?;
         Interval::FRACTION.check::<F>("AdaBelief", "beta2", self.beta2)?;
         Interval::POSITIVE.check::<F>("AdaBelief", "epsilon", self.epsilon)
+    }
+
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
     }
 
     fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {

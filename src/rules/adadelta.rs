@@ -48,17 +48,17 @@ impl<F: Scalar> Elementwise<F, AdaDelta> {
     }
 
     /// PyTorch's convention: Δw = -αΔ, ρ = 0.9, ε = 1e-6.
-    pub fn torch(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn torch(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(AdaDelta { rho: 0.9, epsilon: 1e-6 }, learning_rate)
     }
 
     /// Keras's convention: Δw = -αΔ, ρ = 0.95, ε = 1e-7.
-    pub fn keras(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn keras(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(AdaDelta { rho: 0.95, epsilon: 1e-7 }, learning_rate)
     }
 
     /// Optax's convention, which is PyTorch's.
-    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn optax(learning_rate: impl Into<Schedule>) -> Self {
         Self::torch(learning_rate)
     }
 }
@@ -89,6 +89,10 @@ impl<F: Scalar> Rule<F> for AdaDelta {
     fn validate(&self) -> Result<(), Error> {
         Interval::FRACTION.check::<F>("AdaDelta", "rho", self.rho)?;
         Interval::POSITIVE.check::<F>("AdaDelta", "epsilon", self.epsilon)
+    }
+
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
     }
 
     fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {

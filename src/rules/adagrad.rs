@@ -47,18 +47,18 @@ impl Default for AdaGrad {
 
 impl<F: Scalar> Elementwise<F, AdaGrad> {
     /// AdaGrad with that learning rate α ≥ 0, a number or a schedule; also PyTorch's convention.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(AdaGrad::default(), learning_rate)
     }
 
     /// Keras's convention: g/√(s + ε), s₀ = 0.1, ε = 1e-7.
-    pub fn keras(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn keras(learning_rate: impl Into<Schedule>) -> Self {
         let rule = AdaGrad { epsilon: 1e-7, initial_accumulator: 0.1, place: Epsilon::Inside };
         Self::with_rule(rule, learning_rate)
     }
 
     /// Optax's convention, which is Keras's.
-    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn optax(learning_rate: impl Into<Schedule>) -> Self {
         Self::keras(learning_rate)
     }
 }
@@ -93,6 +93,10 @@ impl<F: Scalar> Rule<F> for AdaGrad {
 
     fn initial(&self) -> [F; 1] {
         [F::from_f64(self.initial_accumulator)]
+    }
+
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
     }
 
     fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {

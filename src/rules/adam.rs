@@ -57,12 +57,12 @@ impl Default for Adam {
 impl<F: Scalar> Elementwise<F, Adam> {
     /// Adam with that learning rate α ≥ 0, a number or a schedule; also PyTorch's and Optax's
     /// convention.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(Adam::default(), learning_rate)
     }
 
     /// Keras's convention: Δw = -α·√(1-β₂ᵗ)/(1-β₁ᵗ)·m/(√v + ε), ε = 1e-7.
-    pub fn keras(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn keras(learning_rate: impl Into<Schedule>) -> Self {
         let rule = Adam { epsilon: 1e-7, epsilon_on_corrected: false, ..Adam::default() };
         Self::with_rule(rule, learning_rate)
     }
@@ -104,6 +104,10 @@ impl<F: Scalar> Rule<F> for Adam {
         Interval::FRACTION.check::<F>("Adam", "beta2", self.beta2)?;
         Interval::POSITIVE.check::<F>("Adam", "epsilon", self.epsilon)?;
         Interval::NON_NEGATIVE.check::<F>("Adam", "epsilon_root", self.epsilon_root)
+    }
+
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
     }
 
     fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {

@@ -49,12 +49,12 @@ impl Default for AdaMax {
 impl<F: Scalar> Elementwise<F, AdaMax> {
     /// AdaMax with that learning rate α ≥ 0, a number or a schedule; also PyTorch's and Optax's
     /// convention.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(AdaMax::default(), learning_rate)
     }
 
     /// Keras's convention: u = max(β₂u, |g|), Δw = -αm̂/(u + ε), ε = 1e-7.
-    pub fn keras(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn keras(learning_rate: impl Into<Schedule>) -> Self {
         let rule = AdaMax { epsilon: 1e-7, epsilon_in_maximum: false, ..AdaMax::default() };
         Self::with_rule(rule, learning_rate)
     }
@@ -91,6 +91,10 @@ impl<F: Scalar> Rule<F> for AdaMax {
         Interval::FRACTION.check::<F>("AdaMax", "beta1", self.beta1)?;
         Interval::FRACTION.check::<F>("AdaMax", "beta2", self.beta2)?;
         Interval::POSITIVE.check::<F>("AdaMax", "epsilon", self.epsilon)
+    }
+
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
     }
 
     fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {

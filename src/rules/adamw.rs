@@ -55,17 +55,17 @@ impl Default for AdamW {
 
 impl<F: Scalar> Elementwise<F, AdamW> {
     /// AdamW with that learning rate α ≥ 0, a number or a schedule; also PyTorch's convention.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(AdamW::default(), learning_rate)
     }
 
     /// Optax's convention: λ = 1e-4.
-    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn optax(learning_rate: impl Into<Schedule>) -> Self {
         Self::new(learning_rate).weight_decay(1e-4)
     }
 
     /// Keras's convention: ε = 1e-7 on the uncorrected √v, λ = 4e-3.
-    pub fn keras(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn keras(learning_rate: impl Into<Schedule>) -> Self {
         let decay = Decay::Relative(4e-3);
         let rule = AdamW { epsilon: 1e-7, decay, epsilon_on_corrected: false, ..AdamW::default() };
         Self::with_rule(rule, learning_rate)
@@ -73,7 +73,7 @@ impl<F: Scalar> Elementwise<F, AdamW> {
 
     /// The paper's convention: Δw = -η(t)·(α₀m̂/(√v̂ + ε) + λw), where the schedule gives
     /// α(t) = η(t)·α₀ and `base` is α₀ > 0.
-    pub fn paper(learning_rate: impl Schedule + 'static, base: f64) -> Self {
+    pub fn paper(learning_rate: impl Into<Schedule>, base: f64) -> Self {
         Self::new(learning_rate).decay(Decay::Scheduled { weight_decay: 1e-2, base })
     }
 
@@ -125,6 +125,11 @@ impl<F: Scalar> Rule<F> for AdamW {
         self.decay.check::<F>("AdamW")
     }
 
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
+        visit("weight_decay", self.decay.number());
+    }
+
     fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
         let m_scale = learning_rate / bias_correction(self.beta1, step);
         let v_scale = bias_correction(self.beta2, step);
@@ -143,6 +148,11 @@ impl<F: Scalar> Rule<F> for AdamW {
             epsilon: F::from_f64(self.epsilon),
             decay: F::from_f64(self.decay.fraction(learning_rate)),
         }
+    }
+
+    #[inline(always)]
+    fn decay(k: &Step<F>) -> F {
+        k.decay
     }
 
     #[inline(always)]

@@ -61,24 +61,24 @@ impl Default for AmsGrad {
 
 impl<F: Scalar> Elementwise<F, AmsGrad> {
     /// AMSGrad with that learning rate α ≥ 0, a number or a schedule; also PyTorch's convention.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(AmsGrad::default(), learning_rate)
     }
 
     /// Optax's convention: x = max(x, v̂), Δw = -αm̂/(√x + ε).
-    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn optax(learning_rate: impl Into<Schedule>) -> Self {
         Self::new(learning_rate).with(|rule| rule.correction = Correction::BeforeMaximum)
     }
 
     /// Keras's convention: Δw = -α·√(1-β₂ᵗ)/(1-β₁ᵗ)·m/(√x + ε), ε = 1e-7.
-    pub fn keras(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn keras(learning_rate: impl Into<Schedule>) -> Self {
         let rule =
             AmsGrad { epsilon: 1e-7, correction: Correction::Quotient, ..AmsGrad::default() };
         Self::with_rule(rule, learning_rate)
     }
 
     /// The paper's convention: Δw = -αm/(√x + ε), nothing corrected.
-    pub fn paper(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn paper(learning_rate: impl Into<Schedule>) -> Self {
         Self::new(learning_rate).with(|rule| rule.correction = Correction::Nothing)
     }
 }
@@ -115,6 +115,10 @@ impl<F: Scalar> Rule<F> for AmsGrad {
         Interval::FRACTION.check::<F>("AmsGrad", "beta1", self.beta1)?;
         Interval::FRACTION.check::<F>("AmsGrad", "beta2", self.beta2)?;
         Interval::POSITIVE.check::<F>("AmsGrad", "epsilon", self.epsilon)
+    }
+
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
     }
 
     fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {

@@ -5,7 +5,6 @@ use crate::engine::{Elementwise, Settings};
 use crate::optimizer::Optimizer;
 use crate::rule::{Rule, Slots};
 use crate::scalar::Scalar;
-use crate::schedule::Constant;
 
 /// A rule of the crate: its name, what it costs, and how to make it.
 #[derive(Debug, Clone, Copy)]
@@ -52,8 +51,7 @@ const fn entry<F: Scalar, R: Rule<F> + Default>(
         learning_rate: R::LEARNING_RATE,
         slots: <R::State as Slots<F>>::COUNT,
         build: |learning_rate, settings| {
-            let rate = Constant(learning_rate);
-            Box::new(Elementwise::with_rule(R::default(), rate).with_settings(settings))
+            Box::new(Elementwise::with_rule(R::default(), learning_rate).with_settings(settings))
         },
     }
 }

@@ -45,23 +45,23 @@ impl Default for CenteredRmsProp {
 
 impl<F: Scalar> Elementwise<F, CenteredRmsProp> {
     /// Centred RMSprop with that learning rate α ≥ 0, a number or a schedule.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(CenteredRmsProp::default(), learning_rate)
     }
 
     /// PyTorch's convention: g/(√(s - ḡ²) + ε), γ = 0.99, ε = 1e-8.
-    pub fn torch(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn torch(learning_rate: impl Into<Schedule>) -> Self {
         let rule = CenteredRmsProp { rho: 0.99, epsilon: 1e-8, place: Epsilon::Outside };
         Self::with_rule(rule, learning_rate)
     }
 
     /// Keras's convention: ε = 1e-7.
-    pub fn keras(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn keras(learning_rate: impl Into<Schedule>) -> Self {
         Self::new(learning_rate).epsilon(1e-7)
     }
 
     /// Optax's convention: ε = 1e-8.
-    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn optax(learning_rate: impl Into<Schedule>) -> Self {
         Self::new(learning_rate).epsilon(1e-8)
     }
 }
@@ -92,6 +92,10 @@ impl<F: Scalar> Rule<F> for CenteredRmsProp {
     fn validate(&self) -> Result<(), Error> {
         Interval::FRACTION.check::<F>("CenteredRmsProp", "rho", self.rho)?;
         Interval::POSITIVE.check::<F>("CenteredRmsProp", "epsilon", self.epsilon)
+    }
+
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
     }
 
     fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {

@@ -47,12 +47,12 @@ impl Default for Lion {
 
 impl<F: Scalar> Elementwise<F, Lion> {
     /// Lion with that learning rate α ≥ 0, a number or a schedule.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(Lion::default(), learning_rate)
     }
 
     /// Optax's convention: λ = 1e-3.
-    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn optax(learning_rate: impl Into<Schedule>) -> Self {
         Self::new(learning_rate).weight_decay(1e-3)
     }
 
@@ -100,6 +100,11 @@ impl<F: Scalar> Rule<F> for Lion {
         self.decay.check::<F>("Lion")
     }
 
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
+        visit("weight_decay", self.decay.number());
+    }
+
     fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {
         Step {
             alpha: F::from_f64(learning_rate),
@@ -109,6 +114,11 @@ impl<F: Scalar> Rule<F> for Lion {
             one_minus_beta2: F::from_f64(1.0 - self.beta2),
             decay: F::from_f64(self.decay.fraction(learning_rate)),
         }
+    }
+
+    #[inline(always)]
+    fn decay(k: &Step<F>) -> F {
+        k.decay
     }
 
     #[inline(always)]

@@ -15,6 +15,13 @@ macro_rules! hyperparameters {
                 }
             )+
         }
+
+        impl $rule {
+            /// Calls `visit` with each hyperparameter's name and number.
+            fn numbers(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+                $(visit(stringify!($name), &mut self.$name);)+
+            }
+        }
     };
 }
 

@@ -47,12 +47,12 @@ impl Default for Momentum {
 
 impl<F: Scalar> Elementwise<F, Momentum> {
     /// Momentum with that learning rate α ≥ 0, a number or a schedule; also Keras's convention.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(Momentum::default(), learning_rate)
     }
 
     /// PyTorch's and Optax's convention: b = γb + (1-τ)g, w -= αb.
-    pub fn torch(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn torch(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(Momentum { rate_inside: false, ..Momentum::default() }, learning_rate)
     }
 }
@@ -84,6 +84,10 @@ impl<F: Scalar> Rule<F> for Momentum {
     fn validate(&self) -> Result<(), Error> {
         Interval::SYMMETRIC.check::<F>("Momentum", "momentum", self.momentum)?;
         Interval::FRACTION.check::<F>("Momentum", "dampening", self.dampening)
+    }
+
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
     }
 
     fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {

@@ -52,17 +52,17 @@ impl Default for NAdam {
 
 impl<F: Scalar> Elementwise<F, NAdam> {
     /// NAdam with that learning rate α ≥ 0, a number or a schedule; also PyTorch's convention.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(NAdam::default(), learning_rate)
     }
 
     /// Keras's convention: μₜ = β₁(1 - ½·0.96ᵗ), ε = 1e-7.
-    pub fn keras(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn keras(learning_rate: impl Into<Schedule>) -> Self {
         Self::new(learning_rate).momentum_decay(1.0).epsilon(1e-7)
     }
 
     /// Optax's convention: Δw = -α(β₁m/(1-β₁ᵗ⁺¹) + (1-β₁)g/(1-β₁ᵗ))/(√v̂ + ε).
-    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn optax(learning_rate: impl Into<Schedule>) -> Self {
         Self::new(learning_rate).with(|rule| rule.scheduled = false)
     }
 }
@@ -141,6 +141,10 @@ impl<F: Scalar> Rule<F> for NAdam {
         Interval::FRACTION.check::<F>("NAdam", "beta2", self.beta2)?;
         Interval::POSITIVE.check::<F>("NAdam", "epsilon", self.epsilon)?;
         Interval::NON_NEGATIVE.check::<F>("NAdam", "momentum_decay", self.momentum_decay)
+    }
+
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
     }
 
     fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {

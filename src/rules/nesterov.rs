@@ -2,7 +2,6 @@
 
 use crate::engine::Elementwise;
 use crate::error::Error;
-use crate::optimizer::Optimizer as _;
 use crate::params::ParamsMut;
 use crate::rule::{Interval, Rule};
 use crate::scalar::Scalar;
@@ -54,12 +53,12 @@ impl Default for Nesterov {
 impl<F: Scalar> Elementwise<F, Nesterov> {
     /// Nesterov's gradient with that learning rate α ≥ 0, a number or a schedule; also Keras's
     /// convention.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(Nesterov::default(), learning_rate)
     }
 
     /// PyTorch's and Optax's convention: b = γb + g, w -= α(g + γb).
-    pub fn torch(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn torch(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(Nesterov { rate_inside: false, ..Nesterov::default() }, learning_rate)
     }
 
@@ -72,13 +71,11 @@ impl<F: Scalar> Elementwise<F, Nesterov> {
     /// # Errors
     /// As [`step`](crate::Optimizer::step), for parameters of other names or shapes.
     pub fn settle(&self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        let rate = if self.rule().rate_inside || self.steps() == 0 {
-            1.0
-        } else {
-            -self.last_learning_rate()
-        };
-        let (gamma, rate) = (F::from_f64(self.rule().momentum), F::from_f64(rate));
-        self.each_slot(0, params, |w, velocity| w - rate * (gamma * velocity))
+        self.each_slot(0, params, |rule, learning_rate| {
+            let rate = if rule.rate_inside { 1.0 } else { -learning_rate };
+            let (gamma, rate) = (F::from_f64(rule.momentum), F::from_f64(rate));
+            move |w, velocity| w - rate * (gamma * velocity)
+        })
     }
 }
 
@@ -104,6 +101,10 @@ impl<F: Scalar> Rule<F> for Nesterov {
 
     fn validate(&self) -> Result<(), Error> {
         Interval::SYMMETRIC.check::<F>("Nesterov", "momentum", self.momentum)
+    }
+
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
     }
 
     fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {

@@ -48,12 +48,12 @@ impl Default for RAdam {
 
 impl<F: Scalar> Elementwise<F, RAdam> {
     /// RAdam with that learning rate α ≥ 0, a number or a schedule; also PyTorch's convention.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(RAdam::default(), learning_rate)
     }
 
     /// Optax's convention: rectified where ρₜ ≥ 5, ε on the corrected √v̂.
-    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn optax(learning_rate: impl Into<Schedule>) -> Self {
         Self::new(learning_rate).with(|rule| rule.torch = false)
     }
 }
@@ -103,6 +103,10 @@ impl<F: Scalar> Rule<F> for RAdam {
         Interval::FRACTION.check::<F>("RAdam", "beta1", self.beta1)?;
         Interval::FRACTION.check::<F>("RAdam", "beta2", self.beta2)?;
         Interval::POSITIVE.check::<F>("RAdam", "epsilon", self.epsilon)
+    }
+
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
     }
 
     fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {

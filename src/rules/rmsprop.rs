@@ -47,24 +47,24 @@ impl Default for RmsProp {
 
 impl<F: Scalar> Elementwise<F, RmsProp> {
     /// RMSprop with that learning rate α ≥ 0, a number or a schedule.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(RmsProp::default(), learning_rate)
     }
 
     /// PyTorch's convention: g/(√s + ε), γ = 0.99, ε = 1e-8.
-    pub fn torch(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn torch(learning_rate: impl Into<Schedule>) -> Self {
         let rule =
             RmsProp { rho: 0.99, epsilon: 1e-8, place: Epsilon::Outside, ..RmsProp::default() };
         Self::with_rule(rule, learning_rate)
     }
 
     /// Keras's convention: ε = 1e-7.
-    pub fn keras(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn keras(learning_rate: impl Into<Schedule>) -> Self {
         Self::new(learning_rate).epsilon(1e-7)
     }
 
     /// Optax's convention: ε = 1e-8.
-    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn optax(learning_rate: impl Into<Schedule>) -> Self {
         Self::new(learning_rate).epsilon(1e-8)
     }
 }
@@ -103,6 +103,10 @@ impl<F: Scalar> Rule<F> for RmsProp {
 
     fn initial(&self) -> [F; 1] {
         [F::from_f64(self.initial_accumulator)]
+    }
+
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
     }
 
     fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {

@@ -49,12 +49,12 @@ impl Default for RmsPropMomentum {
 
 impl<F: Scalar> Elementwise<F, RmsPropMomentum> {
     /// RMSprop with momentum at that learning rate α ≥ 0, a number or a schedule.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(RmsPropMomentum::default(), learning_rate)
     }
 
     /// PyTorch's convention: b = μb + g/(√s + ε), w -= αb; γ = 0.99, ε = 1e-8.
-    pub fn torch(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn torch(learning_rate: impl Into<Schedule>) -> Self {
         let rule = RmsPropMomentum {
             rho: 0.99,
             epsilon: 1e-8,
@@ -66,12 +66,12 @@ impl<F: Scalar> Elementwise<F, RmsPropMomentum> {
     }
 
     /// Keras's convention: ε = 1e-7.
-    pub fn keras(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn keras(learning_rate: impl Into<Schedule>) -> Self {
         Self::new(learning_rate).epsilon(1e-7)
     }
 
     /// Optax's convention: ε = 1e-8.
-    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn optax(learning_rate: impl Into<Schedule>) -> Self {
         Self::new(learning_rate).epsilon(1e-8)
     }
 }
@@ -107,6 +107,10 @@ impl<F: Scalar> Rule<F> for RmsPropMomentum {
         Interval::SYMMETRIC.check::<F>("RmsPropMomentum", "momentum", self.momentum)?;
         Interval::FRACTION.check::<F>("RmsPropMomentum", "rho", self.rho)?;
         Interval::POSITIVE.check::<F>("RmsPropMomentum", "epsilon", self.epsilon)
+    }
+
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
     }
 
     fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {

@@ -28,7 +28,7 @@ pub struct Sgd;
 
 impl<F: Scalar> Elementwise<F, Sgd> {
     /// SGD with that learning rate α ≥ 0, a number or a schedule.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(Sgd, learning_rate)
     }
 }

@@ -48,17 +48,17 @@ impl Default for Yogi {
 
 impl<F: Scalar> Elementwise<F, Yogi> {
     /// Yogi with that learning rate α ≥ 0, a number or a schedule.
-    pub fn new(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self::with_rule(Yogi::default(), learning_rate)
     }
 
     /// Optax's convention: m₀ = s₀ = 1e-6.
-    pub fn optax(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn optax(learning_rate: impl Into<Schedule>) -> Self {
         Self::new(learning_rate).initial_accumulator(1e-6)
     }
 
     /// The paper's convention: s begins with the first gradient's square, and nothing is corrected.
-    pub fn paper(learning_rate: impl Schedule + 'static) -> Self {
+    pub fn paper(learning_rate: impl Into<Schedule>) -> Self {
         Self::new(learning_rate).with(|rule| rule.paper = true)
     }
 }
@@ -105,6 +105,10 @@ impl<F: Scalar> Rule<F> for Yogi {
         // The paper's s begins with the first gradient's square, whatever stood there.
         let initial = F::from_f64(self.initial_accumulator);
         [initial, if self.paper { F::zero() } else { initial }]
+    }
+
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
     }
 
     fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {

@@ -15,18 +15,16 @@ pub enum Rate {
     Inverse(f64, f64),
 }
 
-impl Schedule for Rate {
-    fn at(&self, step: u64) -> f64 {
-        match *self {
-            Rate::Constant(rate) => rate,
+impl From<Rate> for Schedule {
+    fn from(rate: Rate) -> Self {
+        match rate {
+            Rate::Constant(rate) => rate.into(),
             Rate::Late(early, late) => {
-                if step <= 30 {
-                    early
-                } else {
-                    late
-                }
+                Schedule::from(move |step: u64| if step <= 30 { early } else { late })
             }
-            Rate::Inverse(rate, decay) => rate / (1.0 + (step - 1) as f64 * decay),
+            Rate::Inverse(rate, decay) => {
+                Schedule::from(move |step: u64| rate / (1.0 + (step - 1) as f64 * decay))
+            }
         }
     }
 }

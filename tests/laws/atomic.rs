@@ -181,7 +181,7 @@ fn check_error(error: &Error, is: impl Fn(&ErrorKind) -> bool, says: &[&str], wh
 
 fn whatever_is_wrong_nothing_is_changed<F: Scalar>() {
     for entry in catalog::<F>() {
-        for settings in [Settings::default(), clipped()] {
+        for settings in [Settings::default(), clipped(), everything(), coupled()] {
             let mut expected = (entry.build(RATE, settings.clone()), model::<F>(1));
             let mut expected_steps = vec![elements(&expected.1)];
             for i in 0..5 {
@@ -228,16 +228,17 @@ fn a_first_step_that_failed_leaves_the_model_open<F: Scalar>() {
 }
 
 /// A schedule that has a bad value until it is mended.
-#[derive(Debug)]
 struct Fragile {
     bad: f64,
     at: u64,
     broken: Arc<AtomicBool>,
 }
 
-impl Schedule for Fragile {
-    fn at(&self, step: u64) -> f64 {
-        if step == self.at && self.broken.load(Ordering::Relaxed) { self.bad } else { RATE }
+impl From<Fragile> for Schedule {
+    fn from(Fragile { bad, at, broken }: Fragile) -> Self {
+        Schedule::custom("fragile", move |step| {
+            if step == at && broken.load(Ordering::Relaxed) { bad } else { RATE }
+        })
     }
 }
 

@@ -12,12 +12,18 @@ pub enum Rate {
     Waving(f64),
 }
 
-impl Schedule for Rate {
-    fn at(&self, step: u64) -> f64 {
-        match *self {
+impl Rate {
+    pub fn at(self, step: u64) -> f64 {
+        match self {
             Rate::Constant(rate) => rate,
             Rate::Waving(rate) => rate * (1.0 + 0.5 * (step as f64).sin()),
         }
+    }
+}
+
+impl From<Rate> for Schedule {
+    fn from(rate: Rate) -> Self {
+        Schedule::custom(format!("{rate:?}"), move |step| rate.at(step))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Nesterov's gradient in its two-point form: w is kept apart from where the gradient is taken.
 
 use ndarray::{Array1, array};
-use thalweg::{Nesterov, Optimizer, Schedule};
+use thalweg::{Nesterov, Optimizer};
 
 use crate::data::Rate;
 

@@ -2,6 +2,7 @@
 
 mod beta;
 mod driven;
+mod saved;
 mod stepped;
 
 pub use beta::Beta;

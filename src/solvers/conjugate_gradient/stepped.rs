@@ -7,6 +7,7 @@ use crate::optimizer::{Optimizer, StepInfo};
 use crate::params::{Flatten, Params, ParamsMut};
 use crate::scalar::Scalar;
 use crate::solvers::line_search::{LineSearch, Next, Sample, Secant};
+use crate::state::State;
 use crate::vector;
 
 /// What is kept from one call to the next.
@@ -14,33 +15,33 @@ use crate::vector;
 pub(super) struct Stepped<F> {
     pub(super) search: Secant,
     pub(super) fixed_rate: Option<f64>,
-    flatten: Option<Flatten>,
+    pub(super) flatten: Option<Flatten>,
     /// The last accepted iterate, and the gradient there.
-    base: Vec<F>,
-    base_gradient: Vec<F>,
+    pub(super) base: Vec<F>,
+    pub(super) base_gradient: Vec<F>,
     /// ρ.
-    direction: Vec<F>,
+    pub(super) direction: Vec<F>,
     /// Where the parameters were left.
-    point: Vec<F>,
+    pub(super) point: Vec<F>,
     /// The parameters and the gradient of this call.
     incoming: Vec<F>,
     gradient: Vec<F>,
-    numbers: Numbers,
+    pub(super) numbers: Numbers,
 }
 
 /// The part of it that is numbers.
 #[derive(Debug, Clone, Copy, Default)]
-struct Numbers {
+pub(super) struct Numbers {
     /// gᵀg at the base, and gᵀρ.
-    square: f64,
-    slope: f64,
+    pub(super) square: f64,
+    pub(super) slope: f64,
     /// α of the trial that the parameters are left at.
-    length: f64,
+    pub(super) length: f64,
     /// Iterations since ρ was -g.
-    since: u64,
-    steps: u64,
-    restarts: u64,
-    accepted: bool,
+    pub(super) since: u64,
+    pub(super) steps: u64,
+    pub(super) restarts: u64,
+    pub(super) accepted: bool,
 }
 
 impl<F: Scalar> Stepped<F> {
@@ -262,8 +263,8 @@ impl<F: Scalar, L: LineSearch> Optimizer<F> for ConjugateGradient<F, L> {
         Ok(StepInfo {
             step: state.numbers.steps,
             learning_rate: state.numbers.length,
-            skipped: false,
             grad_norm: state.numbers.accepted.then(|| state.numbers.square.sqrt()),
+            ..StepInfo::default()
         })
     }
 
@@ -302,5 +303,13 @@ impl<F: Scalar, L: LineSearch> Optimizer<F> for ConjugateGradient<F, L> {
 
     fn name(&self) -> &'static str {
         "ConjugateGradient"
+    }
+
+    fn state(&self) -> State {
+        self.save()
+    }
+
+    fn load_state(&mut self, state: &State) -> Result<(), Error> {
+        self.load(state)
     }
 }

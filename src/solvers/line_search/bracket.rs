@@ -1,6 +1,8 @@
 //! The bracket that the searches by interpolation keep.
 
 use super::{Next, NoLength, Sample};
+use crate::error::Error;
+use crate::state::Record;
 
 /// What a trial must fulfil, and whether values may be asked.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +52,38 @@ impl Bracket {
 
     pub(super) fn begin(&mut self, start: Sample, noise: f64) {
         *self = Self { start, low: start, noise, ..Self::new(self.tests) };
+    }
+
+    /// What a search in progress depends on, to save.
+    pub(super) fn save(&self, record: &mut Record) {
+        let length = |sample: Option<Sample>| sample.map_or(f64::NAN, |sample| sample.length);
+        let slope = |sample: Option<Sample>| sample.map_or(f64::NAN, |sample| sample.slope);
+        record.number("search.curvature", self.tests.curvature);
+        record.number("search.start.slope", self.start.slope);
+        record.number("search.low.length", self.low.length);
+        record.number("search.low.slope", self.low.slope);
+        record.number("search.high.length", length(self.high));
+        record.number("search.high.slope", slope(self.high));
+        record.number("search.undefined", self.undefined);
+        record.number("search.width", self.width);
+        record.count("search.trials", self.trials.into());
+    }
+
+    /// A search by slopes alone, as it was saved.
+    pub(super) fn load(&self, record: &Record) -> Result<Self, Error> {
+        record.compare_number("search.curvature", self.tests.curvature)?;
+        let number = |name: &str| record.get_number(&format!("search.{name}"));
+        let sample = |length: f64, slope: f64| Sample { length, value: f64::NAN, slope };
+        let high = sample(number("high.length")?, number("high.slope")?);
+        Ok(Self {
+            start: sample(0.0, number("start.slope")?),
+            low: sample(number("low.length")?, number("low.slope")?),
+            high: (!high.length.is_nan()).then_some(high),
+            undefined: number("undefined")?,
+            width: number("width")?,
+            trials: record.get_count("search.trials")?.min(u64::from(CONTRACTIONS)) as u32,
+            ..Self::new(self.tests)
+        })
     }
 
     pub(super) fn advance(&mut self, trial: Sample) -> Next {

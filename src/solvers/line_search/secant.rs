@@ -2,6 +2,8 @@
 
 use super::bracket::{Bracket, Tests};
 use super::{LineSearch, Next, Sample};
+use crate::error::Error;
+use crate::state::Record;
 
 /// **Secant**: the approximate Wolfe conditions by slopes alone, |φ'(α)| ≤ σ|φ'(0)| and
 /// φ'(α) ≤ (2δ - 1)φ'(0) with δ = 0.1.
@@ -37,6 +39,16 @@ impl Secant {
     pub fn curvature(self, curvature: f64) -> Self {
         let curvature = curvature.clamp(f64::EPSILON, 1.0 - f64::EPSILON);
         Self(Bracket::new(Tests { decrease: None, curvature }))
+    }
+
+    /// Puts what a search in progress depends on into a record.
+    pub(in crate::solvers) fn save(&self, record: &mut Record) {
+        self.0.save(record);
+    }
+
+    /// The search as it was saved; its σ must be this one's.
+    pub(in crate::solvers) fn load(&self, record: &Record) -> Result<Self, Error> {
+        Ok(Self(self.0.load(record)?))
     }
 }
 

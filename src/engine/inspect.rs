@@ -1,0 +1,113 @@
+//! What is found out about the gradients before anything is written: their norms, and whether they
+//! are finite.
+
+use ndarray::ArrayViewD;
+
+use super::scratch::Lists;
+use super::sweep;
+use crate::reduce::{self, How, ScaledSquare, Square, Sum, Term};
+use crate::rule::Slots;
+use crate::scalar::Scalar;
+
+/// What brings a gradient within the limit of its norm.
+///
+/// The factor of a huge gradient may be subnormal, with few digits: a power of two takes part of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Scale<F> {
+    power: F,
+    factor: F,
+}
+
+impl<F: Scalar> Scale<F> {
+    pub(super) fn one() -> Self {
+        Self { power: F::one(), factor: F::one() }
+    }
+
+    /// limit/norm, or 1 where there is no limit or the norm is 0, within it, or not finite.
+    pub(super) fn of(limit: Option<f64>, norm: Option<Norm>) -> Self {
+        match (limit, norm) {
+            (Some(limit), Some(norm)) if norm.value() > limit && norm.scaled.is_finite() => {
+                let smallest = F::min_positive_value();
+                let factor = limit / norm.scaled;
+                if F::from_f64(factor) >= smallest {
+                    Self { power: F::from_f64(norm.power), factor: F::from_f64(factor) }
+                } else {
+                    let factor = F::from_f64(factor / smallest.into_f64());
+                    Self { power: F::from_f64(norm.power) * smallest, factor }
+                }
+            }
+            _ => Self::one(),
+        }
+    }
+
+    pub(super) fn is_one(self) -> bool {
+        self.power == F::one() && self.factor == F::one()
+    }
+
+    pub(super) fn negated(self) -> Self {
+        Self { factor: -self.factor, ..self }
+    }
+
+    /// By how much a norm is scaled.
+    pub(super) fn value(self) -> f64 {
+        self.power.into_f64() * self.factor.into_f64()
+    }
+
+    #[inline(always)]
+    pub(super) fn apply(self, g: F) -> F {
+        self.power * g * self.factor
+    }
+}
+
+/// ‖g‖₂ as a number that neither overflows nor vanishes, and a power of two: their quotient.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Norm {
+    scaled: f64,
+    power: f64,
+}
+
+impl Norm {
+    pub(super) fn value(self) -> f64 {
+        self.scaled / self.power
+    }
+
+    pub(super) fn is_finite(self) -> bool {
+        self.scaled.is_finite()
+    }
+
+    /// From a function that sums a power times each element, squared.
+    fn from_sums(square: f64, scaled: impl FnOnce(ScaledSquare) -> f64) -> Self {
+        if square > 1e-280 && square < 1e300 {
+            return Self { scaled: square.sqrt(), power: 1.0 };
+        }
+        // `f64` gradients whose squares overflow or vanish: powers of two bring them back.
+        let power = if square < 1.0 { 2.0_f64.powi(500) } else { 2.0_f64.powi(-600) };
+        Self { scaled: scaled(ScaledSquare(power)).sqrt(), power }
+    }
+}
+
+/// Whether every gradient is finite.
+pub(super) fn all_finite<F: Scalar, S: Slots<F>>(lists: &Lists<'_, F, S>, how: How) -> bool {
+    sweep::all_finite(&lists.flat, how) && lists.strided.iter().all(|leaf| leaf.all_finite(how))
+}
+
+/// ‖g‖₂ over all leaves.
+pub(super) fn norm<F: Scalar, S: Slots<F>>(lists: &Lists<'_, F, S>, how: How) -> Norm {
+    fn sum<F: Scalar, S: Slots<F>, T: Term>(lists: &Lists<'_, F, S>, term: T, how: How) -> f64 {
+        let strided = lists.strided.iter().map(|leaf| leaf.sum(term, how));
+        strided.fold(sweep::sum(&lists.flat, term, how), Sum::add).value()
+    }
+    Norm::from_sums(sum(lists, Square, how), |term| sum(lists, term, how))
+}
+
+/// ‖x‖₂ of a slice.
+pub(super) fn norm_of_slice<F: Scalar>(x: &[F], how: How) -> Norm {
+    let square = reduce::sum_slice(x, Square, how).value();
+    Norm::from_sums(square, |term| reduce::sum_slice(x, term, how).value())
+}
+
+/// ‖x‖₂ of a view.
+pub(super) fn norm_of_view<F: Scalar>(x: &ArrayViewD<'_, F>, how: How) -> Norm {
+    let square = reduce::sum_view(x.view(), Square, how).value();
+    Norm::from_sums(square, |term| reduce::sum_view(x.view(), term, how).value())
+}

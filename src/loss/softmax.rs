@@ -1,0 +1,257 @@
+//! Cross-entropy of scores that a softmax makes probabilities.
+
+use ndarray::{Array2, ArrayRef2, ArrayViewMut1};
+
+use super::{check_classes, check_shape, check_targets};
+use crate::error::{Error, ErrorKind};
+use crate::interval::Interval;
+use crate::reduce::Sum;
+use crate::scalar::Scalar;
+
+/// The mean over the rows of ln Σⱼ exp sⱼ - s_y, the cross-entropy of softmax(s) and the class y, and
+/// its gradient (softmax(s) - 1_y)/n.
+///
+/// `scores` has a row for each example and a column for each class. No exponential overflows,
+/// whatever the scores, and a probability near 0 or 1 keeps its digits in the gradient. Divided by
+/// ln 2 it bounds [`zero_one`](super::zero_one).
+///
+/// # Errors
+/// [`ErrorKind::Class`], [`ErrorKind::Shape`] and
+/// [`ErrorKind::EmptyBatch`].
+///
+/// Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::loss::softmax_cross_entropy;
+/// let (value, gradient) = softmax_cross_entropy(&array![[0.0, 0.0], [1e4, 0.0]], &[1, 0])?;
+/// assert_eq!(value, 2.0_f64.ln() / 2.0);
+/// assert_eq!(gradient, array![[0.25, -0.25], [0.0, 0.0]]);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub fn softmax_cross_entropy<F: Scalar>(
+    scores: &ArrayRef2<F>,
+    classes: &[usize],
+) -> Result<(f64, Array2<F>), Error> {
+    let mut gradient = Array2::zeros(scores.raw_dim());
+    Ok((softmax_cross_entropy_into(scores, classes, &mut gradient)?, gradient))
+}
+
+/// As [`softmax_cross_entropy`], with the gradient written into an array of the scores' shape.
+///
+/// # Errors
+/// As [`softmax_cross_entropy`]; the array is then as it was.
+///
+/// ```
+/// use ndarray::{Array2, array};
+/// use thalweg::loss::softmax_cross_entropy_into;
+/// let mut gradient = Array2::zeros((1, 2));
+/// let value = softmax_cross_entropy_into(&array![[0.0_f32, 0.0]], &[0], &mut gradient)?;
+/// assert_eq!((value, gradient), (2.0_f64.ln(), array![[-0.5, 0.5]]));
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub fn softmax_cross_entropy_into<F: Scalar>(
+    scores: &ArrayRef2<F>,
+    classes: &[usize],
+    gradient: &mut ArrayRef2<F>,
+) -> Result<f64, Error> {
+    classes_into("softmax_cross_entropy", scores, classes, 0.0, gradient)
+}
+
+/// The cross-entropy of softmax(s) and the target (1 - ε)·1_y + ε/K, with K classes: label smoothing.
+///
+/// The value is the mean over the rows of ln Σⱼ exp sⱼ - (1 - ε) s_y - ε/K Σⱼ sⱼ; the smoothing ε is in
+/// [0, 1]. With ε = 0 it is [`softmax_cross_entropy`], bit for bit.
+///
+/// # Errors
+/// As [`softmax_cross_entropy`], and [`ErrorKind::Hyperparameter`].
+///
+/// Source: Szegedy, Vanhoucke, Ioffe, Shlens & Wojna, "Rethinking the Inception architecture for
+/// computer vision", 2016.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::loss::{smoothed_cross_entropy, soft_cross_entropy};
+/// let scores = array![[1.0, -1.0]];
+/// let (smoothed, _) = smoothed_cross_entropy(&scores, &[0], 0.1)?;
+/// let (soft, _) = soft_cross_entropy(&scores, &array![[0.95, 0.05]])?;
+/// assert!((smoothed - soft).abs() < 1e-15);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub fn smoothed_cross_entropy<F: Scalar>(
+    scores: &ArrayRef2<F>,
+    classes: &[usize],
+    smoothing: f64,
+) -> Result<(f64, Array2<F>), Error> {
+    let mut gradient = Array2::zeros(scores.raw_dim());
+    Ok((smoothed_cross_entropy_into(scores, classes, smoothing, &mut gradient)?, gradient))
+}
+
+/// As [`smoothed_cross_entropy`], with the gradient written into an array of the scores' shape.
+///
+/// # Errors
+/// As [`smoothed_cross_entropy`]; the array is then as it was.
+pub fn smoothed_cross_entropy_into<F: Scalar>(
+    scores: &ArrayRef2<F>,
+    classes: &[usize],
+    smoothing: f64,
+    gradient: &mut ArrayRef2<F>,
+) -> Result<f64, Error> {
+    const OWNER: &str = "smoothed_cross_entropy";
+    const UNIT: Interval = Interval::closed(0.0, 1.0, "a number in [0, 1]");
+    UNIT.check::<f64>(OWNER, "smoothing", smoothing)?;
+    classes_into(OWNER, scores, classes, smoothing, gradient)
+}
+
+/// The mean over the rows of Σⱼ tⱼ (ln Σₖ exp sₖ - sⱼ), the cross-entropy of softmax(s) and the
+/// probabilities t, and its gradient.
+///
+/// For targets that are not certain: those of a larger model, or of mixed images. Each row of
+/// `targets` has numbers in [0, 1] that sum to 1 within 1e-3.
+///
+/// # Errors
+/// [`ErrorKind::Target`], [`ErrorKind::Shape`] and
+/// [`ErrorKind::EmptyBatch`].
+///
+/// Source: Hinton, Vinyals & Dean, "Distilling the knowledge in a neural network", 2015.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::loss::soft_cross_entropy;
+/// let (value, gradient) = soft_cross_entropy(&array![[0.0, 0.0]], &array![[0.25, 0.75]])?;
+/// assert_eq!((value, gradient), (2.0_f64.ln(), array![[0.25, -0.25]]));
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub fn soft_cross_entropy<F: Scalar>(
+    scores: &ArrayRef2<F>,
+    targets: &ArrayRef2<F>,
+) -> Result<(f64, Array2<F>), Error> {
+    let mut gradient = Array2::zeros(scores.raw_dim());
+    Ok((soft_cross_entropy_into(scores, targets, &mut gradient)?, gradient))
+}
+
+/// As [`soft_cross_entropy`], with the gradient written into an array of the scores' shape.
+///
+/// # Errors
+/// As [`soft_cross_entropy`]; the array is then as it was.
+pub fn soft_cross_entropy_into<F: Scalar>(
+    scores: &ArrayRef2<F>,
+    targets: &ArrayRef2<F>,
+    gradient: &mut ArrayRef2<F>,
+) -> Result<f64, Error> {
+    const OWNER: &str = "soft_cross_entropy";
+    check_shape(OWNER, "array of targets", scores.shape(), targets)?;
+    check_shape(OWNER, "gradient", scores.shape(), gradient)?;
+    if scores.is_empty() {
+        return Err(ErrorKind::EmptyBatch { owner: OWNER }.into());
+    }
+    let is_probability = |t: F| t >= F::zero() && t <= F::one();
+    check_targets(OWNER, targets, is_probability, "a number in [0, 1]")?;
+    for (row, target) in targets.rows().into_iter().enumerate() {
+        let value = target.iter().map(|t| t.into_f64()).sum::<f64>();
+        if (value - 1.0).abs() > 1e-3 {
+            let (index, allowed) = (vec![row], "a row of probabilities, which sum to 1");
+            return Err(ErrorKind::Target { owner: OWNER, index, value, allowed }.into());
+        }
+    }
+
+    let share = 1.0 / scores.nrows() as f64;
+    let mut total = Sum::default();
+    let rows = scores.rows().into_iter().zip(targets.rows());
+    for ((scores, targets), mut by_score) in rows.zip(gradient.rows_mut()) {
+        let soft = Softmax::of(scores.iter(), &mut by_score);
+        let mut weight = 0.0;
+        for (&s, &t) in scores.iter().zip(&targets) {
+            let t = t.into_f64();
+            weight += t;
+            // A class that cannot be may have the score -∞.
+            if t != 0.0 {
+                total = total.add(Sum::of(t * (soft.log_sum() - (s.into_f64() - soft.largest))));
+            }
+        }
+        for (g, &t) in by_score.iter_mut().zip(&targets) {
+            let p = g.into_f64() / soft.sum();
+            *g = F::from_f64((weight * p - t.into_f64()) * share);
+        }
+    }
+    Ok(total.value() / scores.nrows() as f64)
+}
+
+fn classes_into<F: Scalar>(
+    owner: &'static str,
+    scores: &ArrayRef2<F>,
+    classes: &[usize],
+    smoothing: f64,
+    gradient: &mut ArrayRef2<F>,
+) -> Result<f64, Error> {
+    check_classes(owner, scores, classes)?;
+    check_shape(owner, "gradient", scores.shape(), gradient)?;
+    let share = 1.0 / scores.nrows() as f64;
+    let each = smoothing / scores.ncols() as f64;
+    let mut total = Sum::default();
+    let rows = scores.rows().into_iter().zip(classes);
+    for ((scores, &class), mut by_score) in rows.zip(gradient.rows_mut()) {
+        let soft = Softmax::of(scores.iter(), &mut by_score);
+        let log_sum = soft.log_sum();
+        let behind = |s: F| soft.largest - s.into_f64();
+        let mut value = (1.0 - smoothing) * (log_sum + behind(scores[class]));
+        if smoothing != 0.0 {
+            value += each * scores.iter().map(|&s| log_sum + behind(s)).sum::<f64>();
+        }
+        total = total.add(Sum::of(value));
+
+        // 1 - p of the class is the sum of the others, which keeps the digits of a p near 1.
+        let sum = soft.sum();
+        let others: f64 = by_score
+            .iter()
+            .enumerate()
+            .filter(|&(j, _)| j != class)
+            .fold(0.0, |others, (_, exp)| others + exp.into_f64());
+        let by_class = smoothing - others / sum - each;
+        by_score.mapv_inplace(|exp| F::from_f64((exp.into_f64() / sum - each) * share));
+        by_score[class] = F::from_f64(by_class * share);
+    }
+    Ok(total.value() / scores.nrows() as f64)
+}
+
+/// What the softmax of a row needs to know of it.
+struct Softmax {
+    largest: f64,
+    /// Σ exp(sⱼ - largest), without the 1 of the largest itself.
+    rest: f64,
+}
+
+impl Softmax {
+    /// Of these scores, whose exp(sⱼ - largest) are written down.
+    fn of<'a, F: Scalar>(
+        scores: impl Iterator<Item = &'a F> + Clone,
+        exps: &mut ArrayViewMut1<'_, F>,
+    ) -> Self {
+        let (mut at, mut largest) = (0, f64::NEG_INFINITY);
+        for (j, s) in scores.clone().enumerate() {
+            // A NaN is passed over here and comes back by its exponential.
+            if s.into_f64() > largest {
+                (at, largest) = (j, s.into_f64());
+            }
+        }
+        let mut rest = 0.0;
+        for (j, (s, to)) in scores.zip(exps).enumerate() {
+            let exp = (s.into_f64() - largest).exp();
+            if j != at || exp.is_nan() {
+                rest += exp;
+            }
+            *to = F::from_f64(exp);
+        }
+        Self { largest, rest }
+    }
+
+    /// Σ exp(sⱼ - largest)
+    fn sum(&self) -> f64 {
+        1.0 + self.rest
+    }
+
+    /// ln Σ exp(sⱼ - largest), which keeps its digits when one score is far above the others.
+    fn log_sum(&self) -> f64 {
+        self.rest.ln_1p()
+    }
+}

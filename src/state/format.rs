@@ -1,0 +1,211 @@
+//! How numbers are written: as text that reads back to the same bits in a format for people, as
+//! little-endian bytes in others.
+
+use std::fmt::Write;
+
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::ser::{self, Serialize, Serializer};
+
+use std::collections::BTreeMap;
+
+use super::{LeafRecord, Number, Numbers, Saved};
+use crate::params::Snapshot;
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+
+/// In a format for people, a schedule is its text and, in hexadecimal digits, its compact form:
+/// numbers in digits might not read back to the same bits.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Legible {
+    text: String,
+    bytes: String,
+}
+
+impl Serialize for Saved {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !serializer.is_human_readable() {
+            return self.0.serialize(serializer);
+        }
+        let compact = postcard::to_stdvec(&self.0).map_err(ser::Error::custom)?;
+        let mut bytes = String::new();
+        compact.iter().for_each(|byte| _ = write!(bytes, "{byte:02x}"));
+        Legible { text: self.0.to_string(), bytes }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Saved {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return Schedule::deserialize(deserializer).map(Saved);
+        }
+        let Legible { bytes, .. } = Legible::deserialize(deserializer)?;
+        let bytes = hex(&bytes, 2).map(|byte| byte.map(|byte| byte as u8));
+        let bytes: Option<Vec<u8>> = bytes.collect();
+        let bytes = bytes.ok_or_else(|| de::Error::custom("a schedule's bytes are no digits"))?;
+        postcard::from_bytes(&bytes).map(Saved).map_err(de::Error::custom)
+    }
+}
+
+/// A list of leaves, each with its values.
+impl<F: Scalar> Serialize for Snapshot<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.leaves().map(|(name, values)| LeafRecord {
+            name: name.to_owned(),
+            shape: values.shape().to_vec(),
+            arrays: BTreeMap::from([("values".to_owned(), Numbers::of(values))]),
+        }))
+    }
+}
+
+impl<'de, F: Scalar> Deserialize<'de> for Snapshot<F> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let leaves = Vec::<LeafRecord>::deserialize(deserializer)?;
+        let leaves = leaves.iter().map(|leaf| {
+            let values = leaf.arrays.get("values").ok_or("a leaf has no values")?;
+            let values = leaf.array("values", values).map_err(|error| error.to_string())?;
+            Ok((leaf.name.clone(), values.to_owned()))
+        });
+        let leaves = leaves.collect::<Result<_, String>>().map_err(de::Error::custom)?;
+        Snapshot::from_leaves(leaves).map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(&format_args!("{:?}", self.0))
+        } else {
+            serializer.serialize_u64(self.0.to_bits())
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            text.parse().map(Number).map_err(de::Error::custom)
+        } else {
+            u64::deserialize(deserializer).map(|bits| Number(f64::from_bits(bits)))
+        }
+    }
+}
+
+/// `f32:` or `f64:` and the bits of each number in hexadecimal digits; or a byte that tells, and
+/// the bytes of each number, the lowest first.
+impl Serialize for Numbers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            let mut text = String::new();
+            match self {
+                Numbers::F32(values) => {
+                    text.push_str("f32:");
+                    values.iter().for_each(|x| _ = write!(text, "{:08x}", x.to_bits()));
+                }
+                Numbers::F64(values) => {
+                    text.push_str("f64:");
+                    values.iter().for_each(|x| _ = write!(text, "{:016x}", x.to_bits()));
+                }
+            }
+            serializer.serialize_str(&text)
+        } else {
+            let mut bytes = Vec::new();
+            match self {
+                Numbers::F32(values) => {
+                    bytes.push(4);
+                    values.iter().for_each(|x| bytes.extend(x.to_le_bytes()));
+                }
+                Numbers::F64(values) => {
+                    bytes.push(8);
+                    values.iter().for_each(|x| bytes.extend(x.to_le_bytes()));
+                }
+            }
+            serializer.serialize_bytes(&bytes)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Numbers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_str(Text)
+        } else {
+            deserializer.deserialize_byte_buf(Bytes)
+        }
+    }
+}
+
+struct Text;
+
+impl Visitor<'_> for Text {
+    type Value = Numbers;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("`f32:` or `f64:` and hexadecimal digits")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Numbers, E> {
+        let wrong = || E::invalid_value(de::Unexpected::Str("the digits of an array"), &Text);
+        if !text.is_ascii() {
+            return Err(wrong());
+        }
+        if let Some(digits) = text.strip_prefix("f32:") {
+            let numbers = hex(digits, 8).map(|bits| bits.map(|bits| f32::from_bits(bits as u32)));
+            return numbers.collect::<Option<_>>().map(Numbers::F32).ok_or_else(wrong);
+        }
+        let digits = text.strip_prefix("f64:").ok_or_else(wrong)?;
+        let numbers = hex(digits, 16).map(|bits| bits.map(f64::from_bits));
+        numbers.collect::<Option<_>>().map(Numbers::F64).ok_or_else(wrong)
+    }
+}
+
+/// The numbers of so many hexadecimal digits each.
+fn hex(digits: &str, width: usize) -> impl Iterator<Item = Option<u64>> {
+    digits.as_bytes().chunks(width).map(move |chunk| {
+        let text = std::str::from_utf8(chunk).ok().filter(|text| text.len() == width)?;
+        // `from_str_radix` takes a sign.
+        text.bytes().all(|b| b.is_ascii_hexdigit()).then_some(())?;
+        u64::from_str_radix(text, 16).ok()
+    })
+}
+
+struct Bytes;
+
+impl<'de> Visitor<'de> for Bytes {
+    type Value = Numbers;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("4 or 8, and the bytes of so wide numbers")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Numbers, E> {
+        let wrong = || E::invalid_length(bytes.len(), &Bytes);
+        let (width, bytes) = bytes.split_first().ok_or_else(wrong)?;
+        match width {
+            4 => {
+                let (numbers, rest) = bytes.as_chunks();
+                let numbers = numbers.iter().map(|&number| f32::from_le_bytes(number));
+                if rest.is_empty() { Ok(Numbers::F32(numbers.collect())) } else { Err(wrong()) }
+            }
+            8 => {
+                let (numbers, rest) = bytes.as_chunks();
+                let numbers = numbers.iter().map(|&number| f64::from_le_bytes(number));
+                if rest.is_empty() { Ok(Numbers::F64(numbers.collect())) } else { Err(wrong()) }
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Numbers, E> {
+        self.visit_bytes(&bytes)
+    }
+
+    /// Formats without a kind for bytes write a list.
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Numbers, A::Error> {
+        let mut bytes = Vec::new();
+        while let Some(byte) = list.next_element()? {
+            bytes.push(byte);
+        }
+        self.visit_bytes(&bytes)
+    }
+}

@@ -1,0 +1,450 @@
+//! What an optimizer is made of at one moment: to save, and to go on from.
+
+#[cfg(feature = "serde")]
+mod format;
+
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
+
+use ndarray::{ArrayD, ArrayViewD};
+
+use crate::error::{Error, ErrorKind, Tree};
+use crate::params::{Params, Roster, Snapshot};
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+
+/// The format's number; what cannot be read by an older version makes it larger.
+const VERSION: u32 = 1;
+
+/// The state of an optimizer: what [`state`](crate::Optimizer::state) returns and
+/// [`load_state`](crate::Optimizer::load_state) takes.
+///
+/// It holds one [`Record`] for the optimizer and one for each optimizer inside it, and can be compared,
+/// and with the feature `serde` written to any format. State of a leaf is kept by its name and shape,
+/// in row-major order whatever the layout of the parameters was.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::{Adam, Optimizer};
+///
+/// let (mut w, g) = (array![1.0, 2.0], array![0.1, -0.2]);
+/// let mut adam = Adam::new(1e-3);
+/// adam.step(&mut w, &g)?;
+/// let (saved_w, state) = (w.clone(), adam.state());
+/// adam.step(&mut w, &g)?;
+///
+/// let (mut resumed_w, mut resumed) = (saved_w, Adam::new(1.0)); // the rate is the state's
+/// resumed.load_state(&state)?;
+/// resumed.step(&mut resumed_w, &g)?;
+/// assert_eq!(w, resumed_w);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct State {
+    version: u32,
+    records: Vec<Record>,
+}
+
+/// The state of one optimizer: numbers, texts, schedules and arrays by name.
+///
+/// An optimizer of your own puts in what it needs to go on, and takes it out again; what is missing
+/// or of another kind is an error.
+///
+/// ```
+/// use thalweg::state::{Record, State};
+/// let mut record = Record::new::<f32>("Mine");
+/// record.count("steps", 7);
+/// let state = State::from(record);
+///
+/// let record = state.record::<f32>("Mine")?;
+/// assert_eq!(record.get_count("steps")?, 7);
+/// assert!(state.record::<f64>("Mine").is_err());
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Record {
+    optimizer: String,
+    scalar: String,
+    counts: BTreeMap<String, u64>,
+    numbers: BTreeMap<String, Number>,
+    texts: BTreeMap<String, String>,
+    schedules: BTreeMap<String, Saved>,
+    leaves: Vec<LeafRecord>,
+}
+
+/// The state of one leaf: arrays of its shape by name.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct LeafRecord {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) arrays: BTreeMap<String, Numbers>,
+}
+
+/// A number that is written without loss.
+#[derive(Debug, Clone, Copy)]
+struct Number(f64);
+
+impl PartialEq for Number {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+/// A schedule that is written without loss.
+#[derive(Debug, Clone, PartialEq)]
+struct Saved(Schedule);
+
+/// The elements of an array, row-major, that are written without loss.
+#[derive(Debug, Clone)]
+pub(crate) enum Numbers {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+impl PartialEq for Numbers {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::F32(a), Self::F32(b)) => {
+                a.iter().map(|x| x.to_bits()).eq(b.iter().map(|x| x.to_bits()))
+            }
+            (Self::F64(a), Self::F64(b)) => {
+                a.iter().map(|x| x.to_bits()).eq(b.iter().map(|x| x.to_bits()))
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Numbers {
+    pub(crate) fn of<F: Scalar>(view: ArrayViewD<'_, F>) -> Self {
+        // `Scalar` is sealed: it is one or the other.
+        let values: Box<dyn Any> = Box::new(view.iter().copied().collect::<Vec<F>>());
+        match values.downcast::<Vec<f32>>() {
+            Ok(values) => Self::F32(*values),
+            Err(values) => Self::F64(values.downcast().map_or_else(|_| Vec::new(), |v| *v)),
+        }
+    }
+
+    pub(crate) fn as_slice<F: Scalar>(&self) -> Option<&[F]> {
+        let values: &dyn Any = match self {
+            Self::F32(values) => values,
+            Self::F64(values) => values,
+        };
+        values.downcast_ref::<Vec<F>>().map(Vec::as_slice)
+    }
+}
+
+impl From<Record> for State {
+    fn from(record: Record) -> Self {
+        Self { version: VERSION, records: vec![record] }
+    }
+}
+
+impl State {
+    /// The state of an optimizer that has another one inside.
+    #[must_use]
+    pub fn around(mut self, outer: Record) -> Self {
+        self.records.insert(0, outer);
+        self
+    }
+
+    /// The format's number.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// The record of the outermost optimizer, which must have that name and that scalar.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateVersion`], [`ErrorKind::StateOptimizer`], [`ErrorKind::StateScalar`].
+    pub fn record<F: Scalar>(&self, optimizer: &str) -> Result<&Record, Error> {
+        if self.version > VERSION {
+            let (saved, known) = (self.version, VERSION);
+            return Err(ErrorKind::StateVersion { saved, known }.into());
+        }
+        let record = self.records.first().ok_or_else(|| missing("optimizer"))?;
+        if record.optimizer != optimizer {
+            let (saved, here) = (record.optimizer.clone(), optimizer.to_owned());
+            return Err(ErrorKind::StateOptimizer { saved, here }.into());
+        }
+        if record.scalar != F::NAME {
+            let (saved, here) = (record.scalar.clone(), F::NAME);
+            return Err(ErrorKind::StateScalar { saved, here }.into());
+        }
+        Ok(record)
+    }
+
+    /// The state of the optimizer inside.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateMissing`] where there is none.
+    pub fn inner(&self) -> Result<Self, Error> {
+        match self.records.get(1..) {
+            Some(records) if !records.is_empty() => {
+                Ok(Self { version: self.version, records: records.to_vec() })
+            }
+            _ => Err(missing("optimizer inside")),
+        }
+    }
+
+    /// Ends the reading of a state: it must have no optimizer inside that was not read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateUnexpected`].
+    pub fn assert_innermost(&self) -> Result<(), Error> {
+        match self.records.get(1) {
+            None => Ok(()),
+            Some(record) => Err(unexpected(format!("a {} inside", record.optimizer))),
+        }
+    }
+
+    /// Whether its leaves are those of a tree, by name and shape; their order may differ.
+    ///
+    /// An optimizer that has taken no step cannot know it, and says so at its first step; this says
+    /// it at once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Leaves`] and [`ErrorKind::StateInvalid`] for a shape.
+    pub fn check_leaves<F: Scalar>(&self, params: &dyn Params<F>) -> Result<(), Error> {
+        let roster = Roster::of(params)?;
+        for record in self.records.iter().filter(|record| !record.leaves.is_empty()) {
+            record.places(&roster)?;
+        }
+        Ok(())
+    }
+}
+
+impl Record {
+    /// An empty record of an optimizer of that name over parameters of `F`.
+    pub fn new<F: Scalar>(optimizer: &str) -> Self {
+        Self {
+            optimizer: optimizer.to_owned(),
+            scalar: F::NAME.to_owned(),
+            counts: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            schedules: BTreeMap::new(),
+            leaves: Vec::new(),
+        }
+    }
+
+    /// Puts in a whole number.
+    pub fn count(&mut self, name: impl Into<String>, value: u64) {
+        self.counts.insert(name.into(), value);
+    }
+
+    /// Puts in a number; its bits are kept.
+    pub fn number(&mut self, name: impl Into<String>, value: f64) {
+        self.numbers.insert(name.into(), Number(value));
+    }
+
+    /// Puts in a text.
+    pub fn text(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.texts.insert(name.into(), value.into());
+    }
+
+    /// Puts in a schedule.
+    pub fn schedule(&mut self, name: impl Into<String>, value: Schedule) {
+        self.schedules.insert(name.into(), Saved(value));
+    }
+
+    /// Puts in an array of a leaf, in the leaf's shape.
+    pub fn array<F: Scalar>(&mut self, leaf: &str, name: &str, array: ArrayViewD<'_, F>) {
+        let at = match self.leaves.iter().position(|known| known.name == leaf) {
+            Some(at) => at,
+            None => {
+                self.leaf(leaf, array.shape());
+                self.leaves.len() - 1
+            }
+        };
+        self.leaves[at].arrays.insert(name.to_owned(), Numbers::of(array));
+    }
+
+    /// Puts in the leaves of a tree, each as the array of that name.
+    pub fn tree<F: Scalar>(&mut self, name: &str, tree: &dyn Params<F>) {
+        tree.visit(crate::params::Path::ROOT, &mut |path, leaf| {
+            self.array(&path.to_string(), name, leaf.view());
+        });
+    }
+
+    /// Puts in a leaf, with arrays or without.
+    pub fn leaf(&mut self, name: &str, shape: &[usize]) {
+        let (name, shape) = (name.to_owned(), shape.to_vec());
+        self.leaves.push(LeafRecord { name, shape, arrays: BTreeMap::new() });
+    }
+
+    /// Name and shape of each leaf.
+    pub(crate) fn leaves(&self) -> impl ExactSizeIterator<Item = (&str, &[usize])> {
+        self.leaves.iter().map(|leaf| (leaf.name.as_str(), &leaf.shape[..]))
+    }
+
+    /// The place in a roster of each leaf, whose leaves they must be.
+    pub(crate) fn places(&self, roster: &Roster) -> Result<Vec<usize>, Error> {
+        roster.compare(self.leaves(), Tree::State)
+    }
+
+    /// An array of the leaf at that place, in its shape.
+    pub(crate) fn array_of<F: Scalar>(
+        &self,
+        leaf: usize,
+        name: &str,
+    ) -> Result<ArrayViewD<'_, F>, Error> {
+        let leaf = &self.leaves[leaf];
+        let missing = || missing(&format!("{name} of leaf {}", leaf.name));
+        leaf.array(name, leaf.arrays.get(name).ok_or_else(missing)?)
+    }
+
+    /// A whole number.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateMissing`].
+    pub fn get_count(&self, name: &str) -> Result<u64, Error> {
+        self.counts.get(name).copied().ok_or_else(|| missing(name))
+    }
+
+    /// A number.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateMissing`].
+    pub fn get_number(&self, name: &str) -> Result<f64, Error> {
+        self.numbers.get(name).map(|number| number.0).ok_or_else(|| missing(name))
+    }
+
+    /// A text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateMissing`].
+    pub fn get_text(&self, name: &str) -> Result<&str, Error> {
+        self.texts.get(name).map(String::as_str).ok_or_else(|| missing(name))
+    }
+
+    /// A schedule.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateMissing`].
+    pub fn get_schedule(&self, name: &str) -> Result<&Schedule, Error> {
+        self.schedules.get(name).map(|saved| &saved.0).ok_or_else(|| missing(name))
+    }
+
+    /// The leaves that have an array of that name, as a tree; `None` where none has. They must be those
+    /// of `known`, where there is one.
+    ///
+    /// # Errors
+    /// As [`get_tree`](Record::get_tree), and [`ErrorKind::Leaves`].
+    pub fn get_snapshot<F: Scalar>(
+        &self,
+        name: &str,
+        known: Option<&Snapshot<F>>,
+    ) -> Result<Option<Snapshot<F>>, Error> {
+        let leaves = self.get_tree::<F>(name)?;
+        if leaves.is_empty() {
+            return Ok(None);
+        }
+        let snapshot = Snapshot::from_leaves(leaves)?;
+        if let Some(known) = known {
+            known.check_as(&snapshot, Tree::State)?;
+        }
+        Ok(Some(snapshot))
+    }
+
+    /// That a whole number is this one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateMissing`] and [`ErrorKind::StateDiffers`].
+    pub fn compare_count(&self, name: &str, here: u64) -> Result<(), Error> {
+        compare(name, &self.get_count(name)?.to_string(), &here.to_string())
+    }
+
+    /// That a number is this one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateMissing`] and [`ErrorKind::StateDiffers`].
+    pub fn compare_number(&self, name: &str, here: f64) -> Result<(), Error> {
+        compare(name, &format!("{:?}", self.get_number(name)?), &format!("{here:?}"))
+    }
+
+    /// The arrays of that name, one for each leaf that has one, with the leaf's name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateInvalid`] where an array has another scalar than `F`, or another number of
+    /// elements than its leaf.
+    pub fn get_tree<F: Scalar>(&self, name: &str) -> Result<Vec<(String, ArrayD<F>)>, Error> {
+        let with = self.leaves.iter().filter_map(|leaf| Some((leaf, leaf.arrays.get(name)?)));
+        with.map(|(leaf, numbers)| Ok((leaf.name.clone(), leaf.array(name, numbers)?.to_owned())))
+            .collect()
+    }
+
+    /// That it has the entries of another record, and no others, whatever they are.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateUnexpected`] and [`ErrorKind::StateMissing`].
+    pub(crate) fn assert_like(&self, other: &Self) -> Result<(), Error> {
+        let (own, others) = (self.entries(), other.entries());
+        if let Some(entry) = own.difference(&others).next() {
+            return Err(ErrorKind::StateUnexpected { entry: entry.clone() }.into());
+        }
+        match others.difference(&own).next() {
+            Some(entry) => Err(missing(entry)),
+            None => Ok(()),
+        }
+    }
+
+    /// A line for each entry that tells its kind and its name.
+    fn entries(&self) -> BTreeSet<String> {
+        let leaf = |leaf: &LeafRecord| {
+            let name = leaf.name.clone();
+            let arrays = leaf.arrays.keys().map(move |array| format!("`{array}` of leaf `{name}`"));
+            arrays.collect::<Vec<_>>()
+        };
+        (self.counts.keys().map(|name| format!("the count `{name}`")))
+            .chain(self.numbers.keys().map(|name| format!("the number `{name}`")))
+            .chain(self.texts.keys().map(|name| format!("the text `{name}`")))
+            .chain(self.schedules.keys().map(|name| format!("the schedule `{name}`")))
+            .chain(self.leaves.iter().flat_map(leaf))
+            .collect()
+    }
+}
+
+impl LeafRecord {
+    /// An array of the leaf, in its shape.
+    fn array<'a, F: Scalar>(
+        &self,
+        name: &str,
+        numbers: &'a Numbers,
+    ) -> Result<ArrayViewD<'a, F>, Error> {
+        let invalid = |problem: String| {
+            let entry = format!("`{name}` of leaf `{}`", self.name);
+            Error::from(ErrorKind::StateInvalid { entry, problem })
+        };
+        let Some(values) = numbers.as_slice::<F>() else {
+            return Err(invalid(format!("is not of {}", F::NAME)));
+        };
+        // A shape whose product overflows does not fit either.
+        let elements = self.shape.iter().try_fold(1_usize, |n, &len| n.checked_mul(len));
+        if elements != Some(values.len()) {
+            let (found, shape) = (values.len(), &self.shape);
+            return Err(invalid(format!("has {found} elements; its shape is {shape:?}")));
+        }
+        ArrayViewD::from_shape(&self.shape[..], values)
+            .map_err(|error| invalid(format!("does not fit its shape: {error}")))
+    }
+}
+
+pub(crate) fn compare(what: &str, saved: &str, here: &str) -> Result<(), Error> {
+    if saved == here {
+        return Ok(());
+    }
+    let (what, saved, here) = (what.to_owned(), saved.to_owned(), here.to_owned());
+    Err(ErrorKind::StateDiffers { what, saved, here }.into())
+}
+
+pub(crate) fn missing(entry: &str) -> Error {
+    ErrorKind::StateMissing { entry: format!("`{entry}`") }.into()
+}
+
+pub(crate) fn unexpected(entry: String) -> Error {
+    ErrorKind::StateUnexpected { entry }.into()
+}

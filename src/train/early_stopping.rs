@@ -1,0 +1,218 @@
+//! Stopping when the validation metric no longer improves.
+
+use crate::error::{Error, ErrorKind};
+use crate::interval::Interval;
+use crate::params::{Params, ParamsMut, Snapshot};
+use crate::scalar::Scalar;
+
+/// Whether a metric is better small, like a loss, or large, like an accuracy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Goal {
+    /// Small is good.
+    Minimize,
+    /// Large is good.
+    Maximize,
+}
+
+impl Goal {
+    /// The worst value there is.
+    fn worst(self) -> f64 {
+        match self {
+            Goal::Minimize => f64::INFINITY,
+            Goal::Maximize => f64::NEG_INFINITY,
+        }
+    }
+
+    /// Whether `metric` is better than `best`, by more than `least`; NaN never is.
+    fn is_better(self, metric: f64, best: f64, least: f64) -> bool {
+        match self {
+            Goal::Minimize => metric < best - least,
+            Goal::Maximize => metric > best + least,
+        }
+    }
+}
+
+/// What an epoch's metric means for the training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Verdict {
+    /// The best so far; its parameters are kept.
+    Improved,
+    /// No improvement yet.
+    Waiting {
+        /// Epochs in a row without one.
+        waited: u64,
+        /// How many more there may be.
+        left: u64,
+    },
+    /// Patience is used up.
+    Stop {
+        /// The best epoch, counted from 1; 0 if there was none.
+        best_epoch: u64,
+    },
+}
+
+/// **Early stopping**: ends a training once its validation metric has not improved for a number of
+/// epochs, and gives back the parameters of the best.
+///
+/// A metric improves on the best so far, m*, if it is better by more than
+/// max(`min_improvement`, `min_relative_improvement`·|m*|); both are 0 unless set. The first one has
+/// to be better than the worst there is. NaN is no improvement.
+///
+/// Source: Prechelt, "Early stopping, but when?", 1998.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::train::{EarlyStopping, Verdict};
+///
+/// let mut model = array![0.0];
+/// let mut early_stopping = EarlyStopping::minimize(2);
+/// for (epoch, loss) in [3.0, 1.0, 2.0, f64::NAN, 0.5].into_iter().enumerate() {
+///     model[0] = epoch as f64;
+///     match early_stopping.observe(loss, &model)? {
+///         Verdict::Improved => println!("epoch {epoch} is the best so far"),
+///         Verdict::Waiting { left, .. } => println!("{left} more without improvement"),
+///         Verdict::Stop { .. } => break,
+///     }
+/// }
+/// assert_eq!(early_stopping.best_metric(), Some(1.0));
+/// early_stopping.restore(&mut model)?;
+/// assert_eq!(model[0], 1.0);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct EarlyStopping<F: Scalar> {
+    goal: Goal,
+    patience: u64,
+    min_improvement: f64,
+    min_relative_improvement: f64,
+    epochs: u64,
+    best_metric: f64,
+    /// 0 as long as nothing has improved.
+    best_epoch: u64,
+    best: Option<Snapshot<F>>,
+}
+
+impl<F: Scalar> EarlyStopping<F> {
+    const NAME: &'static str = "EarlyStopping";
+
+    /// Stops after `patience` epochs in a row, at least 1, whose metric does not improve towards the
+    /// goal.
+    pub fn new(goal: Goal, patience: u64) -> Self {
+        Self {
+            goal,
+            patience,
+            min_improvement: 0.0,
+            min_relative_improvement: 0.0,
+            epochs: 0,
+            best_metric: goal.worst(),
+            best_epoch: 0,
+            best: None,
+        }
+    }
+
+    /// For a metric that is good when small, such as a loss.
+    pub fn minimize(patience: u64) -> Self {
+        Self::new(Goal::Minimize, patience)
+    }
+
+    /// For a metric that is good when large, such as an accuracy.
+    pub fn maximize(patience: u64) -> Self {
+        Self::new(Goal::Maximize, patience)
+    }
+
+    /// Sets by how much a metric must be better than the best to count, in its own units; in [0, ∞).
+    #[must_use]
+    pub fn min_improvement(self, min_improvement: f64) -> Self {
+        Self { min_improvement, ..self }
+    }
+
+    /// Sets by what fraction of the best a metric must be better to count; in [0, ∞).
+    #[must_use]
+    pub fn min_relative_improvement(self, min_relative_improvement: f64) -> Self {
+        Self { min_relative_improvement, ..self }
+    }
+
+    /// Takes the metric of an epoch, and copies the parameters if it is the best so far.
+    ///
+    /// After [`Verdict::Stop`] the training may go on all the same: a later best is still kept. Only
+    /// the first copy allocates.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Hyperparameter`], and what
+    /// [`Snapshot`] says of parameters whose names or shapes have changed; the epoch then does not
+    /// count.
+    pub fn observe(&mut self, metric: f64, params: &dyn Params<F>) -> Result<Verdict, Error> {
+        if self.patience == 0 {
+            return Err(Error::hyperparameter(Self::NAME, "patience", 0.0, "at least 1 epoch"));
+        }
+        let range = Interval::NON_NEGATIVE;
+        range.check::<f64>(Self::NAME, "min_improvement", self.min_improvement)?;
+        let relative = self.min_relative_improvement;
+        range.check::<f64>(Self::NAME, "min_relative_improvement", relative)?;
+
+        // Of an infinite best there is no fraction.
+        let fraction = if self.best.is_some() { relative * self.best_metric.abs() } else { 0.0 };
+        let least = self.min_improvement.max(fraction);
+        if self.goal.is_better(metric, self.best_metric, least) {
+            match &mut self.best {
+                Some(best) => best.take(params)?,
+                None => self.best = Some(Snapshot::of(params)?),
+            }
+            self.epochs += 1;
+            (self.best_metric, self.best_epoch) = (metric, self.epochs);
+            return Ok(Verdict::Improved);
+        }
+        if let Some(best) = &self.best {
+            best.check(params)?;
+        }
+        self.epochs += 1;
+        let waited = self.epochs - self.best_epoch;
+        Ok(if waited < self.patience {
+            Verdict::Waiting { waited, left: self.patience - waited }
+        } else {
+            Verdict::Stop { best_epoch: self.best_epoch }
+        })
+    }
+
+    /// Writes the parameters of the best epoch into the model.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NothingBest`] if no epoch has improved yet, and what
+    /// [`Snapshot::restore`] says of other parameters; the model is then as it was.
+    pub fn restore(&self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        match &self.best {
+            Some(best) => best.restore(params),
+            None => Err(ErrorKind::NothingBest.into()),
+        }
+    }
+
+    /// The parameters of the best epoch.
+    pub fn best(&self) -> Option<&Snapshot<F>> {
+        self.best.as_ref()
+    }
+
+    /// The metric of the best epoch.
+    pub fn best_metric(&self) -> Option<f64> {
+        self.best.as_ref().map(|_| self.best_metric)
+    }
+
+    /// The best epoch, counted from 1.
+    pub fn best_epoch(&self) -> Option<u64> {
+        self.best.as_ref().map(|_| self.best_epoch)
+    }
+
+    /// How many epochs it has observed.
+    pub fn epochs(&self) -> u64 {
+        self.epochs
+    }
+
+    /// Forgets all epochs and the best parameters, as if nothing had been observed.
+    pub fn reset(&mut self) {
+        let (absolute, relative) = (self.min_improvement, self.min_relative_improvement);
+        *self = Self::new(self.goal, self.patience)
+            .min_improvement(absolute)
+            .min_relative_improvement(relative);
+    }
+}

@@ -1,0 +1,13 @@
+//! What goes around the step in a training loop: other optimizers inside, and what watches a metric.
+
+mod accumulate;
+mod early_stopping;
+mod lookahead;
+mod plateau;
+mod sam;
+
+pub use accumulate::Accumulate;
+pub use early_stopping::{EarlyStopping, Goal, Verdict};
+pub use lookahead::Lookahead;
+pub use plateau::Plateau;
+pub use sam::Sam;

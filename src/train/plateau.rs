@@ -1,0 +1,211 @@
+//! A learning rate that waits for a metric.
+
+use crate::error::Error;
+use crate::interval::Interval;
+
+/// **Reduce on plateau**: multiplies the learning rate by a factor when a metric has stopped getting
+/// better.
+///
+/// Give [`observe`](Self::observe) the metric once an epoch, or however often it is measured. One
+/// that is better than the best so far by more than the threshold starts the count anew; after more
+/// than `patience` others in a row the rate becomes max(factor·rate, minimum). Then `cooldown`
+/// observations are not counted. A change of at most `epsilon` is not made.
+///
+/// | | default | range |
+/// |---|---|---|
+/// | better is | lower ([`maximize`](Self::maximize): higher) | |
+/// | `factor` | 0.1 | [0, 1) |
+/// | `patience` | 10 | |
+/// | threshold | [`relative`](Self::relative) 1e-4 | [0, ∞) |
+/// | `cooldown` | 0 | |
+/// | `minimum` | 0 | [0, ∞) |
+/// | `epsilon` | 1e-8 | [0, ∞) |
+///
+/// A metric that is NaN or infinite is no improvement. These are the rules and the defaults of
+/// PyTorch's `ReduceLROnPlateau`. It is a value: a clone, or a saved one (feature `serde`), goes on
+/// from where it was.
+///
+/// ```
+/// use thalweg::{Optimizer, Sgd, train::Plateau};
+///
+/// let mut plateau = Plateau::new(0.1).factor(0.5).patience(2);
+/// let mut sgd = Sgd::<f64>::new(plateau.learning_rate());
+/// for loss in [1.0, 0.8, 0.8, f64::NAN, 0.81] {
+///     sgd.set_learning_rate(plateau.observe(loss))?;
+/// }
+/// assert_eq!(sgd.learning_rate(), 0.05);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Plateau {
+    learning_rate: f64,
+    maximize: bool,
+    factor: f64,
+    patience: u64,
+    threshold: Threshold,
+    cooldown: u64,
+    minimum: f64,
+    epsilon: f64,
+    best: Option<f64>,
+    /// Observations in a row that were not better.
+    waited: u64,
+    /// Observations that are still not counted.
+    cooling: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+enum Threshold {
+    Relative(f64),
+    Absolute(f64),
+}
+
+impl Plateau {
+    /// Starts from that learning rate; a lower metric is better.
+    pub fn new(learning_rate: f64) -> Self {
+        Self {
+            learning_rate,
+            maximize: false,
+            factor: 0.1,
+            patience: 10,
+            threshold: Threshold::Relative(1e-4),
+            cooldown: 0,
+            minimum: 0.0,
+            epsilon: 1e-8,
+            best: None,
+            waited: 0,
+            cooling: 0,
+        }
+    }
+
+    /// Takes a higher metric for a better one, as with an accuracy.
+    #[must_use]
+    pub fn maximize(self) -> Self {
+        Self { maximize: true, ..self }
+    }
+
+    /// Sets what the learning rate is multiplied by; in [0, 1).
+    #[must_use]
+    pub fn factor(self, factor: f64) -> Self {
+        Self { factor, ..self }
+    }
+
+    /// Sets how many observations in a row may be no better without a consequence.
+    #[must_use]
+    pub fn patience(self, patience: u64) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Counts as better what is below best·(1 - threshold), or above best·(1 + threshold) where a
+    /// higher metric is better.
+    #[must_use]
+    pub fn relative(self, threshold: f64) -> Self {
+        Self { threshold: Threshold::Relative(threshold), ..self }
+    }
+
+    /// Counts as better what is below best - threshold, or above best + threshold where a higher
+    /// metric is better.
+    #[must_use]
+    pub fn absolute(self, threshold: f64) -> Self {
+        Self { threshold: Threshold::Absolute(threshold), ..self }
+    }
+
+    /// Sets how many observations after a reduction are not counted.
+    #[must_use]
+    pub fn cooldown(self, cooldown: u64) -> Self {
+        Self { cooldown, ..self }
+    }
+
+    /// Sets the lowest learning rate; in [0, ∞).
+    #[must_use]
+    pub fn minimum(self, minimum: f64) -> Self {
+        Self { minimum, ..self }
+    }
+
+    /// Sets the smallest reduction that is still made; in [0, ∞).
+    #[must_use]
+    pub fn epsilon(self, epsilon: f64) -> Self {
+        Self { epsilon, ..self }
+    }
+
+    /// Takes note of a metric; the learning rate to go on with.
+    ///
+    /// ```
+    /// use thalweg::train::Plateau;
+    /// let mut plateau = Plateau::new(1.0).maximize().patience(0);
+    /// assert_eq!([0.5, 0.7, 0.6].map(|accuracy| plateau.observe(accuracy)), [1.0, 1.0, 0.1]);
+    /// ```
+    pub fn observe(&mut self, metric: f64) -> f64 {
+        if self.is_better(metric) {
+            self.best = Some(metric);
+            self.waited = 0;
+        } else {
+            self.waited = self.waited.saturating_add(1);
+        }
+        if self.cooling > 0 {
+            self.cooling -= 1;
+            self.waited = 0;
+        }
+        if self.waited > self.patience {
+            let reduced = (self.learning_rate * self.factor).max(self.minimum);
+            if self.learning_rate - reduced > self.epsilon {
+                self.learning_rate = reduced;
+            }
+            self.cooling = self.cooldown;
+            self.waited = 0;
+        }
+        self.learning_rate
+    }
+
+    fn is_better(&self, metric: f64) -> bool {
+        let Some(best) = self.best else {
+            return metric.is_finite();
+        };
+        let limit = match (self.threshold, self.maximize) {
+            (Threshold::Relative(threshold), false) => best * (1.0 - threshold),
+            (Threshold::Relative(threshold), true) => best * (1.0 + threshold),
+            (Threshold::Absolute(threshold), false) => best - threshold,
+            (Threshold::Absolute(threshold), true) => best + threshold,
+        };
+        metric.is_finite() && if self.maximize { metric > limit } else { metric < limit }
+    }
+
+    /// The learning rate of now.
+    pub fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    /// The best metric so far.
+    pub fn best(&self) -> Option<f64> {
+        self.best
+    }
+
+    /// Whether its parameters make sense.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter) naming the parameter, its
+    /// value and the range.
+    ///
+    /// ```
+    /// use thalweg::train::Plateau;
+    /// let error = Plateau::new(0.1).factor(1.0).validate().unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "Plateau: factor = 1 is not allowed; it takes a number in [0, 1)"
+    /// );
+    /// ```
+    pub fn validate(&self) -> Result<(), Error> {
+        let (Threshold::Relative(threshold) | Threshold::Absolute(threshold)) = self.threshold;
+        Interval::FRACTION.check::<f64>("Plateau", "factor", self.factor)?;
+        for (name, value) in [
+            ("learning_rate", self.learning_rate),
+            ("threshold", threshold),
+            ("minimum", self.minimum),
+            ("epsilon", self.epsilon),
+        ] {
+            Interval::NON_NEGATIVE.check::<f64>("Plateau", name, value)?;
+        }
+        Ok(())
+    }
+}

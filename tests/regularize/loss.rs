@@ -1,0 +1,321 @@
+//! The losses against central differences, against their formulas written out, and at extremes.
+
+use std::f64::consts::LN_2;
+
+use ndarray::{Array2, ArrayRef2, Axis, array};
+use thalweg::loss::{
+    accuracy, binary_cross_entropy, binary_zero_one, hinge, huber, mean_squared_error,
+    multiclass_hinge, smoothed_cross_entropy, soft_cross_entropy, softmax_cross_entropy, zero_one,
+};
+use thalweg::{Error, Scalar};
+
+use crate::support::{Numbers, bits, in_layouts};
+
+const ROWS: usize = 6;
+const CLASSES: usize = 5;
+
+/// What a loss gives for scores.
+type Loss<F> = fn(&ArrayRef2<F>) -> Result<(f64, Array2<F>), Error>;
+
+fn classes(rows: usize) -> Vec<usize> {
+    (0..rows).map(|i| (3 * i + 1) % CLASSES).collect()
+}
+
+/// Probabilities that are not equal.
+fn soft<F: Scalar>(scores: &ArrayRef2<F>) -> Array2<F> {
+    let weight = |i: usize, j: usize| ((i + 2 * j) % CLASSES + 1) as f64;
+    Array2::from_shape_fn(scores.raw_dim(), |(i, j)| {
+        let sum: f64 = (0..scores.ncols()).map(|j| weight(i, j)).sum();
+        F::from_f64(weight(i, j) / sum)
+    })
+}
+
+fn signs<F: Scalar>(scores: &ArrayRef2<F>) -> Array2<F> {
+    let sign = |(i, j): (usize, usize)| if (i + j) % 3 == 0 { -F::one() } else { F::one() };
+    Array2::from_shape_fn(scores.raw_dim(), sign)
+}
+
+fn zeros_and_ones<F: Scalar>(scores: &ArrayRef2<F>) -> Array2<F> {
+    signs(scores).mapv(|t| t.max(F::zero()))
+}
+
+fn all<F: Scalar>() -> [(&'static str, Loss<F>); 8] {
+    [
+        ("softmax_cross_entropy", |s| softmax_cross_entropy(s, &classes(s.nrows()))),
+        ("smoothed_cross_entropy", |s| smoothed_cross_entropy(s, &classes(s.nrows()), 0.2)),
+        ("soft_cross_entropy", |s| soft_cross_entropy(s, &soft(s))),
+        ("binary_cross_entropy", |s| binary_cross_entropy(s, &soft(s))),
+        ("mean_squared_error", |s| mean_squared_error(s, &soft(s))),
+        ("huber", |s| huber(s, &soft(s), 0.7)),
+        ("hinge", |s| hinge(s, &signs(s))),
+        ("multiclass_hinge", |s| multiclass_hinge(s, &classes(s.nrows()))),
+    ]
+}
+
+/// The formulas as they stand in books, for scores of a moderate size.
+fn written_out(name: &str, s: &Array2<f64>) -> f64 {
+    let (n, k) = (s.nrows() as f64, s.ncols() as f64);
+    let log_sum = |i: usize| s.row(i).iter().map(|s| s.exp()).sum::<f64>().ln();
+    let y = classes(s.nrows());
+    let t = soft(s);
+    let by_row = |f: &dyn Fn(usize) -> f64| (0..s.nrows()).map(f).sum::<f64>() / n;
+    let by_element = |f: &dyn Fn(f64, f64) -> f64, t: &Array2<f64>| {
+        s.iter().zip(t).map(|(&s, &t)| f(s, t)).sum::<f64>() / (n * k)
+    };
+    match name {
+        "softmax_cross_entropy" => by_row(&|i| -(s[[i, y[i]]].exp() / log_sum(i).exp()).ln()),
+        "smoothed_cross_entropy" => by_row(&|i| {
+            let target = |j| if j == y[i] { 0.8 + 0.2 / k } else { 0.2 / k };
+            -(0..CLASSES).map(|j| target(j) * (s[[i, j]] - log_sum(i))).sum::<f64>()
+        }),
+        "soft_cross_entropy" => by_row(&|i| {
+            -(0..CLASSES)
+                .map(|j| t[[i, j]] * (s[[i, j]].exp() / log_sum(i).exp()).ln())
+                .sum::<f64>()
+        }),
+        "binary_cross_entropy" => by_element(
+            &|s, t| {
+                let p = 1.0 / (1.0 + (-s).exp());
+                -t * p.ln() - (1.0 - t) * (1.0 - p).ln()
+            },
+            &t,
+        ),
+        "mean_squared_error" => by_element(&|s, t| (s - t).powi(2), &t),
+        "huber" => by_element(
+            &|s, t| {
+                let r: f64 = (s - t).abs();
+                if r <= 0.7 { r * r / 2.0 } else { 0.7 * r - 0.7 * 0.7 / 2.0 }
+            },
+            &t,
+        ),
+        "hinge" => by_element(&|s, t| (1.0 - t * s).max(0.0), &signs(s)),
+        "multiclass_hinge" => by_row(&|i| {
+            let rivals =
+                (0..CLASSES).filter(|&j| j != y[i]).map(|j| 1.0 + s[[i, j]] - s[[i, y[i]]]);
+            rivals.fold(0.0, f64::max)
+        }),
+        _ => unreachable!(),
+    }
+}
+
+#[test]
+fn values_agree_with_the_formulas_written_out() {
+    for seed in 0..20 {
+        let scores = Numbers::new(seed).array(ROWS, CLASSES, 4.0);
+        for (name, loss) in all() {
+            let (value, expected) = (loss(&scores).unwrap().0, written_out(name, &scores));
+            assert!((value / expected - 1.0).abs() < 1e-14, "{name}: {value} for {expected}");
+        }
+    }
+}
+
+/// Differences of the formula written out, at a fifth-order stencil whose error is below 1e-10.
+#[test]
+fn gradients_agree_with_central_differences() {
+    const H: f64 = 1e-3;
+    let (mut checked, mut all_of_them) = (0, 0);
+    for seed in 0..5 {
+        let scores = Numbers::new(seed).array(ROWS, CLASSES, 2.0);
+        for (name, loss) in all() {
+            let gradient: Array2<f64> = loss(&scores).unwrap().1;
+            let largest = gradient.fold(0.0_f64, |l, g| l.max(g.abs()));
+            for (index, &exact) in gradient.indexed_iter() {
+                let at = |steps: f64| {
+                    let mut moved = scores.clone();
+                    moved[index] += steps * H;
+                    written_out(name, &moved)
+                };
+                // Of the order of H⁶, but for the kinks, which the next test looks at.
+                let difference = (45.0 * (at(1.0) - at(-1.0)) - 9.0 * (at(2.0) - at(-2.0))
+                    + (at(3.0) - at(-3.0)))
+                    / (60.0 * H);
+                let one_sided = (at(3.0) - at(0.0)) - (at(0.0) - at(-3.0));
+                let has_kink = name.ends_with("hinge") && one_sided.abs() > 1e-12
+                    || name == "huber" && {
+                        let r = (scores[index] - soft(&scores)[index]).abs();
+                        (r - 0.7).abs() < 4.0 * H
+                    };
+                let off = (difference - exact).abs() / largest;
+                all_of_them += 1;
+                checked += usize::from(!has_kink);
+                assert!(has_kink || off < 1e-8, "{name}{index:?}: {exact} against {difference}");
+            }
+        }
+    }
+    assert!(checked > all_of_them * 19 / 20, "{checked} of {all_of_them}");
+}
+
+#[test]
+fn at_a_kink_a_slope_of_one_of_the_sides_is_taken() {
+    assert_eq!(hinge(&array![1.0], &array![1.0]).unwrap(), (0.0, array![0.0]));
+    assert_eq!(huber(&array![0.5], &array![0.0], 0.5).unwrap(), (0.125, array![0.5]));
+    let (value, gradient) = multiclass_hinge(&array![[1.0, 0.0, 0.0]], &[0]).unwrap();
+    assert_eq!((value, gradient), (0.0, array![[0.0, 0.0, 0.0]]));
+    let (value, gradient) = multiclass_hinge(&array![[0.0, 2.0, 2.0]], &[0]).unwrap();
+    assert_eq!((value, gradient), (3.0, array![[-1.0, 1.0, 0.0]]));
+}
+
+#[test]
+fn extreme_scores_neither_overflow_nor_lose_their_digits() {
+    let (value, gradient) =
+        softmax_cross_entropy(&array![[1e300, 0.0], [-1e300, 0.0]], &[0, 0]).unwrap();
+    assert_eq!((value, gradient), (5e299, array![[0.0, 0.0], [-0.5, 0.5]]));
+
+    // A class that is nearly certain: the loss is e⁻⁴⁰, not the 0 that ln(1 + e⁻⁴⁰) would be.
+    let (value, gradient) = softmax_cross_entropy(&array![[40.0, 0.0]], &[0]).unwrap();
+    let rest = (-40.0_f64).exp();
+    assert!((value / rest - 1.0).abs() < 1e-15);
+    assert!((gradient[[0, 0]] / -rest - 1.0).abs() < 1e-15);
+    assert!((gradient[[0, 1]] / rest - 1.0).abs() < 1e-15);
+
+    for t in [0.0, 0.25, 1.0] {
+        let scores = array![1e4, -1e4, 40.0, -40.0];
+        for (i, &s) in scores.iter().enumerate() {
+            let one = |s: f64| binary_cross_entropy(&array![s], &array![t]).unwrap();
+            let (value, gradient) = one(s);
+            let rest = (-s.abs()).exp();
+            let (p, q) = if s > 0.0 { (1.0, rest) } else { (rest, 1.0) };
+            let expected =
+                t * if s > 0.0 { rest } else { -s } + (1.0 - t) * if s > 0.0 { s } else { rest };
+            let slope = if t == 1.0 { -q } else { p - t };
+            let slope = if i >= 2 { slope / (1.0 + rest) } else { slope };
+            assert!((value - expected).abs() <= 1e-15 * expected, "{s} {t}: {value} {expected}");
+            assert!((gradient[0] - slope).abs() <= 1e-15 * slope.abs().max(t.min(1.0 - t)));
+        }
+    }
+    let (value, _) = mean_squared_error(&array![1e5_f32, 1.0], &array![-1e25, 1.0]).unwrap();
+    assert!((value / 5e49 - 1.0).abs() < 1e-7, "squared in f64");
+    let (value, gradient) = huber(&array![1e300], &array![-1e300], 1.0).unwrap();
+    assert_eq!((value, gradient[0]), (2e300, 1.0));
+}
+
+#[test]
+fn a_masked_class_has_the_score_minus_infinity() {
+    let scores = array![[0.0, f64::NEG_INFINITY, 0.0]];
+    let (value, gradient) = softmax_cross_entropy(&scores, &[0]).unwrap();
+    assert_eq!((value, gradient), (LN_2, array![[-0.5, 0.0, 0.5]]));
+    let (value, gradient) = soft_cross_entropy(&scores, &array![[0.5, 0.0, 0.5]]).unwrap();
+    assert_eq!((value, gradient), (LN_2, array![[0.0, 0.0, 0.0]]));
+    assert_eq!(softmax_cross_entropy(&scores, &[1]).unwrap().0, f64::INFINITY);
+    let certain = array![f64::INFINITY, f64::NEG_INFINITY];
+    let (value, gradient) = binary_cross_entropy(&certain, &array![1.0, 0.0]).unwrap();
+    assert_eq!((value, gradient), (0.0, array![0.0, 0.0]));
+}
+
+#[test]
+fn a_nan_score_makes_the_value_nan() {
+    for (name, loss) in all() {
+        for at in [[0, 0], [1, 4], [2, 2], [5, 3]] {
+            let mut scores = Numbers::new(1).array(ROWS, CLASSES, 30.0);
+            scores[at] = f64::NAN;
+            let (value, gradient) = loss(&scores).unwrap();
+            assert!(value.is_nan(), "{name}");
+            assert!(gradient[at].is_nan(), "{name}");
+            let other = gradient.index_axis(Axis(0), 3);
+            assert!(other.iter().all(|g| g.is_finite()), "{name}: NaN in another row");
+        }
+    }
+    assert_eq!(zero_one(&array![[f64::NAN]], &[0]).unwrap(), 1.0);
+    assert_eq!(zero_one(&array![[1.0, f64::NAN], [f64::NAN, 1.0]], &[0, 0]).unwrap(), 1.0);
+    assert_eq!(binary_zero_one(&array![f64::NAN], &array![-1.0]).unwrap(), 1.0);
+}
+
+#[test]
+fn single_precision_is_double_precision_rounded() {
+    for seed in 0..10 {
+        let scores: Array2<f32> = Numbers::new(seed).array(ROWS, CLASSES, 6.0);
+        for ((name, single), (_, double)) in all::<f32>().into_iter().zip(all::<f64>()) {
+            // Targets of f32 are not those of f64, by a rounding.
+            let (value, gradient) = single(&scores).unwrap();
+            let (expected, exact) = double(&scores.mapv(f64::from)).unwrap();
+            assert!((value / expected - 1.0).abs() < 1e-6, "{name}: {value} for {expected}");
+            for (g, exact) in gradient.iter().zip(&exact) {
+                assert!((f64::from(*g) - exact).abs() < 2e-8, "{name}: {g} for {exact}");
+            }
+        }
+        let (value, _) = softmax_cross_entropy(&scores, &classes(ROWS)).unwrap();
+        let (exact, _) = softmax_cross_entropy(&scores.mapv(f64::from), &classes(ROWS)).unwrap();
+        assert_eq!(value, exact);
+    }
+}
+
+#[test]
+fn any_layout_gives_the_same_bits() {
+    let scores: Array2<f64> = Numbers::new(3).array(ROWS, CLASSES, 3.0);
+    for (name, loss) in all() {
+        let (value, gradient) = loss(&scores).unwrap();
+        in_layouts(&scores, |view| {
+            let (there, by_view) = loss(&view).unwrap();
+            assert_eq!(there.to_bits(), value.to_bits(), "{name}");
+            assert_eq!(bits(by_view.view()), bits(gradient.view()), "{name}");
+        });
+    }
+    // More elements than are summed at a time.
+    let many: Array2<f64> = Numbers::new(4).array(700, 7, 3.0);
+    let squares = |s: &ArrayRef2<f64>| mean_squared_error(s, &signs(s)).unwrap();
+    in_layouts(&many, |view| assert_eq!(squares(&view), squares(&many)));
+
+    let (value, gradient) = softmax_cross_entropy(&scores, &classes(ROWS)).unwrap();
+    in_layouts(&Array2::zeros((ROWS, CLASSES)), |mut to| {
+        let into = thalweg::loss::softmax_cross_entropy_into(&scores, &classes(ROWS), &mut to);
+        assert_eq!(into.unwrap(), value);
+        assert_eq!(to, gradient);
+    });
+    in_layouts(&Array2::zeros((ROWS, CLASSES)), |mut to| {
+        let (value, gradient) = huber(&scores, &soft(&scores), 0.7).unwrap();
+        let into = thalweg::loss::huber_into(&scores, &soft(&scores), 0.7, &mut to);
+        assert_eq!(into.unwrap(), value);
+        assert_eq!(to, gradient);
+    });
+}
+
+#[test]
+fn without_smoothing_it_is_the_plain_cross_entropy_and_certain_targets_are_classes() {
+    let scores: Array2<f64> = Numbers::new(9).array(ROWS, CLASSES, 3.0);
+    let plain = softmax_cross_entropy(&scores, &classes(ROWS)).unwrap();
+    assert_eq!(smoothed_cross_entropy(&scores, &classes(ROWS), 0.0).unwrap(), plain);
+    let certain = Array2::from_shape_fn((ROWS, CLASSES), |(i, j)| f64::from(j == classes(ROWS)[i]));
+    let (value, gradient) = soft_cross_entropy(&scores, &certain).unwrap();
+    assert!((value / plain.0 - 1.0).abs() < 1e-15);
+    assert!((gradient - plain.1).iter().all(|d| d.abs() < 1e-16));
+}
+
+/// Over scores of every size, ties and zeros among them.
+#[test]
+fn surrogates_bound_the_zero_one_loss() {
+    let mut numbers = Numbers::new(5);
+    let mut seen = [0.0_f64; 2];
+    for round in 0..2_000 {
+        let size = 10.0_f64.powf(2.0 * numbers.next());
+        let mut scores: Array2<f64> = numbers.array(1 + round % 4, CLASSES, size);
+        if round % 3 == 0 {
+            scores.mapv_inplace(|s| (s / size * 2.0).round());
+        }
+        let classes = classes(scores.nrows());
+        let wrong = zero_one(&scores, &classes).unwrap();
+        assert!((accuracy(&scores, &classes).unwrap() - (1.0 - wrong)).abs() < 1e-15);
+        // Bounded to the rounding of a logarithm.
+        let least = wrong * (1.0 - 1e-15);
+        assert!(softmax_cross_entropy(&scores, &classes).unwrap().0 / LN_2 >= least);
+        assert!(multiclass_hinge(&scores, &classes).unwrap().0 >= wrong);
+
+        let signs = signs(&scores);
+        let wrong_signs = binary_zero_one(&scores, &signs).unwrap();
+        let targets = zeros_and_ones(&scores);
+        assert_eq!(binary_zero_one(&scores, &targets).unwrap(), wrong_signs);
+        let least = wrong_signs * (1.0 - 1e-15);
+        assert!(hinge(&scores, &signs).unwrap().0 >= least);
+        assert!(binary_cross_entropy(&scores, &targets).unwrap().0 / LN_2 >= least);
+        seen = [seen[0].max(wrong), seen[1].max(1.0 - wrong)];
+    }
+    assert_eq!(seen, [1.0, 1.0], "all wrong and all right were among them");
+}
+
+#[test]
+fn arrays_of_any_rank_have_the_mean_over_all_elements() {
+    let (s, t) = (array![[[1.0], [3.0]], [[0.0], [0.0]]], ndarray::Array3::zeros((2, 2, 1)));
+    assert_eq!(mean_squared_error(&s, &t).unwrap().0, 2.5);
+    assert_eq!(mean_squared_error(&s.into_dyn(), &t.into_dyn()).unwrap().0, 2.5);
+    let scalar = ndarray::arr0(3.0);
+    assert_eq!(mean_squared_error(&scalar, &ndarray::arr0(1.0)).unwrap().1, ndarray::arr0(4.0));
+}
