@@ -176,3 +176,39 @@ fn it_is_an_optimizer_like_any_other() {
     let error = ConjugateGradient::<f64>::new().fixed_rate(f64::NAN).validate().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Hyperparameter { name: "fixed_rate", .. }));
 }
+
+#[test]
+fn saved_at_any_step_it_goes_on_bit_for_bit() {
+    let mut solver = ConjugateGradient::new();
+    let mut w = (array![-1.2], array![[1.0]]);
+    let tree = |w: &(Array1<f64>, ndarray::Array2<f64>)| {
+        let g = gradient(&array![w.0[0], w.1[[0, 0]]]);
+        (array![g[0]], array![[g[1]]])
+    };
+    for step in 0..60 {
+        let state = solver.state();
+        let mut other = ConjugateGradient::new();
+        other.load_state(&state).unwrap();
+        assert_eq!(other.state(), state, "{step}");
+        let mut v = w.clone();
+        let (mut first, mut second) = (solver.clone(), other);
+        let mut u = w.clone();
+        for _ in 0..12 {
+            let (g, h) = (tree(&u), tree(&v));
+            first.step(&mut u, &g).unwrap();
+            second.step(&mut v, &h).unwrap();
+            assert_eq!((&u, first.accepted()), (&v, second.accepted()), "{step}");
+        }
+        assert_eq!((second.steps(), second.restarts()), (first.steps(), first.restarts()));
+        let g = tree(&w);
+        solver.step(&mut w, &g).unwrap();
+    }
+    // Another configuration is another solver.
+    let state = solver.state();
+    let mut other = ConjugateGradient::<f64>::new().beta(Beta::DaiYuan);
+    let before = other.state();
+    assert!(matches!(other.load_state(&state).unwrap_err().kind(), ErrorKind::StateDiffers { .. }));
+    assert_eq!(other.state(), before);
+    let mut narrow = ConjugateGradient::<f32>::new();
+    assert!(matches!(narrow.load_state(&state).unwrap_err().kind(), ErrorKind::StateScalar { .. }));
+}

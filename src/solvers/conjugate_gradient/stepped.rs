@@ -24,8 +24,8 @@ pub(super) struct Stepped<F> {
     /// Where the parameters were left.
     pub(super) point: Vec<F>,
     /// The parameters and the gradient of this call.
-    incoming: Vec<F>,
-    gradient: Vec<F>,
+    pub(super) incoming: Vec<F>,
+    pub(super) gradient: Vec<F>,
     pub(super) numbers: Numbers,
 }
 
