@@ -451,6 +451,27 @@ pub enum ErrorKind {
         /// The matrix.
         what: &'static str,
     },
+
+    /// A parameter is NaN or infinite where a minimization is to start.
+    #[error("the parameter {} is {value} at index {index:?}; start from finite values", Name(leaf))]
+    NonFiniteParameter {
+        /// The leaf's name.
+        leaf: String,
+        /// The index of the first such element, in logical (row-major) order.
+        index: Vec<usize>,
+        /// The value: NaN, ∞ or -∞.
+        value: f64,
+    },
+
+    /// A solver needs products with the Hessian, and the objective has none.
+    #[error(
+        "{solver} needs products with the Hessian; give them by `WithHessian` or \
+         `Objective::hessian_vector`"
+    )]
+    NoHessian {
+        /// The solver's name.
+        solver: &'static str,
+    },
 }
 
 impl Error {

@@ -75,16 +75,122 @@ pub(crate) fn norm<F: Scalar>(x: &[F]) -> f64 {
     scaled.sum::<f64>().sqrt() * largest
 }
 
+struct BlockMax<'a, F>(&'a [F]);
+
+impl<F: Scalar> Work for BlockMax<'_, F> {
+    type Output = (F, bool);
+
+    #[inline(always)]
+    fn run(self) -> (F, bool) {
+        const LANES: usize = 16;
+        let mut lanes = [F::zero(); LANES];
+        let mut finite = true;
+        let (xs, rest) = self.0.as_chunks::<LANES>();
+        for x in xs {
+            for i in 0..LANES {
+                let size = x[i].abs();
+                finite &= size <= F::max_value();
+                lanes[i] = if size > lanes[i] { size } else { lanes[i] };
+            }
+        }
+        for &x in rest {
+            finite &= x.abs() <= F::max_value();
+            lanes[0] = if x.abs() > lanes[0] { x.abs() } else { lanes[0] };
+        }
+        (lanes.into_iter().fold(F::zero(), F::max), finite)
+    }
+}
+
 /// max|xᵢ|, NaN if an element is.
 pub(crate) fn norm_max<F: Scalar>(x: &[F]) -> f64 {
-    let mut largest = F::zero();
-    for &x in x {
-        if x.is_nan() {
-            return f64::NAN;
-        }
-        largest = largest.max(x.abs());
+    let (largest, finite) = how().simd.run(BlockMax(x));
+    if !finite && x.iter().any(|x| x.is_nan()) {
+        return f64::NAN;
     }
     largest.into_f64()
+}
+
+/// Two sums and a maximum over pairs of elements, in one pass.
+#[derive(Debug, Clone, Copy)]
+struct Pass {
+    square: Sum,
+    dot: Sum,
+    largest: f64,
+}
+
+struct BlockPass<'a, F, const SQUARE: bool, const LARGEST: bool>(&'a [F], &'a [F]);
+
+impl<F: Scalar, const SQUARE: bool, const LARGEST: bool> Work
+    for BlockPass<'_, F, SQUARE, LARGEST>
+{
+    type Output = Pass;
+
+    #[inline(always)]
+    fn run(self) -> Pass {
+        const LANES: usize = 16;
+        let (mut squares, mut dots, mut sizes) = ([0.0; LANES], [0.0; LANES], [0.0_f64; LANES]);
+        let (xs, x_rest) = self.0.as_chunks::<LANES>();
+        let (ys, y_rest) = self.1.as_chunks::<LANES>();
+        for (x, y) in xs.iter().zip(ys) {
+            for i in 0..LANES {
+                let (x, y) = (x[i].into_f64(), y[i].into_f64());
+                dots[i] += x * y;
+                if SQUARE {
+                    squares[i] += x * x;
+                }
+                if LARGEST {
+                    sizes[i] = if x.abs() > sizes[i] { x.abs() } else { sizes[i] };
+                }
+            }
+        }
+        for i in 0..x_rest.len() {
+            let (x, y) = (x_rest[i].into_f64(), y_rest[i].into_f64());
+            dots[i] += x * y;
+            squares[i] += x * x;
+            sizes[i] = if x.abs() > sizes[i] { x.abs() } else { sizes[i] };
+        }
+        let mut width = LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                dots[i] += dots[i + width];
+                squares[i] += squares[i + width];
+                sizes[i] = sizes[i].max(sizes[i + width]);
+            }
+            width /= 2;
+        }
+        Pass { square: Sum::of(squares[0]), dot: Sum::of(dots[0]), largest: sizes[0] }
+    }
+}
+
+fn pass<F: Scalar, const SQUARE: bool, const LARGEST: bool>(x: &[F], y: &[F], how: How) -> Pass {
+    if x.len() <= BLOCK {
+        return how.simd.run(BlockPass::<F, SQUARE, LARGEST>(x, y));
+    }
+    let at = x.len().div_ceil(BLOCK) / 2 * BLOCK;
+    let ((x0, x1), (y0, y1)) = (x.split_at(at), y.split_at(at));
+    let parallel = x.len() > how.parallel_above;
+    let left = || pass::<F, SQUARE, LARGEST>(x0, y0, how);
+    let right = || pass::<F, SQUARE, LARGEST>(x1, y1, how);
+    let (left, right) = join(parallel, left, right);
+    Pass {
+        square: left.square.add(right.square),
+        dot: left.dot.add(right.dot),
+        largest: left.largest.max(right.largest),
+    }
+}
+
+/// (xᵀx, xᵀy), accumulated in `f64`. Both have one length.
+pub(crate) fn square_and_dot<F: Scalar>(x: &[F], y: &[F]) -> (f64, f64) {
+    let Pass { square, dot, .. } = pass::<F, true, false>(x, &y[..x.len()], how());
+    (square.value(), dot.value())
+}
+
+/// (xᵀy, max|xᵢ|), the latter NaN if an element of x is. Both have one length; y is finite.
+pub(crate) fn dot_and_max<F: Scalar>(x: &[F], y: &[F]) -> (f64, f64) {
+    let Pass { dot, largest, .. } = pass::<F, false, true>(x, &y[..x.len()], how());
+    let dot = dot.value();
+    // An element of x that is not finite shows in the product.
+    (dot, if dot.is_finite() { largest } else { norm_max(x) })
 }
 
 struct Combine<'a, F>(F, &'a [F], F, &'a mut [F]);
@@ -126,6 +232,44 @@ pub(crate) fn add_scaled<F: Scalar>(a: f64, x: &[F], y: &mut [F]) {
     combine(a, x, 1.0, y);
 }
 
+struct Shifted<'a, F>(&'a [F], F, &'a [F], &'a mut [F]);
+
+impl<F: Scalar> Work for Shifted<'_, F> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        let Shifted(x, a, d, out) = self;
+        let (x, d) = (&x[..out.len()], &d[..out.len()]);
+        let mut changed = false;
+        // What was there is on its way into the cache to be overwritten: to read it costs nothing.
+        for i in 0..out.len() {
+            let moved = x[i] + a * d[i];
+            changed |= moved != out[i];
+            out[i] = moved;
+        }
+        changed
+    }
+}
+
+fn shifted_with<F: Scalar>(x: &[F], a: F, d: &[F], out: &mut [F], how: How) -> bool {
+    if out.len() <= how.parallel_above || cfg!(not(feature = "rayon")) {
+        return how.simd.run(Shifted(x, a, d, out));
+    }
+    let at = out.len() / 2;
+    let ((x0, x1), (d0, d1)) = (x.split_at(at), d.split_at(at));
+    let (out0, out1) = out.split_at_mut(at);
+    let left = || shifted_with(x0, a, d0, out0, how);
+    let right = || shifted_with(x1, a, d1, out1, how);
+    let (left, right) = join(true, left, right);
+    left | right
+}
+
+/// out = x + a·d; whether that has changed an element of it.
+pub(crate) fn shifted<F: Scalar>(x: &[F], a: f64, d: &[F], out: &mut [F]) -> bool {
+    shifted_with(x, F::from_f64(a), d, out, how())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +301,29 @@ mod tests {
         assert_eq!(norm(&[0.0, 0.0]), 0.0);
         assert_eq!(norm(&[1.0, f64::NEG_INFINITY]), f64::INFINITY);
         assert!(norm(&[1.0, f64::NAN]).is_nan() && norm_max(&[f64::NAN, 1.0]).is_nan());
+    }
+
+    #[test]
+    fn one_pass_gives_what_the_single_sums_give() {
+        for n in [0, 1, 17, 1024, 5000] {
+            let (x, y) = (numbers(n), numbers(n + 3));
+            let y = &y[3..];
+            assert_eq!(square_and_dot(&x, y), (dot(&x, &x), dot(&x, y)));
+            assert_eq!(dot_and_max(&x, y), (dot(&x, y), norm_max(&x)));
+        }
+        assert!(dot_and_max(&[f64::NAN, 1.0], &[1.0, 1.0]).1.is_nan());
+        assert_eq!(dot_and_max(&[f64::NEG_INFINITY, 1.0], &[0.0, 1.0]).1, f64::INFINITY);
+    }
+
+    #[test]
+    fn a_shift_says_whether_it_changes_anything() {
+        let (x, d) = (numbers(100), numbers(100));
+        let mut out = vec![0.0; 100];
+        assert!(shifted(&x, 0.5, &d, &mut out));
+        assert!(!shifted(&x, 0.5, &d, &mut out));
+        assert!(out.iter().zip(&x).all(|(out, x)| *out == x + 0.5 * x));
+        out[99] = f64::NAN;
+        assert!(shifted(&x, 0.5, &d, &mut out));
     }
 
     #[test]

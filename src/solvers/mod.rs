@@ -1,3 +1,55 @@
-//! Solvers: what couples the elements of a leaf, by norms, products and matrices.
+//! Solvers: minimizers that couple elements, by dot products, line searches and matrices.
+//!
+//! Each is driven by [`minimize`](minimize()) over an [`Objective`]: value and gradient in one
+//! evaluation, of any tree of parameters. A solver is a direction and a length; the length is a
+//! [`LineSearch`]'s.
+//!
+//! | to | see |
+//! |---|---|
+//! | minimize | [`minimize`](minimize()), [`Objective`], [`Stop`], [`Report`] |
+//! | choose a solver | [`Lbfgs`], [`ConjugateGradient`] and its [`Beta`], [`Bfgs`], [`NewtonCg`], `Newton` (feature `linalg`), [`BarzilaiBorwein`], [`ScaledConjugateGradient`] |
+//! | solve Ax = -b | [`LinearConjugateGradient`] |
+//! | go without gradients, or check them | [`CentralDifferences`], [`check_gradient`] |
+//! | choose a line search | [`LineSearch`]: [`Cubic`], [`MoreThuente`], [`HagerZhang`], [`Backtracking`], [`Secant`], [`Exact`] |
+//! | orthogonalize the steps of matrices, in a training loop | [`Muon`](muon::Muon) |
+//! | write a solver | [`Solver`], [`Descent`], [`Halt`] |
 
+mod barzilai_borwein;
+mod bfgs;
+mod conjugate_gradient;
+mod descent;
+mod differences;
+mod lbfgs;
+mod line_search;
+mod linear;
+mod minimize;
+mod model;
 pub mod muon;
+#[cfg(feature = "linalg")]
+mod newton;
+mod newton_cg;
+mod objective;
+mod report;
+mod scaled_conjugate_gradient;
+mod solver;
+mod stop;
+
+pub use barzilai_borwein::BarzilaiBorwein;
+pub use bfgs::Bfgs;
+pub use conjugate_gradient::{Beta, ConjugateGradient};
+pub use descent::Descent;
+pub use differences::{CentralDifferences, Direction, GradientCheck, Worst, check_gradient};
+pub use lbfgs::Lbfgs;
+pub use line_search::{
+    Backtracking, Cubic, Exact, HagerZhang, LineSearch, MoreThuente, Next, NoLength, Sample, Secant,
+};
+pub use linear::{LinearConjugateGradient, LinearSolution, LinearStatus};
+pub use minimize::minimize;
+#[cfg(feature = "linalg")]
+pub use newton::Newton;
+pub use newton_cg::NewtonCg;
+pub use objective::{Flat, FlatMut, Objective, WithHessian, WithValue};
+pub use report::{Evaluations, Report, Row, Stall, Status, Test, Undefined};
+pub use scaled_conjugate_gradient::ScaledConjugateGradient;
+pub use solver::{Halt, Solver};
+pub use stop::{Progress, Stop};

@@ -1,0 +1,230 @@
+//! BFGS.
+
+use super::descent::Descent;
+use super::lbfgs::{first_length, moved};
+use super::line_search::{Cubic, LineSearch};
+use super::model::{Plateau, zero};
+use super::solver::{Halt, Solver};
+use crate::error::Error;
+use crate::rule::Interval;
+use crate::scalar::Scalar;
+use crate::vector;
+
+const DAMPING: Interval = Interval::closed(0.0, 0.99, "a number in [0, 0.99]");
+
+/// **BFGS**: d = -Hg, where H stands for the inverse Hessian and is made to agree with each step,
+/// Hy = s: H ← (I - syᵀ/sᵀy) H (I - ysᵀ/sᵀy) + ssᵀ/sᵀy, s = w - w₋, y = g - g₋.
+///
+/// | setting | default | range |
+/// |---|---|---|
+/// | `damping` | 1e-3 | [0, 0.99] |
+///
+/// H has n² numbers, and an iteration takes n² operations: for some thousand parameters. Beyond,
+/// take [`Lbfgs`](super::Lbfgs). H begins as sᵀy/yᵀy·I of the first step. Where f curves upward along
+/// s by less than `damping` times what H said, y is replaced by the mean of y and H⁻¹s that curves
+/// that much (Powell's damping), so that H stays positive definite whatever the line search.
+///
+/// Source: Broyden, Fletcher, Goldfarb & Shanno 1970; Shanno & Phua 1978 (first H); Powell 1978
+/// (damping).
+///
+/// ```
+/// use ndarray::{Array1, array};
+/// use thalweg::solvers::{Bfgs, Stop, minimize};
+///
+/// let mut rosenbrock = |w: &Array1<f64>| {
+///     let (a, b) = (1.0 - w[0], w[1] - w[0] * w[0]);
+///     (a * a + 100.0 * b * b, array![-2.0 * a - 400.0 * w[0] * b, 200.0 * b])
+/// };
+/// let mut w = array![-1.2, 1.0];
+/// let report = minimize(&mut Bfgs::new(), &mut w, &mut rosenbrock, Stop::default())?;
+/// assert!(report.status.is_converged() && report.evaluations.gradients < 60);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Bfgs<F, L = Cubic> {
+    damping: f64,
+    search: L,
+    inverse: Vec<F>,
+    /// Whether the inverse is that of no step yet.
+    fresh: bool,
+    /// The first length along -g.
+    reach: f64,
+    direction: Vec<F>,
+    s: Vec<F>,
+    y: Vec<F>,
+    product: Vec<F>,
+    plateau: Plateau,
+}
+
+impl<F: Scalar> Default for Bfgs<F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<F: Scalar> Bfgs<F> {
+    /// With a damping of 1e-3.
+    pub fn new() -> Self {
+        Self {
+            damping: 1e-3,
+            search: Cubic::new().curvature(0.9),
+            inverse: Vec::new(),
+            fresh: true,
+            reach: 1.0,
+            direction: Vec::new(),
+            s: Vec::new(),
+            y: Vec::new(),
+            product: Vec::new(),
+            plateau: Plateau::NONE,
+        }
+    }
+}
+
+impl<F: Scalar, L: LineSearch> Bfgs<F, L> {
+    /// Sets the share of the expected curvature below which it is damped; in [0, 0.99].
+    #[must_use]
+    pub fn damping(mut self, damping: f64) -> Self {
+        self.damping = damping;
+        self
+    }
+
+    /// Sets the line search; it should end at slopes that have risen, as those of the Wolfe
+    /// conditions have.
+    #[must_use]
+    pub fn line_search<M: LineSearch>(self, search: M) -> Bfgs<F, M> {
+        Bfgs {
+            damping: self.damping,
+            search,
+            inverse: self.inverse,
+            fresh: self.fresh,
+            reach: self.reach,
+            direction: self.direction,
+            s: self.s,
+            y: self.y,
+            product: self.product,
+            plateau: self.plateau,
+        }
+    }
+
+    /// H, n×n, symmetric; empty before the first minimization.
+    pub fn inverse_hessian(&self) -> &[F] {
+        &self.inverse
+    }
+
+    /// H = c·I.
+    fn set_diagonal(&mut self, c: f64) {
+        let n = self.direction.len();
+        self.inverse.fill(F::zero());
+        self.inverse.iter_mut().step_by(n + 1).for_each(|h| *h = F::from_f64(c));
+    }
+
+    /// y = H·x
+    fn multiply(inverse: &[F], x: &[F], y: &mut [F]) {
+        for (row, y) in inverse.chunks_exact(x.len()).zip(y) {
+            *y = F::from_f64(vector::dot(row, x));
+        }
+    }
+
+    fn point_downhill(&mut self, g: &[F]) {
+        if self.fresh {
+            vector::combine(-1.0, g, 0.0, &mut self.direction);
+        } else {
+            Self::multiply(&self.inverse, g, &mut self.direction);
+            self.direction.iter_mut().for_each(|d| *d = -*d);
+        }
+    }
+
+    fn search(&mut self, descent: &mut Descent<'_, F>) -> Result<Option<f64>, Halt> {
+        let first = if self.fresh { self.reach } else { 1.0 };
+        let slope = descent.slope_along(&self.direction);
+        let found = descent.line_search(&mut self.search, &self.direction, slope, first)?;
+        if let Ok(length) = found {
+            // Where f does not curve, nothing is learnt; the next step goes further.
+            self.reach = 10.0 * length;
+        }
+        Ok(found.ok())
+    }
+
+    /// Makes H agree with the step that was just accepted.
+    fn learn(&mut self, descent: &Descent<'_, F>, length: Option<f64>) {
+        vector::shifted(descent.x(), -1.0, descent.trial_x(), &mut self.s);
+        vector::shifted(descent.gradient(), -1.0, descent.trial_gradient(), &mut self.y);
+        let mut curvature = vector::dot(&self.s, &self.y);
+        if let Some(length) = length
+            && !self.fresh
+        {
+            // s = -αHg₋, so that H⁻¹s = -αg₋.
+            let expected = -length * vector::dot(&self.s, descent.trial_gradient());
+            if curvature < self.damping * expected {
+                let theta = (1.0 - self.damping) * expected / (expected - curvature);
+                let old = descent.trial_gradient();
+                vector::combine((theta - 1.0) * length, old, theta, &mut self.y);
+                curvature = vector::dot(&self.s, &self.y);
+            }
+        }
+        let square = vector::dot(&self.y, &self.y);
+        let bound = F::epsilon().into_f64() * vector::norm(&self.s) * square.sqrt();
+        if !(curvature > bound && square.is_finite()) {
+            return;
+        }
+        if self.fresh {
+            self.set_diagonal(curvature / square);
+            self.fresh = false;
+        }
+        Self::multiply(&self.inverse, &self.y, &mut self.product);
+        let hy = &self.product;
+        let along = F::from_f64((1.0 + vector::dot(&self.y, hy) / curvature) / curvature);
+        let across = F::from_f64(curvature.recip());
+        let s = &self.s[..];
+        for (i, row) in self.inverse.chunks_exact_mut(s.len()).enumerate() {
+            let (si, hyi) = (s[i], hy[i]);
+            for (j, h) in row.iter_mut().enumerate() {
+                // Symmetric to the last bit.
+                *h = *h + (along * (si * s[j]) - across * (si * hy[j] + hyi * s[j]));
+            }
+        }
+    }
+}
+
+impl<F: Scalar, L: LineSearch> Solver<F> for Bfgs<F, L> {
+    fn name(&self) -> &'static str {
+        "BFGS"
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        DAMPING.check::<F>("Bfgs", "damping", self.damping)
+    }
+
+    fn start(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
+        let n = descent.dim();
+        for vector in [&mut self.direction, &mut self.s, &mut self.y, &mut self.product] {
+            zero(vector, n);
+        }
+        zero(&mut self.inverse, n * n);
+        self.set_diagonal(1.0);
+        self.fresh = true;
+        self.reach = first_length(descent.x(), descent.gradient());
+        self.plateau = Plateau::NONE;
+        Ok(())
+    }
+
+    fn iterate(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
+        self.point_downhill(descent.gradient());
+        let mut length = self.search(descent)?;
+        if length.is_none() && !self.fresh {
+            descent.count_restart();
+            self.fresh = true;
+            self.reach = first_length(descent.x(), descent.gradient());
+            self.point_downhill(descent.gradient());
+            length = self.search(descent)?;
+        }
+        if length.is_none() {
+            if !descent.accept_best(0.0)? {
+                return Err(descent.why_stalled()?);
+            }
+            self.reach = 10.0 * moved(descent, &mut self.direction);
+        }
+        self.learn(descent, length);
+        self.plateau.note(descent)
+    }
+}

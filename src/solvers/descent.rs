@@ -1,0 +1,570 @@
+//! The points of a minimization, and the way to new ones.
+
+use std::mem::swap;
+use std::time::Instant;
+
+use super::line_search::{LineSearch, Next, NoLength, Sample};
+use super::objective::FlatObjective;
+use super::report::{Evaluations, Stall, Status, Test};
+use super::solver::Halt;
+use super::stop::Stop;
+use crate::scalar::Scalar;
+use crate::vector;
+
+/// A point, f and ∇f there.
+#[derive(Debug)]
+pub(crate) struct Point<F> {
+    pub(crate) x: Vec<F>,
+    pub(crate) gradient: Vec<F>,
+    pub(crate) value: f64,
+    /// NaN where the gradient was not computed.
+    pub(crate) gradient_max: f64,
+    /// Whether value and gradient were interpolated, not evaluated.
+    pub(crate) predicted: bool,
+}
+
+impl<F: Scalar> Point<F> {
+    pub(crate) fn new(dim: usize) -> Self {
+        let zeros = || vec![F::zero(); dim];
+        Self {
+            x: zeros(),
+            gradient: zeros(),
+            value: f64::NAN,
+            gradient_max: f64::NAN,
+            predicted: false,
+        }
+    }
+}
+
+/// Which of the three points is the best.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Best {
+    Current,
+    Trial,
+    Spare,
+}
+
+/// The tests that every evaluation makes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    gradient_max: Option<f64>,
+    gradient_norm: Option<f64>,
+    target: Option<f64>,
+    evaluations: u64,
+    deadline: Option<Instant>,
+}
+
+impl Limits {
+    pub(crate) fn of<F: Scalar>(stop: &Stop<'_, F>, begun: Instant) -> Self {
+        Self {
+            gradient_max: stop.gradient_max,
+            gradient_norm: stop.gradient_norm,
+            target: stop.target,
+            evaluations: stop.evaluations.unwrap_or(u64::MAX),
+            deadline: stop.time.and_then(|time| begun.checked_add(time)),
+        }
+    }
+}
+
+/// The points of a minimization: the current one, from which a [`Solver`](super::Solver) goes on,
+/// and the trial, which becomes the current one when it is accepted.
+///
+/// Vectors are flat, of [`dim`](Descent::dim) elements. A trial that passes a test of
+/// [`Stop`](super::Stop) and is no worse than the current point ends the minimization there and
+/// then. Points are swapped, never copied.
+pub struct Descent<'a, F: Scalar> {
+    objective: &'a mut dyn FlatObjective<F>,
+    current: Point<F>,
+    trial: Point<F>,
+    spare: Point<F>,
+    best: Best,
+    limits: Limits,
+    evaluations: Evaluations,
+    restarts: u64,
+    length: f64,
+}
+
+impl<F: Scalar> std::fmt::Debug for Descent<'_, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Descent")
+            .field("dim", &self.dim())
+            .field("value", &self.current.value)
+            .field("evaluations", &self.evaluations)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a, F: Scalar> Descent<'a, F> {
+    pub(crate) fn new(
+        objective: &'a mut dyn FlatObjective<F>,
+        start: Vec<F>,
+        limits: Limits,
+    ) -> Self {
+        let dim = start.len();
+        Self {
+            objective,
+            current: Point { x: start, ..Point::new(dim) },
+            trial: Point::new(dim),
+            spare: Point::new(dim),
+            best: Best::Current,
+            limits,
+            evaluations: Evaluations::default(),
+            restarts: 0,
+            length: 0.0,
+        }
+    }
+
+    /// Evaluates the start.
+    pub(crate) fn begin(&mut self) -> Result<(), Halt> {
+        self.may_evaluate()?;
+        self.evaluations.gradients += 1;
+        let Point { x, gradient, value, gradient_max, .. } = &mut self.current;
+        *value = self.objective.value_and_gradient(x, gradient)?;
+        *gradient_max = vector::norm_max(gradient);
+        Ok(())
+    }
+
+    /// The number of elements of a vector.
+    pub fn dim(&self) -> usize {
+        self.current.x.len()
+    }
+
+    /// The current point.
+    pub fn x(&self) -> &[F] {
+        &self.current.x
+    }
+
+    /// f at the current point.
+    pub fn value(&self) -> f64 {
+        self.current.value
+    }
+
+    /// ∇f at the current point.
+    pub fn gradient(&self) -> &[F] {
+        &self.current.gradient
+    }
+
+    /// max|∂f/∂wᵢ| at the current point.
+    pub fn gradient_max(&self) -> f64 {
+        self.current.gradient_max
+    }
+
+    /// The trial point; after [`accept`](Descent::accept), and until the next evaluation, the
+    /// point that was current before.
+    pub fn trial_x(&self) -> &[F] {
+        &self.trial.x
+    }
+
+    /// f at the trial point, or at the previous one: see [`trial_x`](Descent::trial_x).
+    pub fn trial_value(&self) -> f64 {
+        self.trial.value
+    }
+
+    /// ∇f at the trial point, or at the previous one: see [`trial_x`](Descent::trial_x).
+    pub fn trial_gradient(&self) -> &[F] {
+        &self.trial.gradient
+    }
+
+    /// The evaluations so far.
+    pub fn evaluations(&self) -> Evaluations {
+        self.evaluations
+    }
+
+    /// Whether the objective gives f alone for less than f and ∇f.
+    pub fn has_value(&self) -> bool {
+        self.objective.has_value()
+    }
+
+    /// Whether the objective gives products with its Hessian.
+    pub fn has_hessian_vector(&self) -> bool {
+        self.objective.has_hessian_vector()
+    }
+
+    /// ∇f(x)ᵀd at the current point.
+    pub fn slope_along(&self, direction: &[F]) -> f64 {
+        vector::dot(&self.current.gradient, direction)
+    }
+
+    /// Counts a direction that was given up for -∇f.
+    pub fn count_restart(&mut self) {
+        self.restarts += 1;
+    }
+
+    /// Evaluates f and ∇f at x + α·d, which becomes the trial point; returns α, f and the slope
+    /// ∇fᵀd.
+    ///
+    /// # Errors
+    /// The [`Halt`] of a limit, of a test that the trial passes, or of the objective.
+    pub fn try_length(&mut self, length: f64, direction: &[F]) -> Result<Sample, Halt> {
+        if self.place_at(length, direction)? {
+            let slope = vector::dot(&self.trial.gradient, direction);
+            return Ok(Sample { length, value: self.trial.value, slope });
+        }
+        let slope = self.evaluate_trial(Some(direction))?;
+        self.test_trial(length)?;
+        Ok(Sample { length, value: self.trial.value, slope })
+    }
+
+    /// Evaluates f alone at x + α·d, which becomes the trial point, where the objective gives it
+    /// for less; else f and ∇f as well.
+    ///
+    /// # Errors
+    /// As [`try_length`](Descent::try_length).
+    pub fn try_value(&mut self, length: f64, direction: &[F]) -> Result<f64, Halt> {
+        if !self.objective.has_value() {
+            return self.try_length(length, direction).map(|sample| sample.value);
+        }
+        if self.place_at(length, direction)? {
+            return Ok(self.trial.value);
+        }
+        self.evaluations.values += 1;
+        self.trial.gradient_max = f64::NAN;
+        self.trial.predicted = false;
+        self.trial.value = self.objective.value(&self.trial.x)?;
+        self.note_best();
+        self.test_target()?;
+        Ok(self.trial.value)
+    }
+
+    /// Evaluates ∇f at the trial point unless it is known already; returns the slope ∇fᵀd.
+    ///
+    /// # Errors
+    /// As [`try_length`](Descent::try_length).
+    pub fn complete_trial(&mut self, length: f64, direction: &[F]) -> Result<f64, Halt> {
+        if !self.trial.gradient_max.is_nan() {
+            return Ok(vector::dot(&self.trial.gradient, direction));
+        }
+        self.may_evaluate()?;
+        let slope = self.evaluate_trial(Some(direction))?;
+        self.test_trial(length)?;
+        Ok(slope)
+    }
+
+    /// Evaluates f and ∇f at the point that `fill` writes from the current one; returns f.
+    ///
+    /// # Errors
+    /// As [`try_length`](Descent::try_length).
+    pub fn try_point(&mut self, fill: impl FnOnce(&[F], &mut [F])) -> Result<f64, Halt> {
+        self.place(fill)?;
+        self.evaluate_trial(None)?;
+        self.test_trial(1.0)?;
+        Ok(self.trial.value)
+    }
+
+    /// ∇²f(x)·v at the current point.
+    ///
+    /// # Errors
+    /// The [`Halt`] of a limit or of the objective.
+    pub fn hessian_vector(&mut self, vector: &[F], product: &mut [F]) -> Result<(), Halt> {
+        self.may_evaluate()?;
+        self.evaluations.hessian_vectors += 1;
+        Ok(self.objective.hessian_vector(&self.current.x, vector, product)?)
+    }
+
+    /// Makes the trial point the current one; `length` is what the history says of the step.
+    pub fn accept(&mut self, length: f64) {
+        swap(&mut self.current, &mut self.trial);
+        self.length = length;
+        self.best = match self.best {
+            Best::Current => Best::Trial,
+            Best::Trial => Best::Current,
+            Best::Spare => Best::Spare,
+        };
+    }
+
+    /// Makes the best point that was tried since the last acceptance the current one, if it is
+    /// better than that; says whether.
+    ///
+    /// # Errors
+    /// As [`try_length`](Descent::try_length): its gradient may not be known yet.
+    pub fn accept_best(&mut self, length: f64) -> Result<bool, Halt> {
+        match self.best {
+            Best::Current => return Ok(false),
+            Best::Trial => {}
+            Best::Spare => {
+                // It may also be older than the current point, for a solver that lets f rise.
+                if self.spare.value >= self.current.value {
+                    return Ok(false);
+                }
+                swap(&mut self.trial, &mut self.spare);
+                self.best = Best::Trial;
+            }
+        }
+        if self.trial.gradient_max.is_nan() {
+            self.may_evaluate()?;
+            self.evaluate_trial(None)?;
+            self.test_trial(length)?;
+        }
+        self.accept(length);
+        Ok(true)
+    }
+
+    /// Makes x + rα·d the current point, where the trial point is x + α·d and f along d is a
+    /// parabola with its minimum at rα: f and ∇f there are interpolated, not evaluated.
+    ///
+    /// Where the interpolated gradient passes a test, the point is evaluated after all. A point that
+    /// was not evaluated is never the best one.
+    ///
+    /// # Errors
+    /// As [`try_length`](Descent::try_length).
+    pub(crate) fn accept_minimum(
+        &mut self,
+        ratio: f64,
+        length: f64,
+        direction: &[F],
+        slope: f64,
+    ) -> Result<(), Halt> {
+        let value = self.current.value + 0.5 * ratio * length * slope;
+        if self.best == Best::Trial {
+            swap(&mut self.trial, &mut self.spare);
+            self.best = Best::Spare;
+            self.trial.gradient.copy_from_slice(&self.spare.gradient);
+        }
+        let trial = &mut self.trial;
+        vector::shifted(&self.current.x, ratio * length, direction, &mut trial.x);
+        vector::combine(1.0 - ratio, &self.current.gradient, ratio, &mut trial.gradient);
+        trial.gradient_max = vector::norm_max(&trial.gradient);
+        (trial.value, trial.predicted) = (value, true);
+        if self.limits.test_gradient(trial).is_some() {
+            self.may_evaluate()?;
+            self.evaluate_trial(None)?;
+            self.test_trial(ratio * length)?;
+        }
+        self.accept(ratio * length);
+        Ok(())
+    }
+
+    /// Whether value and gradient of the current point were interpolated.
+    pub(crate) fn is_predicted(&self) -> bool {
+        self.current.predicted
+    }
+
+    /// Evaluates the current point if its value and gradient were interpolated; says whether.
+    ///
+    /// # Errors
+    /// As [`try_length`](Descent::try_length).
+    pub(crate) fn confirm(&mut self) -> Result<bool, Halt> {
+        if !self.current.predicted {
+            return Ok(false);
+        }
+        self.place(|x, trial| trial.copy_from_slice(x))?;
+        self.evaluate_trial(None)?;
+        self.test_trial(0.0)?;
+        self.accept(0.0);
+        Ok(true)
+    }
+
+    /// Differences of f at the current point that are smaller than this are rounding.
+    pub fn noise(&self) -> f64 {
+        F::epsilon().into_f64().powf(2.0 / 3.0) * self.current.value.abs()
+    }
+
+    /// Searches along a direction of that slope ∇fᵀd < 0, from the length `first`, and accepts what
+    /// the search accepts; the length, or why there is none.
+    ///
+    /// # Errors
+    /// As [`try_length`](Descent::try_length).
+    pub fn line_search(
+        &mut self,
+        search: &mut dyn LineSearch,
+        direction: &[F],
+        slope: f64,
+        first: f64,
+    ) -> Result<Result<f64, NoLength>, Halt> {
+        if !(slope < 0.0 && slope.is_finite()) {
+            return Ok(Err(NoLength::NotDescent));
+        }
+        let start = Sample { length: 0.0, value: self.current.value, slope };
+        let mut length = search.begin(start, first, self.noise());
+        loop {
+            let sample = if search.needs_slope() {
+                self.try_length(length, direction)?
+            } else {
+                let value = self.try_value(length, direction)?;
+                Sample { length, value, slope: f64::NAN }
+            };
+            match search.advance(sample) {
+                Next::Try(next) => length = next,
+                Next::Accept => {
+                    self.complete_trial(length, direction)?;
+                    self.accept(length);
+                    return Ok(Ok(length));
+                }
+                Next::Fail(why) => return Ok(Err(why)),
+            }
+        }
+    }
+
+    /// Why no step along -∇f lowers f: looks at difference quotients, at most six evaluations.
+    ///
+    /// # Errors
+    /// As [`try_length`](Descent::try_length).
+    pub fn why_stalled(&mut self) -> Result<Halt, Halt> {
+        let norm = vector::norm(&self.current.gradient);
+        let size = vector::norm(&self.current.x).max(1.0);
+        let mut direction = vec![F::zero(); self.dim()];
+        vector::combine(-1.0, &self.current.gradient, 0.0, &mut direction);
+        let noise = self.noise().max(f64::MIN_POSITIVE);
+        let mut finite = false;
+        // Quotients over what the gradient says, where they are more than rounding.
+        let mut ratios = [f64::NAN; 3];
+        for (ratio, reach) in ratios.iter_mut().zip([1e-4, 1e-5, 1e-6]) {
+            let length = reach * size / norm;
+            let up = self.try_value(length, &direction)?;
+            let down = self.try_value(-length, &direction)?;
+            finite |= up.is_finite() || down.is_finite();
+            if (up - down).abs() > 10.0 * noise {
+                *ratio = (up - down) / (-2.0 * length * norm * norm);
+            }
+        }
+        if !finite {
+            return Ok(Stall::NonFinite.into());
+        }
+        // Two quotients that agree are those of a smooth f.
+        let agree = |a: f64, b: f64| (a - b).abs() <= 0.01 * a.abs().min(b.abs());
+        let found = ratios.windows(2).rev().find(|pair| agree(pair[0], pair[1]));
+        Ok(match found {
+            Some(pair) if (pair[1] + 1.0).abs() < 0.1 => Stall::GradientSign.into(),
+            Some(pair) if (pair[1] - 1.0).abs() > 0.1 => Stall::GradientMismatch.into(),
+            _ => Stall::Precision.into(),
+        })
+    }
+
+    /// Whether a test of the gradient holds at the current point.
+    pub(crate) fn test_gradient(&self) -> Option<Test> {
+        self.limits.test_gradient(&self.current)
+    }
+
+    pub(crate) fn length(&self) -> f64 {
+        self.length
+    }
+
+    pub(crate) fn restarts(&self) -> u64 {
+        self.restarts
+    }
+
+    /// The point to end with: the current one if it passed a test, else the best.
+    pub(crate) fn into_result(self, converged: bool) -> Point<F> {
+        match self.best {
+            _ if converged && !self.current.predicted => self.current,
+            Best::Trial => self.trial,
+            Best::Spare => self.spare,
+            Best::Current => self.current,
+        }
+    }
+
+    fn may_evaluate(&self) -> Result<(), Halt> {
+        if self.evaluations.total() >= self.limits.evaluations {
+            return Err(Halt::Done(Status::EvaluationLimit));
+        }
+        match self.limits.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(Halt::Done(Status::TimeLimit)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a new trial point; the old one is put aside if it is the best. What `fill` returns.
+    fn place<T>(&mut self, fill: impl FnOnce(&[F], &mut [F]) -> T) -> Result<T, Halt> {
+        self.may_evaluate()?;
+        if self.best == Best::Trial {
+            swap(&mut self.trial, &mut self.spare);
+            self.best = Best::Spare;
+        }
+        Ok(fill(&self.current.x, &mut self.trial.x))
+    }
+
+    /// Writes x + α·d to the trial point; whether f and ∇f are known there, since rounding has made
+    /// it equal to the trial before, to the best point or to the current one.
+    fn place_at(&mut self, length: f64, direction: &[F]) -> Result<bool, Halt> {
+        let known = |point: &Point<F>| !point.predicted && !point.gradient_max.is_nan();
+        let aside = self.best == Best::Trial;
+        let changed = self.place(|x, trial| vector::shifted(x, length, direction, trial))?;
+        if !changed && !aside && known(&self.trial) {
+            return Ok(true);
+        }
+        // As a rule these end at the first element.
+        if aside && known(&self.spare) && self.trial.x == self.spare.x {
+            swap(&mut self.trial, &mut self.spare);
+            self.best = Best::Trial;
+            return Ok(true);
+        }
+        if known(&self.current) && self.trial.x == self.current.x {
+            let (current, trial) = (&self.current, &mut self.trial);
+            trial.gradient.copy_from_slice(&current.gradient);
+            (trial.value, trial.gradient_max) = (current.value, current.gradient_max);
+            trial.predicted = false;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Evaluates the trial point; the slope along a direction, in the same pass as the largest
+    /// element.
+    fn evaluate_trial(&mut self, direction: Option<&[F]>) -> Result<f64, Halt> {
+        self.evaluations.gradients += 1;
+        let Point { x, gradient, value, gradient_max, predicted } = &mut self.trial;
+        *value = self.objective.value_and_gradient(x, gradient)?;
+        let (slope, largest) = match direction {
+            Some(direction) => vector::dot_and_max(gradient, direction),
+            None => (f64::NAN, vector::norm_max(gradient)),
+        };
+        // NaN would be taken for a gradient that is still to be computed.
+        *gradient_max = if largest.is_nan() { f64::INFINITY } else { largest };
+        *predicted = false;
+        self.note_best();
+        Ok(slope)
+    }
+
+    fn best_value(&self) -> f64 {
+        match self.best {
+            Best::Current => self.current.value,
+            Best::Trial => self.trial.value,
+            Best::Spare => self.spare.value,
+        }
+    }
+
+    fn note_best(&mut self) {
+        if self.trial.value < self.best_value() && self.trial.gradient_max != f64::INFINITY {
+            self.best = Best::Trial;
+        }
+    }
+
+    fn test_target(&mut self) -> Result<(), Halt> {
+        let value = self.trial.value;
+        if value < -F::max_value().into_f64().sqrt() {
+            return Err(Halt::Done(Status::Unbounded));
+        }
+        match self.limits.target {
+            Some(target) if value <= target => Err(Halt::Done(Status::TargetReached)),
+            _ => Ok(()),
+        }
+    }
+
+    fn test_trial(&mut self, length: f64) -> Result<(), Halt> {
+        self.test_target()?;
+        if self.trial.value <= self.current.value + self.noise()
+            && let Some(test) = self.limits.test_gradient(&self.trial)
+        {
+            self.accept(length);
+            return Err(Halt::Done(Status::Converged(test)));
+        }
+        Ok(())
+    }
+}
+
+impl Limits {
+    fn test_gradient<F: Scalar>(&self, point: &Point<F>) -> Option<Test> {
+        let within = |limit: Option<f64>, value: f64| limit.is_some_and(|limit| value <= limit);
+        if within(self.gradient_max, point.gradient_max) {
+            Some(Test::GradientMax)
+        } else if self.gradient_norm.is_some()
+            && within(self.gradient_norm, vector::norm(&point.gradient))
+        {
+            Some(Test::GradientNorm)
+        } else if point.gradient_max == 0.0 {
+            Some(Test::Stationary)
+        } else {
+            None
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! L-BFGS: with an objective, and in a loop of one's own.
+
+mod pairs;
+mod saved;
+mod stepped;
+
+use pairs::Pairs;
+use stepped::Stepped;
+
+use super::descent::Descent;
+use super::line_search::{Cubic, LineSearch, Secant};
+use super::model::{Plateau, zero};
+use super::solver::{Halt, Solver};
+use crate::error::Error;
+use crate::interval::Interval;
+use crate::scalar::Scalar;
+use crate::vector;
+
+const MEMORY: Interval = Interval::closed(1.0, 1e6, "a number of pairs from 1 to 1e6");
+
+/// **L-BFGS**: d = -Hg, w += αd, where H stands for the inverse Hessian and is made of the last m
+/// pairs s = w - w₋, y = g - g₋: H ← (I - syᵀ/sᵀy) H (I - ysᵀ/sᵀy) + ssᵀ/sᵀy for each of them, from
+/// sᵀy/yᵀy·I of the newest on.
+///
+/// | setting | default | range |
+/// |---|---|---|
+/// | `memory` m | 10 | from 1 on |
+///
+/// With an objective it is a [`Solver`] for [`minimize`](super::minimize()): α = 1 is tried first, then
+/// what the [`LineSearch`] says, [`Cubic`] with σ = 0.9 by default. The first step is -g, no
+/// longer than a tenth of max(1, ‖w‖). More pairs mean fewer evaluations where the curvatures differ much: on a
+/// quadratic of condition 1e4, a tenth fewer with m = 20. A pair along which f does not curve upward
+/// is not kept. Where the direction leads nowhere, the pairs are forgotten, and that is counted as a
+/// restart.
+///
+/// In a loop of your own it is an [`Optimizer`](crate::Optimizer), for gradients without values: every
+/// call takes the gradient where the parameters are, and leaves them where it wants the next one; a
+/// search by slopes, [`Secant`], runs across the calls.
+///
+/// Memory: 2m + 1 vectors; four more in a loop of your own. An iteration takes 4m vector operations.
+///
+/// Source: Nocedal 1980; Liu & Nocedal, "On the limited memory BFGS method for large scale
+/// optimization", 1989.
+///
+/// ```
+/// use ndarray::{Array1, array};
+/// use thalweg::Optimizer;
+/// use thalweg::solvers::{Lbfgs, Stop, minimize};
+///
+/// // The Rosenbrock function.
+/// fn gradient(w: &Array1<f64>) -> Array1<f64> {
+///     let (x, y) = (w[0], w[1]);
+///     array![-2.0 * (1.0 - x) - 400.0 * x * (y - x * x), 200.0 * (y - x * x)]
+/// }
+/// let value = |w: &Array1<f64>| (1.0 - w[0]).powi(2) + 100.0 * (w[1] - w[0] * w[0]).powi(2);
+///
+/// let mut w = array![-1.2, 1.0];
+/// let mut objective = |w: &Array1<f64>| (value(w), gradient(w));
+/// let report = minimize(&mut Lbfgs::new(), &mut w, &mut objective, Stop::default())?;
+/// assert!(report.status.is_converged() && report.evaluations.total() < 60);
+///
+/// // The same in a loop, by gradients alone.
+/// let mut w = array![-1.2, 1.0];
+/// let mut solver = Lbfgs::new();
+/// loop {
+///     let g = gradient(&w);
+///     if g.iter().all(|g| g.abs() <= 1e-6) {
+///         break;
+///     }
+///     solver.step(&mut w, &g)?;
+/// }
+/// assert!(solver.steps() < 100);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Lbfgs<F, L = Cubic> {
+    memory: usize,
+    search: L,
+    pairs: Pairs<F>,
+    direction: Vec<F>,
+    /// The first length along -g.
+    reach: f64,
+    plateau: Plateau,
+    stepped: Stepped<F>,
+}
+
+impl<F: Scalar> Default for Lbfgs<F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<F: Scalar> Lbfgs<F> {
+    /// With m = 10 pairs.
+    pub fn new() -> Self {
+        Self {
+            memory: 10,
+            search: Cubic::new().curvature(0.9),
+            pairs: Pairs::default(),
+            direction: Vec::new(),
+            reach: 1.0,
+            plateau: Plateau::NONE,
+            stepped: Stepped::new(),
+        }
+    }
+}
+
+impl<F: Scalar, L: LineSearch> Lbfgs<F, L> {
+    /// Sets m, the number of pairs that are kept; from 1 to a million. In a loop of your own it holds
+    /// from the first step, or [`reset`](crate::Optimizer::reset), on.
+    #[must_use]
+    pub fn memory(mut self, memory: usize) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// Sets the line search of [`minimize`](super::minimize()); it should end at slopes that have
+    /// risen, as those of the Wolfe conditions have.
+    #[must_use]
+    pub fn line_search<M: LineSearch>(self, search: M) -> Lbfgs<F, M> {
+        Lbfgs {
+            memory: self.memory,
+            search,
+            pairs: self.pairs,
+            direction: self.direction,
+            reach: self.reach,
+            plateau: self.plateau,
+            stepped: self.stepped,
+        }
+    }
+
+    /// Sets the search by slopes that runs across the calls of `step`; default σ = 0.9.
+    #[must_use]
+    pub fn slope_search(mut self, search: Secant) -> Self {
+        self.stepped.search = search;
+        self
+    }
+
+    /// Sets a fixed α ≥ 0 for `step` in place of a search: w += αd at every call.
+    ///
+    /// For gradients of whole batches, and large ones: y is the difference of two gradients, and what
+    /// differs between two batches is taken for curvature.
+    #[must_use]
+    pub fn fixed_rate(mut self, learning_rate: f64) -> Self {
+        self.stepped.fixed_rate = Some(learning_rate);
+        self
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        MEMORY.check::<F>("Lbfgs", "memory", self.memory as f64)?;
+        match self.stepped.fixed_rate {
+            Some(rate) => Interval::NON_NEGATIVE.check::<F>("Lbfgs", "fixed_rate", rate),
+            None => Ok(()),
+        }
+    }
+
+    /// Searches along the direction, -g where there is no pair.
+    fn search(&mut self, descent: &mut Descent<'_, F>) -> Result<bool, Halt> {
+        let first = if self.pairs.is_empty() { self.reach } else { 1.0 };
+        let slope = descent.slope_along(&self.direction);
+        let found = descent.line_search(&mut self.search, &self.direction, slope, first)?;
+        if let Ok(length) = found {
+            // Along a line without curvature there is no pair; the next step goes further.
+            self.reach = 10.0 * length;
+        }
+        Ok(found.is_ok())
+    }
+}
+
+/// α for a first step along -g: all of it, but no longer than a tenth of max(1, ‖w‖).
+pub(super) fn first_length<F: Scalar>(x: &[F], g: &[F]) -> f64 {
+    (0.1 * vector::norm(x).max(1.0) / vector::norm(g)).min(1.0)
+}
+
+/// ‖x - x₋‖₂/‖g‖₂ of the step that was just accepted; `scratch` is overwritten.
+pub(super) fn moved<F: Scalar>(descent: &Descent<'_, F>, scratch: &mut [F]) -> f64 {
+    vector::shifted(descent.x(), -1.0, descent.trial_x(), scratch);
+    vector::norm(scratch) / vector::norm(descent.gradient())
+}
+
+impl<F: Scalar, L: LineSearch> Solver<F> for Lbfgs<F, L> {
+    fn name(&self) -> &'static str {
+        "L-BFGS"
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        self.check()
+    }
+
+    fn start(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
+        self.pairs.begin(descent.dim(), self.memory);
+        zero(&mut self.direction, descent.dim());
+        self.reach = first_length(descent.x(), descent.gradient());
+        self.plateau = Plateau::NONE;
+        Ok(())
+    }
+
+    fn iterate(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
+        self.pairs.direction(descent.gradient(), &mut self.direction);
+        let mut found = self.search(descent)?;
+        if !found && !self.pairs.is_empty() {
+            descent.count_restart();
+            self.pairs.clear();
+            self.reach = first_length(descent.x(), descent.gradient());
+            self.pairs.direction(descent.gradient(), &mut self.direction);
+            found = self.search(descent)?;
+        }
+        if !found {
+            if !descent.accept_best(0.0)? {
+                return Err(descent.why_stalled()?);
+            }
+            self.reach = 10.0 * moved(descent, &mut self.direction);
+        }
+        let (x, g) = (descent.x(), descent.gradient());
+        self.pairs.push(x, descent.trial_x(), g, descent.trial_gradient());
+        self.plateau.note(descent)
+    }
+}

@@ -1,0 +1,213 @@
+//! Newton's method.
+
+use faer::linalg::solvers::Solve;
+use faer::{Mat, Side};
+
+use super::descent::Descent;
+use super::lbfgs::first_length;
+use super::line_search::{Backtracking, LineSearch};
+use super::model::{Plateau, difference, zero};
+use super::solver::{Halt, Solver};
+use crate::error::Error;
+use crate::scalar::Scalar;
+use crate::vector;
+
+/// Below this part of the largest, an eigenvalue of the scaled Hessian is raised.
+const LEAST: f64 = 1e-10;
+
+/// **Newton**, damped by a line search: d = -H⁻¹g by Cholesky; where H is not positive definite,
+/// d = -|H|⁻¹g.
+///
+/// |H| has the eigenvectors of H and the magnitudes of its eigenvalues, after H was scaled to a
+/// diagonal of ±1, so that d descends, and away from saddle points. H takes n products Hv: the
+/// objective's own where it gives such ([`WithHessian`](super::WithHessian)), else differences of
+/// gradients, each an evaluation. n² numbers and n³ operations an iteration: for some hundred
+/// parameters; beyond, take [`NewtonCg`](super::NewtonCg). Needs the feature `linalg`.
+///
+/// Source: Nocedal & Wright 2006, algorithm 3.2; Greenstadt 1967 (|H|).
+///
+/// ```
+/// use ndarray::{Array1, array};
+/// use thalweg::solvers::{Flat, Newton, Stop, WithHessian, minimize};
+///
+/// let mut objective = WithHessian::new(
+///     |w: &Array1<f64>| (w.mapv(f64::exp).sum() - w.sum(), w.mapv(f64::exp) - 1.0),
+///     |w: &Array1<f64>, v: Flat<'_, f64>| w.mapv(f64::exp) * Array1::from(v.as_slice().to_vec()),
+/// );
+/// let mut w = array![1.0, -1.0];
+/// let report = minimize(&mut Newton::new(), &mut w, &mut objective, Stop::default())?;
+/// assert!(report.status.is_converged() && report.iterations < 8);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Newton<F, L = Backtracking> {
+    search: L,
+    hessian: Mat<f64>,
+    /// The first length along -g.
+    reach: f64,
+    direction: Vec<F>,
+    axis: Vec<F>,
+    column: Vec<F>,
+    plateau: Plateau,
+}
+
+impl<F: Scalar> Default for Newton<F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<F: Scalar> Newton<F> {
+    /// With backtracking.
+    pub fn new() -> Self {
+        Self {
+            search: Backtracking::new(),
+            hessian: Mat::new(),
+            reach: 0.0,
+            direction: Vec::new(),
+            axis: Vec::new(),
+            column: Vec::new(),
+            plateau: Plateau::NONE,
+        }
+    }
+}
+
+impl<F: Scalar, L: LineSearch> Newton<F, L> {
+    /// Sets the line search.
+    #[must_use]
+    pub fn line_search<M: LineSearch>(self, search: M) -> Newton<F, M> {
+        Newton {
+            search,
+            hessian: self.hessian,
+            reach: self.reach,
+            direction: self.direction,
+            axis: self.axis,
+            column: self.column,
+            plateau: self.plateau,
+        }
+    }
+
+    /// H, column by column.
+    fn form(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
+        let n = descent.dim();
+        let precision = F::epsilon().into_f64();
+        // Elements of very different size are varied each by a part of its own.
+        let least = precision.powf(0.25) * vector::norm_max(descent.x()).max(1.0);
+        for j in 0..n {
+            self.axis[j] = F::one();
+            if descent.has_hessian_vector() {
+                descent.hessian_vector(&self.axis, &mut self.column)?;
+            } else {
+                let h = precision.sqrt() * descent.x()[j].into_f64().abs().max(least);
+                difference(descent, &self.axis, h, &mut self.column)?;
+            }
+            self.axis[j] = F::zero();
+            for i in 0..n {
+                self.hessian[(i, j)] = self.column[i].into_f64();
+            }
+        }
+        for j in 0..n {
+            for i in 0..j {
+                let mean = 0.5 * (self.hessian[(i, j)] + self.hessian[(j, i)]);
+                (self.hessian[(i, j)], self.hessian[(j, i)]) = (mean, mean);
+            }
+        }
+        Ok(())
+    }
+
+    /// d = -H⁻¹g or -|H|⁻¹g; whether it descends.
+    fn point_downhill(&mut self, g: &[F]) -> bool {
+        let n = g.len();
+        let finite = (0..n).all(|j| (0..n).all(|i| self.hessian[(i, j)].is_finite()));
+        if !finite {
+            return false;
+        }
+        let right = Mat::from_fn(n, 1, |i, _| -g[i].into_f64());
+        if let Ok(factor) = self.hessian.llt(Side::Lower) {
+            let d = factor.solve(&right);
+            (0..n).for_each(|i| self.direction[i] = F::from_f64(d[(i, 0)]));
+            if self.descends(g) {
+                return true;
+            }
+        }
+        self.by_magnitudes(&right) && self.descends(g)
+    }
+
+    fn by_magnitudes(&mut self, right: &Mat<f64>) -> bool {
+        let n = right.nrows();
+        let h = &self.hessian;
+        let row = |i: usize| (0..n).map(|j| h[(i, j)].abs()).fold(0.0, f64::max);
+        let largest = (0..n).map(row).fold(f64::MIN_POSITIVE, f64::max);
+        let scale: Vec<f64> = (0..n)
+            .map(|i| {
+                let size = h[(i, i)].abs();
+                let size = if size > LEAST * row(i) { size } else { row(i) };
+                if size > 0.0 { size } else { largest }.sqrt().recip()
+            })
+            .collect();
+        let scaled = Mat::from_fn(n, n, |i, j| scale[i] * h[(i, j)] * scale[j]);
+        let Ok(eigen) = scaled.self_adjoint_eigen(Side::Lower) else { return false };
+        let (u, lambda) = (eigen.U(), eigen.S().column_vector());
+        let most = (0..n).map(|k| lambda[k].abs()).fold(f64::MIN_POSITIVE, f64::max);
+        let along: Vec<f64> = (0..n)
+            .map(|k| {
+                let product: f64 = (0..n).map(|i| u[(i, k)] * scale[i] * right[(i, 0)]).sum();
+                product / lambda[k].abs().max(LEAST * most)
+            })
+            .collect();
+        for i in 0..n {
+            let d: f64 = (0..n).map(|k| u[(i, k)] * along[k]).sum();
+            self.direction[i] = F::from_f64(scale[i] * d);
+        }
+        true
+    }
+
+    /// Whether the direction is finite and no nearer than rounding to a right angle with g.
+    fn descends(&self, g: &[F]) -> bool {
+        let size = vector::norm(&self.direction) * vector::norm(g);
+        vector::dot(g, &self.direction) < -1e-14 * size && size.is_finite()
+    }
+
+    fn search(&mut self, descent: &mut Descent<'_, F>, first: f64) -> Result<bool, Halt> {
+        let slope = descent.slope_along(&self.direction);
+        Ok(descent.line_search(&mut self.search, &self.direction, slope, first)?.is_ok())
+    }
+}
+
+impl<F: Scalar, L: LineSearch> Solver<F> for Newton<F, L> {
+    fn name(&self) -> &'static str {
+        "Newton"
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn start(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
+        let n = descent.dim();
+        for vector in [&mut self.direction, &mut self.axis, &mut self.column] {
+            zero(vector, n);
+        }
+        self.hessian = Mat::zeros(n, n);
+        self.reach = 0.0;
+        self.plateau = Plateau::NONE;
+        Ok(())
+    }
+
+    fn iterate(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
+        self.form(descent)?;
+        let found = self.point_downhill(descent.gradient()) && self.search(descent, 1.0)?;
+        if !found {
+            descent.count_restart();
+            vector::combine(-1.0, descent.gradient(), 0.0, &mut self.direction);
+            let first = self.reach.max(first_length(descent.x(), descent.gradient()));
+            if self.search(descent, first)? {
+                // Where f does not curve at all, the next step goes further.
+                self.reach = 10.0 * descent.length();
+            } else if !descent.accept_best(0.0)? {
+                return Err(descent.why_stalled()?);
+            }
+        }
+        self.plateau.note(descent)
+    }
+}

@@ -1,0 +1,257 @@
+//! Newton's method by conjugate gradient, in a trust region.
+
+use super::descent::Descent;
+use super::line_search::Sample;
+use super::model::{Plateau, decrease, hessian_vector, zero};
+use super::solver::{Halt, Solver};
+use crate::error::Error;
+use crate::rule::Interval;
+use crate::scalar::Scalar;
+use crate::vector;
+
+const FORCING: Interval = Interval::closed(0.0, 0.999, "a number in [0, 0.999]");
+
+/// **Newton-CG** in a trust region: p ≈ -H⁻¹g by conjugate gradient on the quadratic model
+/// m(p) = gᵀp + ½pᵀHp, ended where ‖Hp + g‖ ≤ min(η, √‖g‖)·‖g‖, at the border ‖p‖ = Δ, or, where a
+/// direction of negative curvature is met, along it to the border.
+///
+/// | setting | default | range |
+/// |---|---|---|
+/// | `forcing` η | 0.5 | [0, 0.999] |
+/// | `radius` Δ at the start | by the first curvature met | (0, ∞) |
+///
+/// Each step of conjugate gradient takes one product Hv: the objective's own where it gives such
+/// ([`WithHessian`](super::WithHessian)), else a difference of two gradients, which counts as an
+/// evaluation. p is always a direction of descent; where f falls by less than a ten-thousandth of
+/// what the model promises, p is shortened by backtracking, with no new products. Δ follows how
+/// well the model does.
+///
+/// Source: Steihaug 1983; Nocedal & Yuan 1998; Dembo & Steihaug 1983 (η); Nocedal & Wright 2006,
+/// algorithms 4.1 and 7.2.
+///
+/// ```
+/// use ndarray::{Array1, array};
+/// use thalweg::solvers::{Flat, NewtonCg, Stop, WithHessian, minimize};
+///
+/// // Σ wᵢ⁴ - wᵢ²: at w = 0.1 it curves downward.
+/// let mut objective = WithHessian::new(
+///     |w: &Array1<f64>| {
+///         ((w * w * (w * w - 1.0)).sum(), 4.0 * w * w * w - 2.0 * w)
+///     },
+///     |w: &Array1<f64>, v: Flat<'_, f64>| {
+///         let v = Array1::from(v.as_slice().to_vec());
+///         (12.0 * w * w - 2.0) * v
+///     },
+/// );
+/// let mut w = array![0.1, -0.2];
+/// let report = minimize(&mut NewtonCg::new(), &mut w, &mut objective, Stop::default())?;
+/// assert!((report.value + 0.5).abs() < 1e-12);
+/// assert!(report.evaluations.hessian_vectors > 0);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct NewtonCg<F> {
+    forcing: f64,
+    first_radius: Option<f64>,
+    radius: f64,
+    /// The largest ‖g‖ so far.
+    largest: f64,
+    /// The step, and H times it.
+    step: Vec<F>,
+    step_product: Vec<F>,
+    residual: Vec<F>,
+    direction: Vec<F>,
+    product: Vec<F>,
+    plateau: Plateau,
+}
+
+impl<F: Scalar> Default for NewtonCg<F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// How an inner solve ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum End {
+    Inside,
+    Border,
+}
+
+impl<F: Scalar> NewtonCg<F> {
+    /// With η = 0.5.
+    pub fn new() -> Self {
+        Self {
+            forcing: 0.5,
+            first_radius: None,
+            radius: f64::NAN,
+            largest: 0.0,
+            step: Vec::new(),
+            step_product: Vec::new(),
+            residual: Vec::new(),
+            direction: Vec::new(),
+            product: Vec::new(),
+            plateau: Plateau::NONE,
+        }
+    }
+
+    /// Sets η, the largest part of ‖g‖ that the residual of an inner solve may have; in [0, 0.999].
+    #[must_use]
+    pub fn forcing(mut self, forcing: f64) -> Self {
+        self.forcing = forcing;
+        self
+    }
+
+    /// Sets Δ, the length of the longest step, at the start; in (0, ∞).
+    #[must_use]
+    pub fn radius(mut self, radius: f64) -> Self {
+        self.first_radius = Some(radius);
+        self
+    }
+
+    /// Takes τ·direction onto the step, τ ≥ 0 such that the step reaches the border.
+    fn reach_border(&mut self) {
+        let (p, d) = (&self.step, &self.direction);
+        let (dd, pd, pp) = (vector::dot(d, d), vector::dot(p, d), vector::dot(p, p));
+        let gap = (self.radius * self.radius - pp).max(0.0);
+        let root = (pd * pd + dd * gap).sqrt();
+        // The form that does not cancel.
+        let tau = if pd > 0.0 { gap / (pd + root) } else { (root - pd) / dd };
+        self.advance(tau);
+    }
+
+    fn advance(&mut self, tau: f64) {
+        vector::add_scaled(tau, &self.direction, &mut self.step);
+        vector::add_scaled(tau, &self.product, &mut self.step_product);
+    }
+
+    /// Steihaug's conjugate gradient.
+    fn solve(&mut self, descent: &mut Descent<'_, F>) -> Result<End, Halt> {
+        let norm = vector::norm(descent.gradient());
+        self.largest = self.largest.max(norm);
+        let tolerance = self.forcing.min((norm / self.largest).sqrt()) * norm;
+        self.step.fill(F::zero());
+        self.step_product.fill(F::zero());
+        self.residual.copy_from_slice(descent.gradient());
+        vector::combine(-1.0, descent.gradient(), 0.0, &mut self.direction);
+        let mut square = vector::dot(&self.residual, &self.residual);
+        for _ in 0..2 * descent.dim().max(10) {
+            hessian_vector(descent, &self.direction, &mut self.product)?;
+            let curvature = vector::dot(&self.direction, &self.product);
+            let length = vector::dot(&self.direction, &self.direction);
+            if self.radius.is_nan() {
+                // Ten times the way to the minimum along -g, or where there is none, the size of x.
+                self.radius = if curvature > 0.0 {
+                    10.0 * square / curvature * length.sqrt()
+                } else {
+                    vector::norm(descent.x()).max(1.0)
+                };
+            }
+            if !curvature.is_finite() {
+                break;
+            }
+            if curvature <= 0.0 {
+                self.reach_border();
+                return Ok(End::Border);
+            }
+            let alpha = square / curvature;
+            let before = vector::dot(&self.step, &self.step);
+            let onward = 2.0 * alpha * vector::dot(&self.step, &self.direction);
+            if before + onward + alpha * alpha * length >= self.radius * self.radius {
+                self.reach_border();
+                return Ok(End::Border);
+            }
+            self.advance(alpha);
+            vector::add_scaled(alpha, &self.product, &mut self.residual);
+            let next = vector::dot(&self.residual, &self.residual);
+            if next.sqrt() <= tolerance {
+                return Ok(End::Inside);
+            }
+            vector::combine(-1.0, &self.residual, next / square, &mut self.direction);
+            square = next;
+        }
+        if vector::dot(&self.step, &self.step) == 0.0 {
+            // Not one product was finite.
+            vector::combine(-1.0, descent.gradient(), 0.0, &mut self.step);
+        }
+        Ok(End::Inside)
+    }
+}
+
+impl<F: Scalar> Solver<F> for NewtonCg<F> {
+    fn name(&self) -> &'static str {
+        "Newton-CG"
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        FORCING.check::<F>("NewtonCg", "forcing", self.forcing)?;
+        let radius = self.first_radius.unwrap_or(1.0);
+        Interval::POSITIVE.check::<F>("NewtonCg", "radius", radius)
+    }
+
+    fn start(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
+        let vectors = [
+            &mut self.step,
+            &mut self.step_product,
+            &mut self.residual,
+            &mut self.direction,
+            &mut self.product,
+        ];
+        vectors.into_iter().for_each(|vector| zero(vector, descent.dim()));
+        self.radius = self.first_radius.unwrap_or(f64::NAN);
+        self.largest = 0.0;
+        self.plateau = Plateau::NONE;
+        Ok(())
+    }
+
+    fn iterate(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
+        let end = self.solve(descent)?;
+        let mut slope = descent.slope_along(&self.step);
+        if !(slope < 0.0 && slope.is_finite()) {
+            descent.count_restart();
+            vector::combine(-1.0, descent.gradient(), 0.0, &mut self.step);
+            self.step_product.fill(F::zero());
+            slope = descent.slope_along(&self.step);
+        }
+        let curvature = vector::dot(&self.step, &self.step_product);
+        let size = vector::norm(&self.step);
+        let mut length = 1.0;
+        for trial in 0..60 {
+            let sample = descent.try_length(length, &self.step)?;
+            let promised = -length * (slope + 0.5 * length * curvature);
+            let fell = decrease(descent, slope, &sample, trial == 0);
+            let ratio = fell / promised;
+            if sample.is_finite() && ratio > 1e-4 {
+                self.adapt(end, trial, ratio, length * size, &sample, slope);
+                descent.accept(length);
+                return self.plateau.note(descent);
+            }
+            let parabola = 0.5 * slope * length * length / (fell + length * slope);
+            length = if parabola.is_finite() && sample.is_finite() {
+                parabola.clamp(0.1 * length, 0.5 * length)
+            } else {
+                0.1 * length
+            };
+            self.radius = length * size;
+        }
+        if descent.accept_best(length)? {
+            return Ok(());
+        }
+        Err(descent.why_stalled()?)
+    }
+}
+
+impl<F: Scalar> NewtonCg<F> {
+    /// Δ for the next iteration.
+    fn adapt(&mut self, end: End, trial: u32, ratio: f64, size: f64, sample: &Sample, slope: f64) {
+        if trial > 0 {
+            self.radius = size;
+        } else if ratio < 0.25 {
+            // Where the parabola through both slopes has its minimum.
+            let shrink = (slope / (slope - sample.slope)).clamp(0.1, 0.5);
+            self.radius = shrink * size;
+        } else if ratio > 0.75 && end == End::Border {
+            self.radius *= if ratio > 0.9 { 4.0 } else { 2.0 };
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! What is minimized: a value, its gradient, and what else the user can give.
+
+use ndarray::{ArrayViewD, ArrayViewMutD};
+
+use crate::error::{Error, Tree};
+use crate::params::{Flatten, Params, ParamsMut};
+use crate::scalar::Scalar;
+
+/// A function f of a tree of parameters, with its gradient.
+///
+/// A closure from the parameters to value and gradient is one; so is a type of your own, which may
+/// write the gradient in place, and give values alone or products with the Hessian besides.
+///
+/// A value or a gradient that is NaN or infinite says that f is not defined there: a line search
+/// takes the step for too long.
+///
+/// ```
+/// use ndarray::{Array1, array};
+/// use thalweg::solvers::{ConjugateGradient, FlatMut, Objective, Stop, minimize};
+/// use thalweg::Error;
+///
+/// // In place: nothing is allocated.
+/// struct Rosenbrock;
+/// impl Objective<f64, Array1<f64>> for Rosenbrock {
+///     fn value_and_gradient(
+///         &mut self,
+///         w: &Array1<f64>,
+///         gradient: &mut FlatMut<'_, f64>,
+///     ) -> Result<f64, Error> {
+///         let (a, b) = (1.0 - w[0], w[1] - w[0] * w[0]);
+///         gradient.as_mut_slice().copy_from_slice(&[-2.0 * a - 400.0 * w[0] * b, 200.0 * b]);
+///         Ok(a * a + 100.0 * b * b)
+///     }
+/// }
+/// let mut w = array![-1.2, 1.0];
+/// let report = minimize(&mut ConjugateGradient::new(), &mut w, &mut Rosenbrock, Stop::default())?;
+/// assert!(report.status.is_converged());
+///
+/// // A closure.
+/// let mut square = |w: &Array1<f64>| (w.dot(w), 2.0 * w);
+/// minimize(&mut ConjugateGradient::new(), &mut w, &mut square, Stop::default())?;
+/// assert!(w.dot(&w) < 1e-12);
+/// # Ok::<(), Error>(())
+/// ```
+pub trait Objective<F: Scalar, P: ?Sized> {
+    /// f(w), and ∇f(w) written into `gradient`.
+    ///
+    /// # Errors
+    /// Whatever makes going on pointless: the minimization ends with it, and the parameters are as
+    /// they were before. A point where f is not defined is a NaN value, not an error.
+    fn value_and_gradient(
+        &mut self,
+        params: &P,
+        gradient: &mut FlatMut<'_, F>,
+    ) -> Result<f64, Error>;
+
+    /// Whether [`value`](Objective::value) is cheaper than value and gradient.
+    fn has_value(&self) -> bool {
+        false
+    }
+
+    /// f(w) alone; asked for only if [`has_value`](Objective::has_value).
+    ///
+    /// # Errors
+    /// As [`value_and_gradient`](Objective::value_and_gradient).
+    fn value(&mut self, _params: &P) -> Result<f64, Error> {
+        Ok(f64::NAN)
+    }
+
+    /// Whether there are products with the Hessian.
+    fn has_hessian_vector(&self) -> bool {
+        false
+    }
+
+    /// ∇²f(w)·v written into `product`; asked for only if
+    /// [`has_hessian_vector`](Objective::has_hessian_vector).
+    ///
+    /// # Errors
+    /// As [`value_and_gradient`](Objective::value_and_gradient).
+    fn hessian_vector(
+        &mut self,
+        _params: &P,
+        _vector: Flat<'_, F>,
+        product: &mut FlatMut<'_, F>,
+    ) -> Result<(), Error> {
+        product.as_mut_slice().fill(F::nan());
+        Ok(())
+    }
+}
+
+impl<F, P, C, V, G> Objective<F, P> for C
+where
+    F: Scalar,
+    P: ?Sized,
+    C: FnMut(&P) -> (V, G),
+    V: Into<f64>,
+    G: Params<F>,
+{
+    fn value_and_gradient(
+        &mut self,
+        params: &P,
+        gradient: &mut FlatMut<'_, F>,
+    ) -> Result<f64, Error> {
+        let (value, tree) = self(params);
+        gradient.set(&tree)?;
+        Ok(value.into())
+    }
+}
+
+/// An objective with a closure that gives the value alone, cheaper than with the gradient.
+///
+/// ```
+/// use ndarray::{Array1, array};
+/// use thalweg::solvers::{ConjugateGradient, Stop, WithValue, minimize};
+///
+/// let mut objective = WithValue::new(
+///     |w: &Array1<f64>| (w.dot(w), 2.0 * w),
+///     |w: &Array1<f64>| w.dot(w),
+/// );
+/// let mut w = array![3.0, 4.0];
+/// minimize(&mut ConjugateGradient::new(), &mut w, &mut objective, Stop::default())?;
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct WithValue<O, C> {
+    objective: O,
+    value: C,
+}
+
+impl<O, C> WithValue<O, C> {
+    /// The objective, and f alone.
+    pub fn new(objective: O, value: C) -> Self {
+        Self { objective, value }
+    }
+}
+
+impl<F, P, O, C, V> Objective<F, P> for WithValue<O, C>
+where
+    F: Scalar,
+    P: ?Sized,
+    O: Objective<F, P>,
+    C: FnMut(&P) -> V,
+    V: Into<f64>,
+{
+    fn value_and_gradient(
+        &mut self,
+        params: &P,
+        gradient: &mut FlatMut<'_, F>,
+    ) -> Result<f64, Error> {
+        self.objective.value_and_gradient(params, gradient)
+    }
+
+    fn has_value(&self) -> bool {
+        true
+    }
+
+    fn value(&mut self, params: &P) -> Result<f64, Error> {
+        Ok((self.value)(params).into())
+    }
+
+    fn has_hessian_vector(&self) -> bool {
+        self.objective.has_hessian_vector()
+    }
+
+    fn hessian_vector(
+        &mut self,
+        params: &P,
+        vector: Flat<'_, F>,
+        product: &mut FlatMut<'_, F>,
+    ) -> Result<(), Error> {
+        self.objective.hessian_vector(params, vector, product)
+    }
+}
+
+/// An objective with a closure that gives products with the Hessian.
+///
+/// The vector comes as a [`Flat`]; the product is any tree of the parameters' leaves.
+///
+/// ```
+/// use ndarray::{Array1, array};
+/// use thalweg::solvers::{ConjugateGradient, Flat, Stop, WithHessian, minimize};
+///
+/// let a = array![[3.0, 1.0], [1.0, 2.0]];
+/// let mut objective = WithHessian::new(
+///     |w: &Array1<f64>| (0.5 * w.dot(&a.dot(w)), a.dot(w)),
+///     |_: &Array1<f64>, v: Flat<'_, f64>| a.dot(&Array1::from(v.as_slice().to_vec())),
+/// );
+/// let mut w = array![3.0, 4.0];
+/// let report = minimize(&mut ConjugateGradient::new(), &mut w, &mut objective, Stop::default())?;
+/// assert!(report.status.is_converged());
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct WithHessian<O, C> {
+    objective: O,
+    hessian_vector: C,
+}
+
+impl<O, C> WithHessian<O, C> {
+    /// The objective, and ∇²f(w)·v.
+    pub fn new<F, P, G>(objective: O, hessian_vector: C) -> Self
+    where
+        P: ?Sized,
+        C: FnMut(&P, Flat<'_, F>) -> G,
+    {
+        Self { objective, hessian_vector }
+    }
+}
+
+impl<F, P, O, C, G> Objective<F, P> for WithHessian<O, C>
+where
+    F: Scalar,
+    P: ?Sized,
+    O: Objective<F, P>,
+    C: FnMut(&P, Flat<'_, F>) -> G,
+    G: Params<F>,
+{
+    fn value_and_gradient(
+        &mut self,
+        params: &P,
+        gradient: &mut FlatMut<'_, F>,
+    ) -> Result<f64, Error> {
+        self.objective.value_and_gradient(params, gradient)
+    }
+
+    fn has_value(&self) -> bool {
+        self.objective.has_value()
+    }
+
+    fn value(&mut self, params: &P) -> Result<f64, Error> {
+        self.objective.value(params)
+    }
+
+    fn has_hessian_vector(&self) -> bool {
+        true
+    }
+
+    fn hessian_vector(
+        &mut self,
+        params: &P,
+        vector: Flat<'_, F>,
+        product: &mut FlatMut<'_, F>,
+    ) -> Result<(), Error> {
+        let tree = (self.hessian_vector)(params, vector);
+        product.set(&tree)
+    }
+}
+
+/// A vector of all elements of the parameters, leaf after leaf, to read.
+#[derive(Debug, Clone, Copy)]
+pub struct Flat<'a, F> {
+    flatten: &'a Flatten,
+    flat: &'a [F],
+}
+
+impl<'a, F: Scalar> Flat<'a, F> {
+    pub(crate) fn new(flatten: &'a Flatten, flat: &'a [F]) -> Self {
+        Self { flatten, flat }
+    }
+
+    /// The elements, row-major leaf after leaf.
+    pub fn as_slice(&self) -> &'a [F] {
+        self.flat
+    }
+
+    /// The part that belongs to the leaf of that name, in its shape.
+    pub fn leaf(&self, name: &str) -> Option<ArrayViewD<'a, F>> {
+        let index = self.flatten.leaves().position(|(leaf, ..)| leaf == name)?;
+        self.flatten.leaf(self.flat, index)
+    }
+
+    /// Copies the elements into a tree of the parameters' leaves.
+    ///
+    /// # Errors
+    /// If the tree has other leaves, by name and shape.
+    pub fn write_to(&self, tree: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        self.flatten.scatter(self.flat, tree)
+    }
+
+    /// Where each leaf lies.
+    pub fn flatten(&self) -> &'a Flatten {
+        self.flatten
+    }
+}
+
+/// A vector of all elements of the parameters, leaf after leaf, to write.
+#[derive(Debug)]
+pub struct FlatMut<'a, F> {
+    flatten: &'a Flatten,
+    flat: &'a mut [F],
+}
+
+impl<'a, F: Scalar> FlatMut<'a, F> {
+    pub(crate) fn new(flatten: &'a Flatten, flat: &'a mut [F]) -> Self {
+        Self { flatten, flat }
+    }
+
+    /// Copies a tree of the parameters' leaves.
+    ///
+    /// # Errors
+    /// If the tree has other leaves than the parameters, by name and shape.
+    pub fn set(&mut self, tree: &dyn Params<F>) -> Result<(), Error> {
+        self.flatten.gather_as(tree, Tree::Gradients, self.flat)
+    }
+
+    /// The elements, row-major leaf after leaf.
+    pub fn as_mut_slice(&mut self) -> &mut [F] {
+        self.flat
+    }
+
+    /// The part that belongs to the leaf of that name, in its shape.
+    pub fn leaf_mut(&mut self, name: &str) -> Option<ArrayViewMutD<'_, F>> {
+        let (_, shape, range) = self.flatten.leaves().find(|(leaf, ..)| *leaf == name)?;
+        ArrayViewMutD::from_shape(shape, &mut self.flat[range]).ok()
+    }
+
+    /// Where each leaf lies.
+    pub fn flatten(&self) -> &'a Flatten {
+        self.flatten
+    }
+}
+
+/// An objective as a function of a flat vector: what solvers see of it.
+pub(crate) trait FlatObjective<F: Scalar> {
+    fn value_and_gradient(&mut self, x: &[F], gradient: &mut [F]) -> Result<f64, Error>;
+    fn has_value(&self) -> bool;
+    fn value(&mut self, x: &[F]) -> Result<f64, Error>;
+    fn has_hessian_vector(&self) -> bool;
+    fn hessian_vector(&mut self, x: &[F], vector: &[F], product: &mut [F]) -> Result<(), Error>;
+}
+
+/// An objective and the tree that points are written into before it is asked.
+pub(crate) struct OnTree<'a, P, O: ?Sized> {
+    pub(crate) flatten: &'a Flatten,
+    pub(crate) params: &'a mut P,
+    pub(crate) objective: &'a mut O,
+}
+
+impl<F: Scalar, P: ParamsMut<F>, O: Objective<F, P> + ?Sized> FlatObjective<F>
+    for OnTree<'_, P, O>
+{
+    fn value_and_gradient(&mut self, x: &[F], gradient: &mut [F]) -> Result<f64, Error> {
+        self.flatten.scatter(x, self.params)?;
+        let mut gradient = FlatMut::new(self.flatten, gradient);
+        self.objective.value_and_gradient(self.params, &mut gradient)
+    }
+
+    fn has_value(&self) -> bool {
+        self.objective.has_value()
+    }
+
+    fn value(&mut self, x: &[F]) -> Result<f64, Error> {
+        self.flatten.scatter(x, self.params)?;
+        self.objective.value(self.params)
+    }
+
+    fn has_hessian_vector(&self) -> bool {
+        self.objective.has_hessian_vector()
+    }
+
+    fn hessian_vector(&mut self, x: &[F], vector: &[F], product: &mut [F]) -> Result<(), Error> {
+        self.flatten.scatter(x, self.params)?;
+        let vector = Flat::new(self.flatten, vector);
+        let mut product = FlatMut::new(self.flatten, product);
+        self.objective.hessian_vector(self.params, vector, &mut product)
+    }
+}

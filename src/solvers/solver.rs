@@ -1,0 +1,102 @@
+//! What a solver is to the loop that drives it.
+
+use std::fmt::Debug;
+
+use super::descent::Descent;
+use super::report::{Stall, Status};
+use crate::error::Error;
+use crate::scalar::Scalar;
+
+/// A deterministic minimizer: from one point to the next by a direction and a length.
+///
+/// [`minimize`](super::minimize()) drives it: it evaluates the start, calls
+/// [`start`](Solver::start) once and [`iterate`](Solver::iterate) until a test of
+/// [`Stop`](super::Stop) holds. All evaluations go through the [`Descent`], which counts them, keeps
+/// the best point, and ends the minimization by a [`Halt`] that the solver passes on with `?`.
+///
+/// ```
+/// use ndarray::{Array1, array};
+/// use thalweg::solvers::{Backtracking, Descent, Halt, Solver, Stall, Stop, minimize};
+/// use thalweg::Error;
+///
+/// #[derive(Debug)]
+/// struct SteepestDescent(Vec<f64>);
+///
+/// impl Solver<f64> for SteepestDescent {
+///     fn name(&self) -> &'static str {
+///         "SteepestDescent"
+///     }
+///     fn validate(&self) -> Result<(), Error> {
+///         Ok(())
+///     }
+///     fn start(&mut self, descent: &mut Descent<'_, f64>) -> Result<(), Halt> {
+///         self.0 = vec![0.0; descent.dim()];
+///         Ok(())
+///     }
+///     fn iterate(&mut self, descent: &mut Descent<'_, f64>) -> Result<(), Halt> {
+///         for (d, g) in self.0.iter_mut().zip(descent.gradient()) {
+///             *d = -g;
+///         }
+///         let slope = descent.slope_along(&self.0);
+///         match descent.line_search(&mut Backtracking::new(), &self.0, slope, 1.0)? {
+///             Ok(_) => Ok(()),
+///             Err(_) => Err(descent.why_stalled()?),
+///         }
+///     }
+/// }
+///
+/// let mut objective = |w: &Array1<f64>| (w.dot(w), 2.0 * w);
+/// let mut w = array![1.0, 2.0];
+/// let report = minimize(&mut SteepestDescent(vec![]), &mut w, &mut objective, Stop::default())?;
+/// assert!(report.status.is_converged());
+/// # Ok::<(), Error>(())
+/// ```
+pub trait Solver<F: Scalar>: Debug {
+    /// The solver's name, such as `"ConjugateGradient"`.
+    fn name(&self) -> &'static str;
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter) of the first that is out of
+    /// its range.
+    fn validate(&self) -> Result<(), Error>;
+
+    /// Whether it asks for products with the Hessian, which the objective must then give.
+    fn needs_hessian_vector(&self) -> bool {
+        false
+    }
+
+    /// Forgets what it has learnt on another function, and takes its memory for this one.
+    ///
+    /// # Errors
+    /// A [`Halt`] that an evaluation has returned, or its own.
+    fn start(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt>;
+
+    /// One iteration: accepts one new point.
+    ///
+    /// # Errors
+    /// A [`Halt`] that an evaluation has returned, or its own.
+    fn iterate(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt>;
+}
+
+/// The end of a minimization: a solver passes it on with `?`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Halt {
+    /// It ends with this status, at the best point.
+    Done(Status),
+    /// The objective returned an error: the parameters are put back to the start.
+    Failed(Error),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Stall> for Halt {
+    fn from(stall: Stall) -> Self {
+        Self::Done(Status::Stalled(stall))
+    }
+}

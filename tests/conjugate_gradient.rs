@@ -1,0 +1,19 @@
+//! Conjugate gradient, the line searches, and the loop that drives a solver.
+
+#[path = "support/problems/mod.rs"]
+mod problems;
+
+#[path = "conjugate_gradient/allocations.rs"]
+mod allocations;
+#[path = "conjugate_gradient/evaluations.rs"]
+mod evaluations;
+#[path = "conjugate_gradient/inputs.rs"]
+mod inputs;
+#[path = "conjugate_gradient/on.rs"]
+mod on;
+#[path = "conjugate_gradient/quadratics.rs"]
+mod quadratics;
+#[path = "conjugate_gradient/searches.rs"]
+mod searches;
+#[path = "conjugate_gradient/stepping.rs"]
+mod stepping;

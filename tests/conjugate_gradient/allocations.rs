@@ -1,0 +1,96 @@
+//! An iteration that is not the first allocates nothing.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::ops::ControlFlow;
+
+use ndarray::Array1;
+use thalweg::solvers::{ConjugateGradient, FlatMut, Objective, Stop, minimize};
+use thalweg::{Error, Optimizer};
+
+struct Counting;
+
+thread_local! {
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn calls() -> u64 {
+    CALLS.with(Cell::get)
+}
+
+fn count() {
+    CALLS.with(|calls| calls.set(calls.get() + 1));
+}
+
+// SAFETY: every call is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Extended Rosenbrock, whose gradient is written in place.
+struct Rosenbrock;
+
+impl Objective<f64, Array1<f64>> for Rosenbrock {
+    fn value_and_gradient(
+        &mut self,
+        w: &Array1<f64>,
+        gradient: &mut FlatMut<'_, f64>,
+    ) -> Result<f64, Error> {
+        Ok(rosenbrock(w.as_slice().unwrap(), gradient.as_mut_slice()))
+    }
+}
+
+fn rosenbrock(w: &[f64], g: &mut [f64]) -> f64 {
+    let mut sum = 0.0;
+    for (w, g) in w.chunks_exact(2).zip(g.chunks_exact_mut(2)) {
+        let (a, b) = (1.0 - w[0], w[1] - w[0] * w[0]);
+        (g[0], g[1]) = (-2.0 * a - 400.0 * w[0] * b, 200.0 * b);
+        sum += a * a + 100.0 * b * b;
+    }
+    sum
+}
+
+#[test]
+fn an_iteration_of_conjugate_gradient_allocates_nothing_after_the_first() {
+    let start = Array1::from_shape_fn(1000, |i| if i % 2 == 0 { -1.2 } else { 1.0 });
+    let mut counts = Vec::with_capacity(1000);
+    let stop = Stop::default().callback(|_| {
+        counts.push(calls());
+        ControlFlow::Continue(())
+    });
+    let mut w = start.clone();
+    minimize(&mut ConjugateGradient::new(), &mut w, &mut Rosenbrock, stop).unwrap();
+    assert!(counts.len() > 10 && counts[0] > 0);
+    assert!(counts[1..].iter().all(|&n| n == counts[1]), "{counts:?}");
+
+    let (mut w, mut g) = (start, Array1::zeros(1000));
+    let mut solver = ConjugateGradient::new();
+    let mut step = || {
+        rosenbrock(w.as_slice().unwrap(), g.as_slice_mut().unwrap());
+        solver.step(&mut w, &g).unwrap();
+    };
+    step();
+    let before = calls();
+    (0..100).for_each(|_| step());
+    assert_eq!(calls(), before);
+}
