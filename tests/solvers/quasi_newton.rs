@@ -226,6 +226,42 @@ fn in_a_loop_lbfgs_refuses_bad_input_and_changes_nothing() -> Result<(), Error> 
 }
 
 #[test]
+fn in_a_loop_lbfgs_goes_on_from_a_saved_state_to_the_bit() -> Result<(), Error> {
+    let problem = &eleven()[4];
+    let gradient = |w: &Array1<f64>| -> Array1<f64> {
+        let mut g = vec![0.0; w.len()];
+        problem.evaluate(w.as_slice().unwrap(), &mut g);
+        g.into()
+    };
+    for saved_at in [0, 1, 2, 3, 5, 8, 13, 21, 34] {
+        let build = || Lbfgs::<f64>::new().memory(4);
+        let mut solver = build();
+        let mut w: Array1<f64> = On::new(problem).start();
+        for _ in 0..saved_at {
+            let g = gradient(&w);
+            solver.step(&mut w, &g)?;
+        }
+        let state = solver.state();
+        let (mut resumed, mut resumed_w) = (build(), w.clone());
+        resumed.load_state(&state)?;
+        assert_eq!(resumed.state(), state);
+        for _ in 0..30 {
+            let (g, resumed_g) = (gradient(&w), gradient(&resumed_w));
+            solver.step(&mut w, &g)?;
+            resumed.step(&mut resumed_w, &resumed_g)?;
+            assert_eq!(w, resumed_w, "saved at {saved_at}");
+        }
+        let mut other = Lbfgs::<f64>::new().memory(5);
+        assert!(matches!(
+            other.load_state(&state).unwrap_err().kind(),
+            ErrorKind::StateDiffers { .. }
+        ));
+        assert_eq!(other.state(), Lbfgs::<f64>::new().memory(5).state());
+    }
+    Ok(())
+}
+
+#[test]
 fn parameters_that_were_moved_between_two_calls_are_a_new_start() {
     let mut w = array![4.0, -3.0];
     let mut solver = Lbfgs::new();

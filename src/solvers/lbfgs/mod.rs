@@ -1,6 +1,7 @@
 //! L-BFGS: with an objective, and in a loop of one's own.
 
 mod pairs;
+mod saved;
 mod stepped;
 
 use pairs::Pairs;

@@ -1,5 +1,7 @@
 //! What the last steps say of the Hessian.
 
+use std::ops::Range;
+
 use crate::scalar::Scalar;
 use crate::solvers::model::zero;
 use crate::vector;
@@ -35,6 +37,10 @@ impl<F: Scalar> Pairs<F> {
         self.clear();
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -45,10 +51,37 @@ impl<F: Scalar> Pairs<F> {
 
     /// Keeps the pair of a step, unless it says that f does not curve upward along it.
     pub(super) fn push(&mut self, x: &[F], x_old: &[F], g: &[F], g_old: &[F]) -> bool {
-        let place = self.next * self.dim..(self.next + 1) * self.dim;
-        let (s, y) = (&mut self.s[place.clone()], &mut self.y[place]);
-        vector::shifted(x, -1.0, x_old, s);
-        vector::shifted(g, -1.0, g_old, y);
+        let place = self.place();
+        vector::shifted(x, -1.0, x_old, &mut self.s[place.clone()]);
+        vector::shifted(g, -1.0, g_old, &mut self.y[place]);
+        self.keep()
+    }
+
+    /// The vectors of the pairs by name, the oldest pair first.
+    pub(super) fn vectors(&self) -> impl Iterator<Item = (String, &[F])> {
+        (0..self.len).flat_map(|age| {
+            let place = (self.next + self.memory - self.len + age) % self.memory;
+            let range = place * self.dim..(place + 1) * self.dim;
+            [(format!("s{age}"), &self.s[range.clone()]), (format!("y{age}"), &self.y[range])]
+        })
+    }
+
+    /// Keeps one more pair, given as vectors.
+    pub(super) fn push_pair(&mut self, s: &[F], y: &[F]) -> bool {
+        let place = self.place();
+        self.s[place.clone()].copy_from_slice(s);
+        self.y[place].copy_from_slice(y);
+        self.keep()
+    }
+
+    /// Where the next pair goes.
+    fn place(&self) -> Range<usize> {
+        self.next * self.dim..(self.next + 1) * self.dim
+    }
+
+    /// Keeps the pair that is in the next place, unless it says that f does not curve upward.
+    fn keep(&mut self) -> bool {
+        let (s, y) = (&self.s[self.place()], &self.y[self.place()]);
         let curvature = vector::dot(s, y);
         let square = vector::dot(y, y);
         // Below this, rounding in g decides on the sign.

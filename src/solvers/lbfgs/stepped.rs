@@ -9,6 +9,7 @@ use crate::params::{Flatten, Params, ParamsMut};
 use crate::scalar::Scalar;
 use crate::solvers::line_search::{LineSearch, Next, Sample, Secant};
 use crate::solvers::model::zero;
+use crate::state::State;
 use crate::vector;
 
 /// What is kept from one call to the next.
@@ -16,30 +17,30 @@ use crate::vector;
 pub(super) struct Stepped<F> {
     pub(super) search: Secant,
     pub(super) fixed_rate: Option<f64>,
-    flatten: Option<Flatten>,
-    pairs: Pairs<F>,
+    pub(super) flatten: Option<Flatten>,
+    pub(super) pairs: Pairs<F>,
     /// The last accepted iterate, and the gradient there.
-    base: Vec<F>,
-    base_gradient: Vec<F>,
-    direction: Vec<F>,
+    pub(super) base: Vec<F>,
+    pub(super) base_gradient: Vec<F>,
+    pub(super) direction: Vec<F>,
     /// Where the parameters were left.
-    point: Vec<F>,
+    pub(super) point: Vec<F>,
     /// The parameters and the gradient of this call.
-    incoming: Vec<F>,
-    gradient: Vec<F>,
-    numbers: Numbers,
+    pub(super) incoming: Vec<F>,
+    pub(super) gradient: Vec<F>,
+    pub(super) numbers: Numbers,
 }
 
 /// The part of it that is numbers.
 #[derive(Debug, Clone, Copy, Default)]
-struct Numbers {
+pub(super) struct Numbers {
     /// gᵀd at the base.
-    slope: f64,
+    pub(super) slope: f64,
     /// α of the trial that the parameters are left at.
-    length: f64,
-    steps: u64,
-    restarts: u64,
-    accepted: bool,
+    pub(super) length: f64,
+    pub(super) steps: u64,
+    pub(super) restarts: u64,
+    pub(super) accepted: bool,
 }
 
 impl<F: Scalar> Stepped<F> {
@@ -224,8 +225,8 @@ impl<F: Scalar, L: LineSearch> Optimizer<F> for Lbfgs<F, L> {
         Ok(StepInfo {
             step: state.numbers.steps,
             learning_rate: length,
-            skipped: false,
             grad_norm: state.numbers.accepted.then(norm),
+            ..StepInfo::default()
         })
     }
 
@@ -264,5 +265,13 @@ impl<F: Scalar, L: LineSearch> Optimizer<F> for Lbfgs<F, L> {
 
     fn name(&self) -> &'static str {
         "L-BFGS"
+    }
+
+    fn state(&self) -> State {
+        self.save()
+    }
+
+    fn load_state(&mut self, state: &State) -> Result<(), Error> {
+        self.load(state)
     }
 }
