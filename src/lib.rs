@@ -37,6 +37,8 @@
 //! | drop units, distort images, bound norms | [`regularize`] |
 //! | accumulate batches, look ahead, stop at the right epoch | [`train`] |
 //! | save and go on | [`State`], [`mod@state`], `checkpoint` (feature `serde`) |
+//! | minimize a function, with its value or by steps | [`solvers`]: [`minimize`](solvers::minimize()), [`ConjugateGradient`], [`Lbfgs`], Newton, trust regions |
+//! | see why a training is slow | [`curvature`]: spectra, condition numbers, saddles, gradient flow, pruning |
 //! | know what went wrong | [`Error`], [`ErrorKind`] |
 //!
 //! # What always holds
@@ -60,7 +62,7 @@
 //!
 //! | floor | rooms | what |
 //! |---|---|---|
-//! | 3 | [`rules`], [`solvers`], [`train`] | one file a rule, and the [`catalog`] of them; what couples a leaf; what stands around the steps |
+//! | 3 | [`rules`], [`solvers`], [`curvature`], [`train`] | one file a rule, and the [`catalog`] of them; what couples elements; diagnostics; what stands around the steps |
 //! | 2 | [`Optimizer`], [`Elementwise`] | the trait, and the engine: the one loop |
 //! | 1 | [`mod@params`], [`schedule`], [`regularize`], [`loss`], [`rule`], [`mod@state`], `checkpoint`, reductions | vocabulary, without loops over training |
 //! | 0 | [`Scalar`], [`Error`], intervals, [`Simd`], threads | what everything else speaks of |
@@ -96,8 +98,6 @@ pub mod solvers;
 pub mod state;
 mod threads;
 pub mod train;
-// What couples elements builds on it.
-#[allow(dead_code)]
 mod vector;
 
 // The trait and the engine.
@@ -124,6 +124,7 @@ pub use rules::rmsprop_momentum::Optimizer as RmsPropMomentum;
 pub use rules::sgd::Optimizer as Sgd;
 pub use rules::yogi::Optimizer as Yogi;
 pub use solvers::muon::Muon;
+pub use solvers::{ConjugateGradient, Lbfgs};
 
 // The vocabulary.
 pub use error::{Error, ErrorKind, Tree};
