@@ -156,7 +156,7 @@ mod tests {
             for j in 0..=i {
                 let x = ((i * 7919 + j * 104_729 + seed * 31) % 2003) as f64 / 1000.0 - 1.0;
                 let x =
-                    if (i + j + seed) % 5 == 0 { 0.0 } else { x * 10.0_f64.powi((j % 4) as i32) };
+                    if (i + j + seed).is_multiple_of(5) { 0.0 } else { x * 10.0_f64.powi((j % 4) as i32) };
                 (a[i * n + j], a[j * n + i]) = (x, x);
             }
         }
@@ -190,7 +190,7 @@ mod tests {
         let n = 30;
         let make = || Tridiagonal {
             diagonal: (0..n).map(|i| (i as f64 * 1.7).sin()).collect(),
-            off: (1..n).map(|i| (i as f64 * 0.3).cos() * 0.1_f64.powi((i % 20) as i32)).collect(),
+            off: (1..n).map(|i| (i as f64 * 0.3).cos() * 0.1_f64.powi(i % 20)).collect(),
         };
         let (whole, first) = (make().eigen(), make().eigen_row(0));
         assert_eq!(whole.values, first.values);
