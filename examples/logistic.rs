@@ -105,7 +105,7 @@ impl Objective<f64, Model> for Logistic {
         let leaf = |name| vector.leaf(name).expect("a leaf of the model");
         let weights = leaf("0").into_dimensionality::<Ix2>().expect("a matrix");
         let biases = leaf("1").into_dimensionality::<Ix1>().expect("a vector");
-        let along = self.images.dot(&weights) + &biases;
+        let along = self.images.dot(&weights) + biases;
         let mean = (&p * &along).sum_axis(Axis(1)).insert_axis(Axis(1));
         let change = &p * &(along - mean);
         self.write(&change, weights, product);
