@@ -22,11 +22,12 @@ use crate::scalar::Scalar;
 /// four digits, the minimum of the parabola is gone to without evaluating it, the gradient there
 /// being known by interpolation: one evaluation an iteration on a quadratic.
 ///
-/// In a loop of your own it is an [`Optimizer`](crate::Optimizer), for gradients without values: see
-/// [`step`](ConjugateGradient#method.step). Every call takes the gradient where the parameters are,
-/// and leaves them where it wants the next one; the line search, [`Secant`], runs across the calls.
+/// In a loop of your own it is an [`Optimizer`](crate::Optimizer), for gradients without values. Every
+/// call of [`step`](crate::Optimizer::step) takes the gradient where the parameters are, and leaves
+/// them where it wants the next one; the line search, [`Secant`], runs across the calls. Slopes alone
+/// cannot tell a far plateau from a minimum: where the function has such, give it an objective.
 ///
-/// Memory: the direction, beside the points of the minimization; four vectors in a loop of your own.
+/// Memory: the direction, beside the points of the minimization; six vectors in a loop of your own.
 ///
 /// Sources: Polak & Ribière 1969; Gilbert & Nocedal 1992 (PR+); Hager & Zhang 2005, 2006 (slopes
 /// alone).
