@@ -21,11 +21,12 @@ const LENGTHS: usize = 6;
 /// | `decrease` γ | 1e-4 | (0, 1) |
 /// | `switch` τ | 0.8 | [0, 1] |
 ///
-/// Two vectors of memory, no line search, and f may rise: a step is taken if
+/// One vector of memory, no line search, and f may rise: a step is taken if
 /// f(w - αg) ≤ max(the last 10 values) - γα‖g‖², else it is shortened by a parabola. Where
-/// (sᵀy)²/(sᵀs·yᵀy) < τ, the two lengths differ much, and the least short one of the last 6 is
-/// taken; τ then moves by a tenth towards what makes the other choice likelier. It takes many cheap iterations where
-/// conjugate gradient takes fewer: use it where vectors are long and gradients cheap.
+/// (sᵀy)²/(sᵀs·yᵀy) < τ, the two lengths differ much, and the least of the last 6 short ones,
+/// sᵀy/yᵀy, is taken, else the long one, sᵀs/sᵀy; τ moves by a tenth after each, against it. Where f
+/// curves downward, the step is ten times the last. It takes many cheap iterations where conjugate
+/// gradient takes fewer: use it where vectors are long and gradients cheap.
 ///
 /// Source: Barzilai & Borwein 1988; Grippo, Lampariello & Lucidi 1986; Raydan 1997; Frassoldati,
 /// Zanghirati & Zanni 2008 (ABBmin2).

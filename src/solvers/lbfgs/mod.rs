@@ -27,11 +27,10 @@ const MEMORY: Interval = Interval::closed(1.0, 1e6, "a number of pairs from 1 to
 /// | `memory` m | 10 | from 1 on |
 ///
 /// With an objective it is a [`Solver`] for [`minimize`](super::minimize()): α = 1 is tried first, then
-/// what the [`LineSearch`] says, [`Cubic`] with σ = 0.9 by default. The first step is -g, no
-/// longer than a tenth of max(1, ‖w‖). More pairs mean fewer evaluations where the curvatures differ much: on a
-/// quadratic of condition 1e4, a tenth fewer with m = 20. A pair along which f does not curve upward
-/// is not kept. Where the direction leads nowhere, the pairs are forgotten, and that is counted as a
-/// restart.
+/// what the [`LineSearch`] says, [`Cubic`] with σ = 0.9 by default. The first step is -g, no longer
+/// than a tenth of max(1, ‖w‖). More pairs mean fewer evaluations where the curvatures differ much.
+/// A pair along which f does not curve upward is not kept. Where the direction leads nowhere, the
+/// pairs are forgotten, and that is counted as a restart.
 ///
 /// In a loop of your own it is an [`Optimizer`](crate::Optimizer), for gradients without values: every
 /// call takes the gradient where the parameters are, and leaves them where it wants the next one; a
