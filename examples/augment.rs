@@ -11,8 +11,10 @@
 mod data;
 
 use std::error::Error;
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::Parser;
 use epaint_default_fonts::UBUNTU_LIGHT;
@@ -80,8 +82,21 @@ fn kinds() -> Vec<Kind> {
     ]
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let args = Args::parse();
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let picture = args.out.display();
+    if args.out.extension().is_none_or(|extension| extension != "png") {
+        return Err(format!("{picture} does not end in .png").into());
+    }
     let digits = Digits::read(Path::new(DATA))?;
     let kinds = kinds();
     let mut rng = StdRng::seed_from_u64(args.seed);
@@ -100,11 +115,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         rows.push(row);
     }
 
+    let cannot_write = |error: &dyn Display| format!("cannot write {picture}: {error}");
     if let Some(folder) = args.out.parent() {
-        fs::create_dir_all(folder)?;
+        fs::create_dir_all(folder).map_err(|error| cannot_write(&error))?;
     }
-    draw(&args.out, &kinds, &rows)?;
-    println!("{}", args.out.display());
+    draw(&args.out, &kinds, &rows).map_err(|error| cannot_write(&error))?;
+    println!("{picture}");
     Ok(())
 }
 

@@ -27,12 +27,16 @@
 //!
 //! | to | see |
 //! |---|---|
-//! | choose an optimizer | [`catalog`], and [`Sgd`], [`Momentum`], [`Nesterov`], [`AdaGrad`], [`RmsProp`], [`RmsPropMomentum`], [`CenteredRmsProp`], [`AdaDelta`], [`Adam`], [`AdamW`], [`AmsGrad`], [`AdaMax`], [`NAdam`], [`RAdam`], [`AdaBelief`], [`Yogi`], [`Lion`] |
+//! | choose an optimizer | [`catalog`], and [`Sgd`], [`Momentum`], [`Nesterov`], [`AdaGrad`], [`RmsProp`], [`RmsPropMomentum`], [`CenteredRmsProp`], [`AdaDelta`], [`Adam`], [`AdamW`], [`AmsGrad`], [`AdaMax`], [`NAdam`], [`RAdam`], [`AdaBelief`], [`Yogi`], [`Lion`]; for matrices [`Muon`] |
 //! | hold any of them | [`Optimizer`], which is object-safe |
 //! | train a model of several arrays | [`mod@params`], [`params!`] |
-//! | clip, penalize, skip NaN | [`Elementwise`] and its [`Settings`], [`NonFinite`], [`regularize`] |
+//! | group leaves, clip, penalize, average, skip NaN | [`Elementwise`] and its [`Settings`], [`Pattern`], [`Average`], [`NonFinite`] |
 //! | change the learning rate | [`Schedule`], [`mod@schedule`], [`train::Plateau`] |
 //! | write a rule of your own | [`Rule`], [`rule`] |
+//! | compute a loss and its gradient | [`loss`] |
+//! | drop units, distort images, bound norms | [`regularize`] |
+//! | accumulate batches, look ahead, stop at the right epoch | [`train`] |
+//! | save and go on | [`State`], [`mod@state`], `checkpoint` (feature `serde`) |
 //! | know what went wrong | [`Error`], [`ErrorKind`] |
 //!
 //! # What always holds
@@ -56,21 +60,25 @@
 //!
 //! | floor | rooms | what |
 //! |---|---|---|
-//! | 3 | [`rules`] | one file a rule, and the [`catalog`] of them |
+//! | 3 | [`rules`], [`solvers`], [`train`] | one file a rule, and the [`catalog`] of them; what couples a leaf; what stands around the steps |
 //! | 2 | [`Optimizer`], [`Elementwise`] | the trait, and the engine: the one loop |
-//! | 1 | [`mod@params`], [`schedule`], [`regularize`], [`rule`], reductions | vocabulary, without loops over training |
+//! | 1 | [`mod@params`], [`schedule`], [`regularize`], [`loss`], [`rule`], [`mod@state`], `checkpoint`, reductions | vocabulary, without loops over training |
 //! | 0 | [`Scalar`], [`Error`], intervals, [`Simd`], threads | what everything else speaks of |
 //!
 //! # Features
 //!
-//! None is on by default. `rayon` sweeps large parameters on all threads of the current pool.
+//! `linalg` (default): dense eigenvalues, factorizations and solves, by `faer`. `rand` (default):
+//! dropout, augmentation, and whatever else draws numbers from the user's generator. `rayon`: large
+//! parameters are swept on all threads of the current pool. `serde`: checkpoints.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![warn(unreachable_pub)]
 
+mod basis;
 #[cfg(feature = "serde")]
 pub mod checkpoint;
+pub mod curvature;
 mod engine;
 mod error;
 mod interval;
@@ -84,6 +92,7 @@ pub mod rules;
 mod scalar;
 pub mod schedule;
 mod simd;
+pub mod solvers;
 pub mod state;
 mod threads;
 pub mod train;
@@ -114,6 +123,7 @@ pub use rules::rmsprop::Optimizer as RmsProp;
 pub use rules::rmsprop_momentum::Optimizer as RmsPropMomentum;
 pub use rules::sgd::Optimizer as Sgd;
 pub use rules::yogi::Optimizer as Yogi;
+pub use solvers::muon::Muon;
 
 // The vocabulary.
 pub use error::{Error, ErrorKind, Tree};

@@ -15,6 +15,9 @@ use crate::threads::join;
 /// Elements that one block takes.
 pub(crate) const BLOCK: usize = 1024;
 
+/// Running sums of a block: the first takes every sixteenth element from the first on.
+pub(crate) const LANES: usize = 16;
+
 /// How a reduction is carried out; its value does not depend on it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct How {
@@ -59,6 +62,17 @@ pub(crate) trait Term: Copy + Send + Sync {
     fn term(self, x: f64) -> f64;
 }
 
+/// x
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Itself;
+
+impl Term for Itself {
+    #[inline(always)]
+    fn term(self, x: f64) -> f64 {
+        x
+    }
+}
+
 /// x²
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Square;
@@ -100,7 +114,6 @@ impl<F: Scalar, T: Term> Work for BlockSum<'_, F, T> {
 
     #[inline(always)]
     fn run(self) -> f64 {
-        const LANES: usize = 16;
         let mut lanes = [0.0; LANES];
         let (chunks, rest) = self.0.as_chunks::<LANES>();
         for chunk in chunks {
@@ -212,7 +225,7 @@ pub(crate) fn all_finite_view<F: Scalar>(x: &ArrayViewD<'_, F>) -> bool {
 }
 
 /// The first NaN or infinite element in logical order: its index and value.
-pub(crate) fn first_non_finite<F: Scalar>(leaf: &dyn Leaf<F>) -> Option<(Vec<usize>, f64)> {
+fn first_non_finite<F: Scalar>(leaf: &dyn Leaf<F>) -> Option<(Vec<usize>, f64)> {
     leaf.view()
         .indexed_iter()
         .find(|(_, value)| !value.is_finite())

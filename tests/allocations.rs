@@ -4,8 +4,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use ndarray::{Array1, Array2, Array4, Axis, Slice};
-use thalweg::regularize::Penalty;
-use thalweg::{NonFinite, Params, ParamsMut, Scalar, Settings, catalog};
+use thalweg::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
+use thalweg::{Average, NonFinite, Params, ParamsMut, Scalar, Settings, catalog};
 
 struct Counting;
 
@@ -81,7 +81,17 @@ fn all_settings() -> Vec<Settings> {
         let mut busy = plain.clone();
         busy.clip_norm = Some(1e-3);
         busy.penalty = Penalty::elastic_net(1e-3, 1e-3);
-        all.extend([plain, busy]);
+        let mut busiest = busy.clone();
+        busiest.average = Some(Average::ema(0.9));
+        busiest.clip_value = Some(0.1);
+        busiest.clip_leaf_norm = Some(1e-3);
+        busiest.clip_adaptive = Some(AdaptiveClip::new(0.1));
+        busiest.cautious = true;
+        busiest.decoupled_decay = Some(Decay::Relative(0.1));
+        busiest.shrink = 0.99;
+        busiest.proximal_l1 = 1e-3;
+        busiest.max_norm = Some(MaxNorm::whole(1.0));
+        all.extend([plain, busy, busiest]);
     }
     all
 }

@@ -1,7 +1,7 @@
 //! The engine against loops written by hand for one rule and one type.
 
 use ndarray::{Array1, ArrayView1, ArrayViewMut1};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::Arch;
 use thalweg::regularize::Penalty;
 use thalweg::{
     AdaDelta, Adam, Elementwise, Momentum, NonFinite, Optimizer, RmsProp, Rule, Scalar, Sgd, Yogi,
@@ -15,18 +15,18 @@ const IN_MEMORY: usize = 25_000_000;
 /// A fused loop over up to four slices, dispatched as the engine's is.
 macro_rules! hand_written {
     ($name:ident [$($s:ident),*] ($($k:ident),*) |$w:ident, $g:ident| $body:block) => {
-        struct $name<'a, F> {
-            w: &'a mut [F],
-            g: &'a [F],
-            $($s: &'a mut [F],)*
-            $($k: F,)*
+        pub struct $name<'a, F> {
+            pub w: &'a mut [F],
+            pub g: &'a [F],
+            $(pub $s: &'a mut [F],)*
+            $(pub $k: F,)*
         }
 
-        impl<F: Scalar> WithSimd for $name<'_, F> {
+        impl<F: thalweg::Scalar> pulp::WithSimd for $name<'_, F> {
             type Output = ();
 
             #[inline(always)]
-            fn with_simd<S: Simd>(self, _: S) {
+            fn with_simd<S: pulp::Simd>(self, _: S) {
                 $(let $k = self.$k;)*
                 let update = |$w: F, $g: F, [$($s),*]: [F; hand_written!(@count $($s)*)]| -> (F, [F; hand_written!(@count $($s)*)]) { $body };
                 hand_written!(@loop self, update, $($s)*);
@@ -36,6 +36,7 @@ macro_rules! hand_written {
     (@count) => { 0 };
     (@count $a:ident) => { 1 };
     (@count $a:ident $b:ident) => { 2 };
+    (@count $a:ident $b:ident $c:ident) => { 3 };
     (@loop $self:ident, $update:ident, ) => {
         let (n, w) = ($self.w.len(), $self.w);
         let g = &$self.g[..n];
@@ -63,7 +64,20 @@ macro_rules! hand_written {
             $b[i] = b;
         }
     };
+    (@loop $self:ident, $update:ident, $a:ident $b:ident $c:ident) => {
+        let (n, w) = ($self.w.len(), $self.w);
+        let (g, $a) = (&$self.g[..n], &mut $self.$a[..n]);
+        let ($b, $c) = (&mut $self.$b[..n], &mut $self.$c[..n]);
+        for i in 0..n {
+            let (moved, [a, b, c]) = $update(w[i], g[i], [$a[i], $b[i], $c[i]]);
+            w[i] = moved;
+            $a[i] = a;
+            $b[i] = b;
+            $c[i] = c;
+        }
+    };
 }
+pub(crate) use hand_written;
 
 hand_written! { SgdLoop [] (alpha) |w, g| { (w - alpha * g, []) } }
 hand_written! { MomentumLoop [d] (alpha, gamma) |w, g| {
@@ -105,13 +119,13 @@ pub fn gradient<F: Scalar>(n: usize) -> Array1<F> {
     Array1::from_shape_fn(n, slope)
 }
 
-fn aligned_gradient<F: Scalar>(n: usize) -> Aligned<F> {
+pub fn aligned_gradient<F: Scalar>(n: usize) -> Aligned<F> {
     let mut g = Aligned::new(n, F::zero());
     g.slice_mut().iter_mut().enumerate().for_each(|(i, g)| *g = slope(i));
     g
 }
 
-fn step<F: Scalar, R: Rule<F>>(
+pub fn step<F: Scalar, R: Rule<F>>(
     optimizer: &mut Elementwise<F, R>,
     mut w: ArrayViewMut1<'_, F>,
     g: ArrayView1<'_, F>,
@@ -119,7 +133,7 @@ fn step<F: Scalar, R: Rule<F>>(
     optimizer.step(&mut w, &g).expect("finite gradients of one shape");
 }
 
-fn quiet<F: Scalar, R: Rule<F>>(optimizer: Elementwise<F, R>) -> Elementwise<F, R> {
+pub fn quiet<F: Scalar, R: Rule<F>>(optimizer: Elementwise<F, R>) -> Elementwise<F, R> {
     optimizer.non_finite(NonFinite::Propagate).parallel_above(usize::MAX)
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Words after `--` choose sections by name; with `--features rayon` there is one on threads.
 
+mod around;
 mod layouts;
 mod loops;
 mod measure;
@@ -23,6 +24,7 @@ fn main() {
         loops::guard(),
         loops::penalty(),
         loops::denormal(),
+        around::around(),
         layouts::layouts(),
         small::small(),
         #[cfg(feature = "rayon")]

@@ -137,7 +137,7 @@ impl<F: Scalar, R: Rule<F>> Mode<F, R> for Cautious<F> {
         let (rest, delta, agrees, state) = self.split::<R>(step, w, g, state);
         let moved = if agrees { rest + self.factor * delta } else { rest };
         // NaN agrees with nothing, and must not be hidden by that.
-        let moved = if delta == delta { moved } else { delta };
+        let moved = if delta.is_nan() { delta } else { moved };
         (self.around.finish(moved), state)
     }
 }

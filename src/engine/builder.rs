@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::plan::Group;
 use super::{Average, Elementwise, NonFinite, Pattern, Settings};
-use crate::regularize::{AdaptiveClip, Decay, Penalty};
+use crate::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
 use crate::rule::Rule;
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
@@ -227,6 +227,25 @@ impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
     #[must_use]
     pub fn proximal_l1(self, strength: f64) -> Self {
         self.set(|s| s.proximal_l1 = strength)
+    }
+
+    /// Brings each unit's ‖w‖₂ within a bound after each update.
+    ///
+    /// Costs one pass over the parameters. A leaf without the bound's axis is an error at the first
+    /// step: give the bound to a [`group`](Self::group) of the weights.
+    ///
+    /// ```
+    /// use ndarray::{Axis, array};
+    /// use thalweg::{Optimizer, Sgd, regularize::MaxNorm};
+    /// let mut w = array![[3.0, 0.0], [4.0, 1.0]];
+    /// let mut sgd = Sgd::new(1.0).max_norm(MaxNorm::new(1.0, Axis(1)));
+    /// sgd.step(&mut w, &array![[0.0, 0.0], [0.0, 0.5]])?;
+    /// assert!((w - array![[0.6, 0.0], [0.8, 0.5]]).iter().all(|d: &f64| d.abs() < 1e-15));
+    /// # Ok::<(), thalweg::Error>(())
+    /// ```
+    #[must_use]
+    pub fn max_norm(self, bound: MaxNorm) -> Self {
+        self.set(|s| s.max_norm = Some(bound))
     }
 
     /// Moves an element only where its update descends along its gradient, Δw·g < 0, and scales a

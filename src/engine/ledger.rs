@@ -163,7 +163,7 @@ impl<F: Scalar, R: Rule<F>> Ledger<F, R> {
                 Some(place) => place,
                 None => {
                     let plan = plan.changed(of.iter().map(|&i| &groups[i]))?;
-                    plan.check()?;
+                    plan.check::<F>()?;
                     let mut course = Course::new(plan, of.is_empty());
                     if let Some(before) = self.courses.get(leaf.course) {
                         course.carried = before.carried;
@@ -173,6 +173,11 @@ impl<F: Scalar, R: Rule<F>> Ledger<F, R> {
                     courses.len() - 1
                 }
             });
+        }
+        for ((name, leaf), &place) in names.iter().zip(&self.leaves).zip(&places) {
+            if let Some(bound) = courses[place].1.settings.max_norm {
+                bound.check_leaf(Path::ROOT.name(name), &leaf.shape)?;
+            }
         }
         self.courses = courses.into_iter().map(|(_, course)| course).collect();
         self.leaves.iter_mut().zip(places).for_each(|(leaf, place)| leaf.course = place);

@@ -44,6 +44,7 @@ pub use pattern::Pattern;
 use plan::{Group, Plan};
 use run::Halt;
 use scratch::Scratch;
+pub(crate) use scratch::recycle;
 pub use settings::{NonFinite, Settings};
 
 /// The optimizer that a [`Rule`] makes: [`Adam<F>`](crate::Adam) is `Elementwise<F, rules::Adam>`.

@@ -7,9 +7,9 @@ use super::ledger::{LeafState, Ledger, Pair};
 use super::plan::{Course, Plan};
 use super::scratch::{Lists, Scratch};
 use super::strided::{self, Source, Strided, Target, Units};
-use super::sweep::{self, Flat, Stretch};
+use super::sweep::{self, Flat, Stretch, averaged};
 use super::{Counters, NonFinite, Settings};
-use crate::error::Error;
+use crate::error::{Error, Tree};
 use crate::params::{Fit, Leaf, LeafMut, Order, Params, ParamsMut};
 use crate::rule::{Rule, Slots};
 use crate::scalar::Scalar;
@@ -79,7 +79,34 @@ pub(super) fn run<F: Scalar, R: Rule<F>>(
             norm.map(Norm::value)
         });
     scratch.take_back(lists);
+    if outcome.is_ok() && courses.iter().any(|course| course.settings.max_norm.is_some()) {
+        bound(ledger, params, &scratch.constants)?;
+    }
     outcome
+}
+
+/// Brings the units of leaves that have a bound within it, and gives their average what came out.
+#[cold]
+fn bound<F: Scalar, R: Rule<F>>(
+    ledger: &mut Ledger<F, R>,
+    params: &mut dyn ParamsMut<F>,
+    constants: &[Constants<F, R>],
+) -> Result<(), Error> {
+    let Ledger { roster, leaves, courses } = ledger;
+    roster.meet_mut(params, Tree::Parameters, |index, w| {
+        let leaf = &mut leaves[index];
+        let settings = &courses[leaf.course].settings;
+        let Some(bound) = settings.max_norm.filter(|_| !settings.frozen) else { return };
+        bound.apply_leaf(w);
+        let average = leaf.average.as_mut_slice();
+        if let Some([rate, rest]) = constants[leaf.course].average
+            && !average.is_empty()
+        {
+            let w = leaf.order.arrange(w.view());
+            let terms = average.iter_mut().zip(&w);
+            terms.for_each(|(average, &w)| *average = averaged(*average, w, rate, rest));
+        }
+    })
 }
 
 /// Makes a job of each pair that is not frozen, bringing the slots into the parameter's order where
@@ -97,15 +124,17 @@ fn enlist<'a, F: Scalar, R: Rule<F>>(
         if leaf.is_empty() || settings.frozen {
             continue;
         }
+        // The average of a bounded leaf waits for the bound.
+        let bounded = settings.max_norm.is_some();
         let units = settings.clip_adaptive.and_then(|clip| clip.units.axis(leaf.shape.len()));
         let w_fit = leaf.order.fit(w.shape(), w.strides());
         let g_fit = leaf.order.fit(g.shape(), g.strides());
         if (w_fit, g_fit, units) == (Fit::Packed, Fit::Packed, None) {
             let w = w.as_slice_mut().unwrap_or_default();
             let g = g.as_slice().unwrap_or_default();
-            lists.flat.push(flat(leaf, w, g));
+            lists.flat.push(flat(leaf, w, g, bounded));
         } else {
-            enlist_strided(leaf, w, g, w_fit, units, lists);
+            enlist_strided(leaf, w, g, w_fit, (units, bounded), lists);
         }
     }
 }
@@ -114,8 +143,10 @@ fn flat<'a, F: Scalar, S: Slots<F>>(
     leaf: &'a mut LeafState<F, S>,
     w: &'a mut [F],
     g: &'a [F],
+    bounded: bool,
 ) -> Flat<'a, F, S> {
-    let (slots, average) = (S::slices(&mut leaf.slots), leaf.average.as_mut_slice());
+    let slots = S::slices(&mut leaf.slots);
+    let average = if bounded { &mut [] } else { leaf.average.as_mut_slice() };
     let stretch = Stretch { w, g, slots, average };
     Flat { course: leaf.course, constants: leaf.course, stretch }
 }
@@ -126,7 +157,7 @@ fn enlist_strided<'a, F: Scalar, S: Slots<F>>(
     w: &'a mut dyn LeafMut<F>,
     g: &'a dyn Leaf<F>,
     w_fit: Fit,
-    units: Option<usize>,
+    (units, bounded): (Option<usize>, bool),
     lists: &mut Lists<'a, F, S>,
 ) {
     if w_fit == Fit::Differs {
@@ -137,7 +168,7 @@ fn enlist_strided<'a, F: Scalar, S: Slots<F>>(
     let g_packed = packed(leaf.order.fit(g.shape(), g.strides()));
     if w_packed && g_packed {
         let w = w.as_slice_mut().unwrap_or_default();
-        lists.flat.push(flat(leaf, w, g.as_slice().unwrap_or_default()));
+        lists.flat.push(flat(leaf, w, g.as_slice().unwrap_or_default(), bounded));
         return;
     }
     let w = if w_packed {
@@ -150,7 +181,8 @@ fn enlist_strided<'a, F: Scalar, S: Slots<F>>(
     } else {
         Source::View(leaf.order.arrange(g.view()))
     };
-    let (slots, average) = (S::slices(&mut leaf.slots), leaf.average.as_mut_slice());
+    let slots = S::slices(&mut leaf.slots);
+    let average = if bounded { &mut [] } else { leaf.average.as_mut_slice() };
     lists.strided.push(Strided {
         course: leaf.course,
         constants: leaf.course,

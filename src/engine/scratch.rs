@@ -50,7 +50,7 @@ impl<F: Scalar, R: Rule<F>> Scratch<F, R> {
 /// An empty vector in the memory of another: collecting in place keeps the allocation where the
 /// types have one size and alignment.
 #[inline]
-fn recycle<A, B>(mut vector: Vec<A>) -> Vec<B> {
+pub(crate) fn recycle<A, B>(mut vector: Vec<A>) -> Vec<B> {
     const {
         assert!(size_of::<A>() == size_of::<B>() && align_of::<A>() == align_of::<B>());
     }

@@ -4,7 +4,7 @@ use super::average::Average;
 use crate::error::Error;
 use crate::interval::Interval;
 use crate::reduce::How;
-use crate::regularize::{AdaptiveClip, Decay, Penalty};
+use crate::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
 use crate::scalar::Scalar;
 use crate::simd::Simd;
 
@@ -89,6 +89,8 @@ pub struct Settings {
     pub shrink: f64,
     /// λ of the soft threshold αλ that follows each update; in [0, ∞), and 0 is none.
     pub proximal_l1: f64,
+    /// The largest ‖w‖₂ of each unit after an update.
+    pub max_norm: Option<MaxNorm>,
 }
 
 impl Default for Settings {
@@ -111,6 +113,7 @@ impl Default for Settings {
             cautious: false,
             shrink: 1.0,
             proximal_l1: 0.0,
+            max_norm: None,
         }
     }
 }
@@ -141,6 +144,9 @@ impl Settings {
         }
         SHARE.check::<F>("weight decay", "shrink", self.shrink)?;
         Interval::NON_NEGATIVE.check::<F>("proximal step", "proximal_l1", self.proximal_l1)?;
+        if let Some(bound) = self.max_norm {
+            bound.check::<F>()?;
+        }
         self.penalty.check::<F>()
     }
 

@@ -148,12 +148,13 @@ fn describe_whole(settings: &Settings) -> String {
 fn describe_leaf(settings: &Settings) -> String {
     let Settings { frozen, rate_factor, maximize, clip_leaf_norm, clip_adaptive, .. } = settings;
     let Settings { clip_value, penalty, decoupled_decay, cautious, shrink, .. } = settings;
-    let Settings { proximal_l1, .. } = settings;
+    let Settings { proximal_l1, max_norm, .. } = settings;
     format!(
         "frozen: {frozen:?}, rate_factor: {rate_factor:?}, maximize: {maximize:?}, \
          clip_leaf_norm: {clip_leaf_norm:?}, clip_adaptive: {clip_adaptive:?}, \
          clip_value: {clip_value:?}, penalty: {penalty:?}, decoupled_decay: {decoupled_decay:?}, \
-         cautious: {cautious:?}, shrink: {shrink:?}, proximal_l1: {proximal_l1:?}"
+         cautious: {cautious:?}, shrink: {shrink:?}, proximal_l1: {proximal_l1:?}, \
+         max_norm: {max_norm:?}"
     )
 }
 

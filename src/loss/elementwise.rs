@@ -5,7 +5,7 @@ use ndarray::{Array, ArrayRef, Dimension};
 use super::{check_shape, check_targets};
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
-use crate::reduce::Sum;
+use crate::reduce::{BLOCK, How, Itself, Sum, sum_slice};
 use crate::scalar::Scalar;
 
 /// The mean over all elements of ln(1 + exp s) - t·s, the cross-entropy of the probability
@@ -16,8 +16,8 @@ use crate::scalar::Scalar;
 /// ln 2, it bounds [`binary_zero_one`](super::binary_zero_one).
 ///
 /// # Errors
-/// [`ErrorKind::Target`](crate::ErrorKind::Target), [`ErrorKind::Shape`](crate::ErrorKind::Shape) and
-/// [`ErrorKind::EmptyBatch`](crate::ErrorKind::EmptyBatch).
+/// [`ErrorKind::Target`], [`ErrorKind::Shape`] and
+/// [`ErrorKind::EmptyBatch`].
 ///
 /// Source: Cox, "The regression analysis of binary sequences", 1958.
 ///
@@ -69,8 +69,8 @@ pub fn binary_cross_entropy_into<F: Scalar, D: Dimension>(
 /// There is no factor ½.
 ///
 /// # Errors
-/// [`ErrorKind::Shape`](crate::ErrorKind::Shape) and
-/// [`ErrorKind::EmptyBatch`](crate::ErrorKind::EmptyBatch).
+/// [`ErrorKind::Shape`] and
+/// [`ErrorKind::EmptyBatch`].
 ///
 /// Source: Gauss, "Theoria combinationis observationum erroribus minimis obnoxiae", 1823.
 ///
@@ -108,9 +108,9 @@ pub fn mean_squared_error_into<F: Scalar, D: Dimension>(
 /// A quadratic loss that outliers pull at with no more than δ; `delta` is in (0, ∞).
 ///
 /// # Errors
-/// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter),
-/// [`ErrorKind::Shape`](crate::ErrorKind::Shape) and
-/// [`ErrorKind::EmptyBatch`](crate::ErrorKind::EmptyBatch).
+/// [`ErrorKind::Hyperparameter`],
+/// [`ErrorKind::Shape`] and
+/// [`ErrorKind::EmptyBatch`].
 ///
 /// Source: Huber, "Robust estimation of a location parameter", 1964.
 ///
@@ -158,8 +158,8 @@ pub fn huber_into<F: Scalar, D: Dimension>(
 /// see [`multiclass_hinge`](super::multiclass_hinge).
 ///
 /// # Errors
-/// [`ErrorKind::Target`](crate::ErrorKind::Target), [`ErrorKind::Shape`](crate::ErrorKind::Shape) and
-/// [`ErrorKind::EmptyBatch`](crate::ErrorKind::EmptyBatch).
+/// [`ErrorKind::Target`], [`ErrorKind::Shape`] and
+/// [`ErrorKind::EmptyBatch`].
 ///
 /// Source: Cortes & Vapnik, "Support-vector networks", 1995.
 ///
@@ -221,11 +221,35 @@ fn mean<F: Scalar, D: Dimension>(
     of: impl Fn(f64, f64) -> (f64, f64),
 ) -> f64 {
     let n = predictions.len() as f64;
-    let mut total = Sum::default();
-    for ((s, t), g) in predictions.iter().zip(targets).zip(gradient) {
-        let (value, slope) = of(s.into_f64(), t.into_f64());
-        total = total.add(Sum::of(value));
+    let of = |s: F, t: F, g: &mut F, value: &mut f64| {
+        let (v, slope) = of(s.into_f64(), t.into_f64());
+        *value = v;
         *g = F::from_f64(slope / n);
+    };
+    let mut values = [0.0; BLOCK];
+    let mut total = Sum::default();
+    let mut add = |values: &[f64]| total = total.add(sum_slice(values, Itself, How::default()));
+    let slices = (predictions.as_slice(), targets.as_slice(), gradient.as_slice_mut());
+    if let (Some(predictions), Some(targets), Some(gradient)) = slices {
+        let blocks = predictions.chunks(BLOCK).zip(targets.chunks(BLOCK));
+        for ((s, t), g) in blocks.zip(gradient.chunks_mut(BLOCK)) {
+            let elements = s.iter().zip(t).zip(g).zip(&mut values);
+            elements.for_each(|(((&s, &t), g), value)| of(s, t, g, value));
+            add(&values[..s.len()]);
+        }
+    } else {
+        let mut filled = 0;
+        for ((&s, &t), g) in predictions.iter().zip(targets).zip(gradient) {
+            of(s, t, g, &mut values[filled]);
+            filled += 1;
+            if filled == BLOCK {
+                add(&values);
+                filled = 0;
+            }
+        }
+        if filled > 0 {
+            add(&values[..filled]);
+        }
     }
     total.value() / n
 }

@@ -61,7 +61,7 @@ use ndarray::{ArrayRef, ArrayRef2, Dimension};
 
 use crate::error::{Error, ErrorKind};
 
-/// Whether the batch has examples, and an array of it the shape that it must have.
+/// Whether an array has the shape of what it belongs to.
 fn check_shape<F, D: Dimension>(
     owner: &'static str,
     what: &'static str,

@@ -16,8 +16,8 @@ use crate::scalar::Scalar;
 /// ln 2 it bounds [`zero_one`](super::zero_one).
 ///
 /// # Errors
-/// [`ErrorKind::Class`](crate::ErrorKind::Class), [`ErrorKind::Shape`](crate::ErrorKind::Shape) and
-/// [`ErrorKind::EmptyBatch`](crate::ErrorKind::EmptyBatch).
+/// [`ErrorKind::Class`], [`ErrorKind::Shape`] and
+/// [`ErrorKind::EmptyBatch`].
 ///
 /// Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
 ///
@@ -64,7 +64,7 @@ pub fn softmax_cross_entropy_into<F: Scalar>(
 /// [0, 1]. With ε = 0 it is [`softmax_cross_entropy`], bit for bit.
 ///
 /// # Errors
-/// As [`softmax_cross_entropy`], and [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter).
+/// As [`softmax_cross_entropy`], and [`ErrorKind::Hyperparameter`].
 ///
 /// Source: Szegedy, Vanhoucke, Ioffe, Shlens & Wojna, "Rethinking the Inception architecture for
 /// computer vision", 2016.
@@ -110,8 +110,8 @@ pub fn smoothed_cross_entropy_into<F: Scalar>(
 /// `targets` has numbers in [0, 1] that sum to 1 within 1e-3.
 ///
 /// # Errors
-/// [`ErrorKind::Target`](crate::ErrorKind::Target), [`ErrorKind::Shape`](crate::ErrorKind::Shape) and
-/// [`ErrorKind::EmptyBatch`](crate::ErrorKind::EmptyBatch).
+/// [`ErrorKind::Target`], [`ErrorKind::Shape`] and
+/// [`ErrorKind::EmptyBatch`].
 ///
 /// Source: Hinton, Vinyals & Dean, "Distilling the knowledge in a neural network", 2015.
 ///

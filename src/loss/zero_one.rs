@@ -12,8 +12,8 @@ use crate::scalar::Scalar;
 /// does a row where it or a rival is NaN.
 ///
 /// # Errors
-/// [`ErrorKind::Class`](crate::ErrorKind::Class), [`ErrorKind::Shape`](crate::ErrorKind::Shape) and
-/// [`ErrorKind::EmptyBatch`](crate::ErrorKind::EmptyBatch).
+/// [`ErrorKind::Class`], [`ErrorKind::Shape`] and
+/// [`ErrorKind::EmptyBatch`].
 ///
 /// ```
 /// use ndarray::array;
@@ -63,8 +63,8 @@ fn wrong<F: Scalar>(
 /// both classes.
 ///
 /// # Errors
-/// [`ErrorKind::Target`](crate::ErrorKind::Target), [`ErrorKind::Shape`](crate::ErrorKind::Shape) and
-/// [`ErrorKind::EmptyBatch`](crate::ErrorKind::EmptyBatch).
+/// [`ErrorKind::Target`], [`ErrorKind::Shape`] and
+/// [`ErrorKind::EmptyBatch`].
 ///
 /// ```
 /// use ndarray::array;

@@ -110,8 +110,8 @@ impl Dropout {
     /// A dropped unit is 0, even if it was NaN.
     ///
     /// # Errors
-    /// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter) if the rate is not in [0, 1), and
-    /// [`ErrorKind::Axis`](crate::ErrorKind::Axis) if `x` has no such axis; nothing has then changed.
+    /// [`ErrorKind::Hyperparameter`] if the rate is not in [0, 1), and
+    /// [`ErrorKind::Axis`] if `x` has no such axis; nothing has then changed.
     pub fn forward<F: Scalar, D: Dimension>(
         &mut self,
         x: &mut ArrayRef<F, D>,
@@ -135,8 +135,8 @@ impl Dropout {
     /// Makes the gradient by the output of the last [`forward`](Dropout::forward) the one by its input.
     ///
     /// # Errors
-    /// [`ErrorKind::NoForward`](crate::ErrorKind::NoForward) before the first forward pass, and
-    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) unless the gradient has the shape that went
+    /// [`ErrorKind::NoForward`] before the first forward pass, and
+    /// [`ErrorKind::Shape`] unless the gradient has the shape that went
     /// forward; it is then as it was.
     pub fn backward<F: Scalar, D: Dimension>(
         &self,
@@ -205,8 +205,8 @@ impl DropConnect {
     /// Writes the weights into `masked`, of the same shape, and drops some of them there.
     ///
     /// # Errors
-    /// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter) and
-    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape); nothing has then changed.
+    /// [`ErrorKind::Hyperparameter`] and
+    /// [`ErrorKind::Shape`]; nothing has then changed.
     pub fn forward<F: Scalar, D: Dimension>(
         &mut self,
         weight: &ArrayRef<F, D>,
@@ -304,13 +304,21 @@ impl Mask {
             return Ok(());
         }
         let scale = F::from_f64(1.0 / (1.0 - self.rate));
-        let drop = |x: &mut F, &kept: &bool| *x = if kept { *x * scale } else { F::zero() };
+        // Scaled before it is chosen: a choice without a branch, which chance would mislead.
+        let drop = |x: &mut F, &kept: &bool| {
+            let scaled = *x * scale;
+            *x = if kept { scaled } else { F::zero() };
+        };
+        if self.kept.len() == x.len()
+            && let Some(x) = x.as_slice_mut()
+        {
+            x.iter_mut().zip(&self.kept).for_each(|(x, kept)| drop(x, kept));
+            return Ok(());
+        }
         let mut drawn = x.raw_dim();
         drawn.slice_mut().copy_from_slice(&self.drawn);
         let Ok(kept) = ArrayView::from_shape(drawn, &self.kept) else { return Ok(()) };
-        if self.drawn == x.shape() {
-            Zip::from(x).and(&kept).for_each(drop);
-        } else if let Some(kept) = kept.broadcast(x.raw_dim()) {
+        if let Some(kept) = kept.broadcast(x.raw_dim()) {
             Zip::from(x).and(&kept).for_each(drop);
         }
         Ok(())

@@ -5,7 +5,7 @@ use ndarray::{ArrayViewD, ArrayViewMutD, Axis};
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
 use crate::params::{LeafMut, Params, ParamsMut, Path};
-use crate::reduce::{How, Square, Sum, sum_slice, sum_view};
+use crate::reduce::{BLOCK, How, LANES, Square, Sum, sum_slice, sum_view};
 use crate::scalar::Scalar;
 
 /// The constraint ‖w‖₂ ≤ c on the incoming weights w of each unit: after a step, w·c/‖w‖ where ‖w‖ > c.
@@ -55,7 +55,7 @@ impl MaxNorm {
     /// Checks the range of the limit.
     ///
     /// # Errors
-    /// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter).
+    /// [`ErrorKind::Hyperparameter`].
     pub fn check<F: Scalar>(self) -> Result<(), Error> {
         Interval::POSITIVE.check::<F>(Self::NAME, "limit", self.limit)
     }
@@ -63,8 +63,8 @@ impl MaxNorm {
     /// Brings the weights of each unit of each leaf within the bound.
     ///
     /// # Errors
-    /// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter), and
-    /// [`ErrorKind::Axis`](crate::ErrorKind::Axis) if a leaf has no such axis, as a bias has no
+    /// [`ErrorKind::Hyperparameter`], and
+    /// [`ErrorKind::Axis`] if a leaf has no such axis, as a bias has no
     /// `Axis(1)`: give the weights alone. Nothing has then changed.
     pub fn apply<F: Scalar>(self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
         self.check::<F>()?;
@@ -104,16 +104,11 @@ impl MaxNorm {
         let Some(axis) = self.axis.map(Axis) else { return self.apply_to_whole(view) };
         // Many units at a time, since along the others a single one may lie far apart in memory.
         for mut units in view.axis_chunks_iter_mut(axis, UNITS) {
-            let mut squares = [Sum::default(); UNITS];
-            for lane in units.lanes(axis) {
-                for (sum, w) in squares.iter_mut().zip(lane) {
-                    *sum = sum.add(Sum::of(w.into_f64() * w.into_f64()));
-                }
-            }
+            let squares = squares(&units.view(), axis);
             let mut factors = [1.0; UNITS];
             let mut outside = false;
             for (i, unit) in units.axis_iter(axis).enumerate() {
-                if let Some(factor) = self.factor(squares[i].value(), &unit) {
+                if let Some(factor) = self.factor(squares[i], &unit) {
                     (factors[i], outside) = (factor, true);
                 }
             }
@@ -127,7 +122,7 @@ impl MaxNorm {
 
     fn apply_to_whole<F: Scalar>(self, mut view: ArrayViewMutD<'_, F>) {
         let squares = match view.as_slice() {
-            Some(slice) => sum_slice(slice, Square, How::default()),
+            Some(slice) => sum_of_blocks(slice),
             None => sum_view(view.view(), Square, How::default()),
         };
         if let Some(factor) = self.factor(squares.value(), &view.view()) {
@@ -155,6 +150,62 @@ impl MaxNorm {
         let limit = self.limit / largest;
         (norm > limit).then(|| limit / norm * inside)
     }
+}
+
+/// The sum of squares of each of up to [`UNITS`] units. Whichever way they lie, the additions are
+/// those of [`sum_slice`] on blocks, and the bits the same.
+fn squares<F: Scalar>(units: &ArrayViewD<'_, F>, axis: Axis) -> [f64; UNITS] {
+    let mut totals = [Sum::default(); UNITS];
+    if units.len_of(axis) > 0 && units.index_axis(axis, 0).is_standard_layout() {
+        for (total, unit) in totals.iter_mut().zip(units.axis_iter(axis)) {
+            *total = sum_of_blocks(unit.as_slice().unwrap_or_default());
+        }
+        return totals.map(Sum::value);
+    }
+    let mut running = [[0.0; UNITS]; LANES];
+    let mut filled = 0;
+    for lane in units.lanes(axis) {
+        let sums = &mut running[filled % LANES];
+        match lane.as_slice() {
+            Some(lane) => sums.iter_mut().zip(lane).for_each(add_square),
+            None => sums.iter_mut().zip(lane).for_each(add_square),
+        }
+        filled += 1;
+        if filled == BLOCK {
+            flush(&mut running, &mut totals);
+            filled = 0;
+        }
+    }
+    if filled > 0 {
+        flush(&mut running, &mut totals);
+    }
+    totals.map(Sum::value)
+}
+
+/// One block after the other, as a view with gaps is summed.
+fn sum_of_blocks<F: Scalar>(weights: &[F]) -> Sum {
+    let blocks = weights.chunks(BLOCK).map(|block| sum_slice(block, Square, How::default()));
+    blocks.fold(Sum::default(), Sum::add)
+}
+
+fn add_square<F: Scalar>((sum, w): (&mut f64, &F)) {
+    *sum += w.into_f64() * w.into_f64();
+}
+
+/// Adds a block's running sums to the totals, pair by pair, and empties them.
+fn flush(running: &mut [[f64; UNITS]; LANES], totals: &mut [Sum; UNITS]) {
+    let mut width = LANES / 2;
+    while width > 0 {
+        let (low, high) = running.split_at_mut(width);
+        for (low, high) in low.iter_mut().zip(high) {
+            low.iter_mut().zip(high).for_each(|(low, high)| *low += *high);
+        }
+        width /= 2;
+    }
+    for (total, &sum) in totals.iter_mut().zip(&running[0]) {
+        *total = total.add(Sum::of(sum));
+    }
+    *running = [[0.0; UNITS]; LANES];
 }
 
 /// A factor of exactly 1 leaves even -0 and NaN their bits.

@@ -144,7 +144,7 @@ impl<F: Scalar> EarlyStopping<F> {
     /// the first copy allocates.
     ///
     /// # Errors
-    /// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter), and what
+    /// [`ErrorKind::Hyperparameter`], and what
     /// [`Snapshot`] says of parameters whose names or shapes have changed; the epoch then does not
     /// count.
     pub fn observe(&mut self, metric: f64, params: &dyn Params<F>) -> Result<Verdict, Error> {
@@ -161,7 +161,7 @@ impl<F: Scalar> EarlyStopping<F> {
         let fraction = if self.best.is_some() { relative * best_metric.abs() } else { 0.0 };
         let least = self.min_improvement.max(fraction);
         if self.goal.is_better(metric, best_metric, least) {
-            let epoch = self.epochs + 1;
+            let epoch = self.epochs.saturating_add(1);
             match &mut self.best {
                 Some(best) => {
                     best.params.take(params)?;
@@ -175,7 +175,8 @@ impl<F: Scalar> EarlyStopping<F> {
         if let Some(best) = &self.best {
             best.params.check(params)?;
         }
-        self.epochs += 1;
+        // A saved one may have been changed by another hand.
+        self.epochs = self.epochs.saturating_add(1);
         let best_epoch = self.best_epoch().unwrap_or(0);
         let waited = self.epochs.saturating_sub(best_epoch);
         Ok(if waited < self.patience {
@@ -188,7 +189,7 @@ impl<F: Scalar> EarlyStopping<F> {
     /// Writes the parameters of the best epoch into the model.
     ///
     /// # Errors
-    /// [`ErrorKind::NothingBest`](crate::ErrorKind::NothingBest) if no epoch has improved yet, and what
+    /// [`ErrorKind::NothingBest`] if no epoch has improved yet, and what
     /// [`Snapshot::restore`] says of other parameters; the model is then as it was.
     pub fn restore(&self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
         match &self.best {

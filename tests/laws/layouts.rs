@@ -32,6 +32,8 @@ fn so_it_does_with_a_penalty<F: Scalar>() {
 
 fn so_it_does_with_clipping_up_to_the_norms_last_digit<F: Scalar>() {
     check_all_pairs::<F>(&[&[23], &[5, 7], &[4, 3, 5]], &clipped());
+    check_all_pairs::<F>(&[&[23], &[5, 7], &[4, 3, 5]], &everything());
+    check_all_pairs::<F>(&[&[23], &[5, 7], &[4, 3, 5]], &coupled());
     check_all_pairs::<F>(&[&[5, 7]], &settings(|s| s.report_norm = true));
 }
 
@@ -51,7 +53,7 @@ fn ranks_five_and_six_give_the_same_bits<F: Scalar>() {
 
 fn state_follows_a_layout_that_changes_between_steps<F: Scalar>() {
     for entry in catalog::<F>() {
-        for settings in [Settings::default(), penalized(), clipped()] {
+        for settings in [Settings::default(), penalized(), clipped(), everything(), coupled()] {
             for shape in [&[19][..], &[6, 5], &[4, 3, 5], &[2, 3, 2, 4]] {
                 let run = Run::new(entry, &settings, shape);
                 let all = layouts(shape.len());

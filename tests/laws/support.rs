@@ -5,8 +5,8 @@ use std::process::Command;
 
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, Slice};
 use thalweg::params::Path;
-use thalweg::regularize::Penalty;
-use thalweg::{Entry, Optimizer, Params, Scalar, Settings, StepInfo};
+use thalweg::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
+use thalweg::{Average, Entry, Optimizer, Params, Scalar, Settings, StepInfo};
 
 /// Makes a test of each generic law in each precision.
 macro_rules! for_both_scalars {
@@ -128,6 +128,35 @@ pub fn clipped() -> Settings {
         s.clip_norm = Some(0.7);
         s.penalty = Penalty::elastic_net(0.01, 0.1);
     })
+}
+
+/// Whatever happens to each element by itself.
+pub fn everything() -> Settings {
+    let mut all = clipped();
+    all.clip_value = Some(0.05);
+    all.maximize = true;
+    all.rate_factor = 0.5;
+    all.decoupled_decay = Some(Decay::Relative(0.1));
+    all.shrink = 0.999;
+    all.proximal_l1 = 1e-3;
+    all.average = Some(Average::ema(0.9));
+    all
+}
+
+/// Whatever couples the elements of a leaf.
+pub fn coupled() -> Settings {
+    let mut all = everything();
+    all.clip_norm = None;
+    all.clip_leaf_norm = Some(0.5);
+    all.clip_adaptive = Some(AdaptiveClip::new(0.3));
+    all.cautious = true;
+    all.max_norm = Some(MaxNorm::whole(3.0));
+    all
+}
+
+/// Whether what a step does depends on norms that it does not report.
+fn has_hidden_norms(settings: &Settings) -> bool {
+    settings.clip_leaf_norm.is_some() || settings.clip_adaptive.is_some()
 }
 
 /// Where a logical array lies in a larger buffer.
@@ -303,7 +332,7 @@ impl<F: Scalar> Run<F> {
         let mut optimizer = self.optimizer();
         let (outside, poison) = (F::from_f64(-1.25e30), F::nan());
         let mut w = Placed::new(&layouts(0).0, self.start.view(), outside);
-        let mut equal_norms = true;
+        let mut equal_norms = !has_hidden_norms(&self.settings);
         for (step, (g, (expected, report))) in self.gradients.iter().zip(&self.expected).enumerate()
         {
             let (of_w, of_g) = layouts(step);

@@ -59,8 +59,8 @@ fn mixed<F: Scalar>(optimizer: Box<dyn Optimizer<F>>, n: usize) -> Trace<F> {
     })
 }
 
-fn variants() -> [Settings; 4] {
-    [Settings::default(), penalized(), clipped(), settings(|s| s.report_norm = true)]
+fn variants() -> [Settings; 5] {
+    [Settings::default(), penalized(), clipped(), everything(), coupled()]
 }
 
 const LENGTHS: [usize; 21] =

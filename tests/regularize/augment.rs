@@ -88,6 +88,26 @@ fn half_a_pixel_is_the_mean_of_two_and_of_four() {
     assert_eq!(filled, array![[2.0, 1.5, 3.5], [3.0, 6.0, 4.5]]);
 }
 
+/// Bilinear interpolation in another form: a sum over all pixels, each with a weight that falls from 1 at
+/// the pixel to 0 at its neighbours.
+#[test]
+fn a_pixel_is_the_sum_over_all_of_the_image_under_a_tent() {
+    let image: Array2<f64> = Numbers::new(10).array(5, 7, 1.0);
+    let mut numbers = Numbers::new(11);
+    let field = Array3::from_shape_simple_fn((2, 5, 7), || 3.0 * numbers.next());
+    let warp = Warp::identity([5, 7]).displaced(&field).unwrap();
+    let (sources, moved) = (warp.sources(), warp.apply(&image).unwrap());
+    let tent = |distance: f64| (1.0 - distance.abs()).max(0.0);
+    for ((i, j), value) in moved.indexed_iter() {
+        assert_eq!(sources[[0, i, j]], i as f64 + field[[0, i, j]]);
+        let weigh = |((a, b), pixel): ((usize, usize), &f64)| {
+            tent(sources[[0, i, j]] - a as f64) * tent(sources[[1, i, j]] - b as f64) * pixel
+        };
+        let expected: f64 = image.indexed_iter().map(weigh).sum();
+        assert!((value - expected).abs() < 1e-14, "{i} {j}: {value} for {expected}");
+    }
+}
+
 #[test]
 fn zero_strength_is_the_identity_bit_for_bit() {
     let mut image: Array2<f64> = Numbers::new(4).array(5, 8, 1.0);

@@ -60,15 +60,18 @@ fn applying_it_again_changes_nothing() {
 
 #[test]
 fn any_layout_gives_the_same_bits() {
-    let weight: Array2<f32> = Numbers::new(2).array(70, 65, 1.0);
-    for bound in [MaxNorm::new(3.0, Axis(0)), MaxNorm::new(3.0, Axis(1)), MaxNorm::whole(3.0)] {
-        let mut expected = weight.clone();
-        bound.apply(&mut expected).unwrap();
-        assert_ne!(expected, weight);
-        in_layouts(&weight, |mut view| {
-            bound.apply(&mut view).unwrap();
-            assert_eq!(bits(view.view()), bits(expected.view()));
-        });
+    // The last two have units of more weights than are summed at a time.
+    for (rows, columns) in [(70, 65), (3, 5_000), (5_000, 3)] {
+        let weight: Array2<f32> = Numbers::new(2).array(rows, columns, 1.0);
+        for bound in [MaxNorm::new(0.5, Axis(0)), MaxNorm::new(0.5, Axis(1)), MaxNorm::whole(3.0)] {
+            let mut expected = weight.clone();
+            bound.apply(&mut expected).unwrap();
+            assert_ne!(expected, weight);
+            in_layouts(&weight, |mut view| {
+                bound.apply(&mut view).unwrap();
+                assert_eq!(bits(view.view()), bits(expected.view()));
+            });
+        }
     }
 }
 

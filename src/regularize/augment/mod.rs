@@ -118,7 +118,7 @@ impl Augment {
     /// Checks the ranges.
     ///
     /// # Errors
-    /// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter).
+    /// [`ErrorKind::Hyperparameter`].
     pub fn check(&self) -> Result<(), Error> {
         const DEGREES: Interval = Interval::closed(0.0, 180.0, "a number in [0, 180]");
         if let Some(elastic) = self.elastic {
@@ -207,7 +207,7 @@ impl Augment {
     /// matrix, n × (height · width).
     ///
     /// # Errors
-    /// As [`check`](Augment::check), and [`ErrorKind::Shape`](crate::ErrorKind::Shape) if a row has not
+    /// As [`check`](Augment::check), and [`ErrorKind::Shape`] if a row has not
     /// that many pixels.
     pub fn rows<F: Scalar>(
         &self,

@@ -43,7 +43,7 @@ impl Warp {
     /// The distortion of an affine map.
     ///
     /// # Errors
-    /// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter) unless all is finite and the
+    /// [`ErrorKind::Hyperparameter`] unless all is finite and the
     /// scale above 0.
     pub fn affine(shape: [usize; 2], map: Affine) -> Result<Self, Error> {
         const FINITE: Interval = Interval::closed(f64::MIN, f64::MAX, "a finite number");
@@ -60,7 +60,7 @@ impl Warp {
     /// along the columns.
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape).
+    /// [`ErrorKind::Shape`].
     pub fn displaced(mut self, field: &ArrayRef3<f64>) -> Result<Self, Error> {
         let [rows, columns] = self.shape;
         if field.shape() != [2, rows, columns] {
@@ -83,7 +83,7 @@ impl Warp {
     /// The distorted image.
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if the image has another one.
+    /// [`ErrorKind::Shape`] if the image has another one.
     pub fn apply<F: Scalar>(&self, image: &ArrayRef2<F>) -> Result<Array2<F>, Error> {
         self.apply_with_fill(image, 0.0)
     }
@@ -91,7 +91,7 @@ impl Warp {
     /// The distorted image, with that value outside.
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if the image has another one.
+    /// [`ErrorKind::Shape`] if the image has another one.
     pub fn apply_with_fill<F: Scalar>(
         &self,
         image: &ArrayRef2<F>,
@@ -142,11 +142,21 @@ impl Warp {
             return fill;
         }
         let (top, left) = (y.floor(), x.floor());
+        let (down, right) = (y - top, x - left);
+        let [rows, columns] = self.shape.map(|n| n as f64 - 1.0);
+        if top >= 0.0 && top < rows && left >= 0.0 && left < columns && down > 0.0 && right > 0.0 {
+            // Four pixels of the image, as nearly always.
+            let at = top as usize * self.shape[1] + left as usize;
+            let (upper, lower) = (&pixels[at..at + 2], &pixels[at + self.shape[1]..][..2]);
+            let upper = (1.0 - right) * upper[0] + right * upper[1];
+            let lower = (1.0 - right) * lower[0] + right * lower[1];
+            return (1.0 - down) * upper + down * lower;
+        }
         let row = |top: f64| {
             let pixel = |left: f64| self.pixel(pixels, top, left, fill);
-            between(x - left, || pixel(left), || pixel(left + 1.0))
+            between(right, || pixel(left), || pixel(left + 1.0))
         };
-        between(y - top, || row(top), || row(top + 1.0))
+        between(down, || row(top), || row(top + 1.0))
     }
 
     fn pixel(&self, pixels: &[f64], row: f64, column: f64, fill: f64) -> f64 {

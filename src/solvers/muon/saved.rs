@@ -1,0 +1,97 @@
+//! Saving the state of a Muon and going on from it.
+
+use super::step::Ledger;
+use super::{Muon, NAME};
+use crate::error::Error;
+use crate::optimizer::Optimizer;
+use crate::params::{Entry, Roster};
+use crate::scalar::Scalar;
+use crate::state::{Record, State, compare, unexpected};
+
+impl<F: Scalar> Muon<F> {
+    /// What of a saved state must be the same here.
+    fn describe(&self) -> String {
+        let Self { corrected, nesterov, decay, ns_steps, ns_coefficients, .. } = self;
+        let Self { clamped, scale, inputs_first, non_finite, .. } = self;
+        format!(
+            "nesterov: {nesterov:?}, corrected: {corrected:?}, decay: {decay:?}, \
+             ns_steps: {ns_steps:?}, ns_coefficients: {ns_coefficients:?}, clamped: {clamped:?}, \
+             scale: {scale:?}, inputs_first: {inputs_first:?}, non_finite: {non_finite:?}"
+        )
+    }
+
+    fn record(&self) -> Record {
+        let mut record = Record::new::<F>(NAME);
+        record.count("steps", self.steps);
+        record.count("skipped", self.skipped);
+        record.number("momentum", self.momentum);
+        record.number("epsilon", self.epsilon);
+        record.schedule("learning_rate", self.schedule.clone());
+        record.text("settings", self.describe());
+        if let Some(Ledger { roster, momenta }) = &self.ledger {
+            for (entry, m) in roster.entries().iter().zip(momenta) {
+                record.leaf(&entry.name, &entry.shape);
+                if let Some(m) = m {
+                    record.array(&entry.name, "m", m.view());
+                }
+            }
+        }
+        record
+    }
+
+    /// The leaves of a saved state; those that AdamW has must be those that are left to it.
+    fn load_ledger(&self, record: &Record, inside: &Record) -> Result<Option<Ledger<F>>, Error> {
+        let mut others = Vec::new();
+        let ledger = if record.leaves().len() == 0 {
+            None
+        } else {
+            let entry =
+                |(name, shape): (&str, &[usize])| Entry { name: name.into(), shape: shape.into() };
+            let roster = match &self.ledger {
+                Some(ledger) => ledger.roster.clone(),
+                None => Roster::from_entries(record.leaves().map(entry).collect())?,
+            };
+            let places = record.places(&roster)?;
+            let mut momenta = vec![None; places.len()];
+            for (i, &place) in places.iter().enumerate() {
+                let entry = &roster.entries()[place];
+                if self.is_matrix(entry) {
+                    momenta[place] = Some(record.array_of::<F>(i, "m")?.to_owned());
+                } else {
+                    others.push(entry.clone());
+                }
+            }
+            Some(Ledger { roster, momenta })
+        };
+        if !others.is_empty() {
+            inside.places(&Roster::from_entries(others)?)?;
+        } else if let Some((leaf, _)) = inside.leaves().next() {
+            return Err(unexpected(format!("the leaf `{leaf}` of {}", self.adamw.name())));
+        }
+        Ok(ledger)
+    }
+
+    pub(super) fn save(&self) -> State {
+        self.adamw.state().around(self.record())
+    }
+
+    /// Everything is read and checked before the first change.
+    pub(super) fn load(&mut self, state: &State) -> Result<(), Error> {
+        let (record, inside) = (state.record::<F>(NAME)?, state.inner()?);
+        compare("the settings", record.get_text("settings")?, &self.describe())?;
+        let mut loaded = self.clone();
+        loaded.steps = record.get_count("steps")?;
+        loaded.skipped = record.get_count("skipped")?;
+        loaded.momentum = record.get_number("momentum")?;
+        loaded.epsilon = record.get_number("epsilon")?;
+        loaded.schedule = record.get_schedule("learning_rate")?.clone();
+        loaded.schedule.adopt(&self.schedule);
+        loaded.schedule.validate()?;
+        loaded.check()?;
+        loaded.ledger = self.load_ledger(record, inside.record::<F>(self.adamw.name())?)?;
+        loaded.adamw.load_state(&inside)?;
+        record.assert_like(&loaded.record())?;
+        *self = loaded;
+        Ok(())
+    }
+}

@@ -1,0 +1,319 @@
+//! One step of Muon.
+
+use std::mem;
+
+use ndarray::ArrayD;
+
+use super::orthogonal::Workspace;
+use super::{Muon, NAME};
+use crate::engine::{NonFinite, recycle};
+use crate::error::{Error, Tree};
+use crate::optimizer::{Optimizer, StepInfo};
+use crate::params::{Leaf, LeafMut, Params, ParamsMut, Path, Roster};
+use crate::reduce;
+use crate::rule::bias_correction;
+use crate::scalar::Scalar;
+use crate::state::State;
+use crate::vector;
+
+/// The leaves of the first step, in its order.
+#[derive(Clone)]
+pub(super) struct Ledger<F: Scalar> {
+    pub(super) roster: Roster,
+    /// m of each matrix, row-major; `None` for a leaf that is AdamW's.
+    pub(super) momenta: Vec<Option<ArrayD<F>>>,
+}
+
+/// Memory that is kept from step to step.
+pub(super) struct Scratch<F: Scalar> {
+    workspace: Workspace<F>,
+    // Trait objects would make the optimizer `!Send`; numbers of their size keep their memory.
+    params: Vec<[usize; 3]>,
+    grads: Vec<[usize; 2]>,
+}
+
+impl<F: Scalar> Default for Scratch<F> {
+    fn default() -> Self {
+        Self { workspace: Workspace::default(), params: Vec::new(), grads: Vec::new() }
+    }
+}
+
+/// The constants of a step.
+struct Step {
+    learning_rate: f64,
+    decay: f64,
+    /// μ and 1-μ, and the mixture of m and g.
+    averaging: [f64; 4],
+}
+
+impl<F: Scalar> Muon<F> {
+    /// What the momentum and the gradient are multiplied by to be orthogonalized.
+    fn mixture(&self, step: u64) -> [f64; 2] {
+        let correction =
+            |step| if self.corrected { bias_correction(self.momentum, step) } else { 1.0 };
+        if self.nesterov {
+            [self.momentum / correction(step + 1), (1.0 - self.momentum) / correction(step)]
+        } else {
+            [correction(step).recip(), 0.0]
+        }
+    }
+
+    /// Rows and columns of a leaf as a matrix.
+    fn flattened(&self, shape: &[usize]) -> (usize, usize) {
+        let split = if self.inputs_first { shape.len() - 1 } else { 1 };
+        let (rows, columns) = shape.split_at(split);
+        (rows.iter().product(), columns.iter().product())
+    }
+
+    /// Whether no element of a gradient is NaN or infinite.
+    fn is_finite(&self, g: &dyn Leaf<F>) -> bool {
+        match g.as_slice() {
+            Some(slice) => reduce::all_finite_slice(slice, self.how),
+            None => reduce::all_finite_view(&g.view()),
+        }
+    }
+
+    /// Updates one matrix and its momentum.
+    fn update(
+        &self,
+        step: &Step,
+        w: &mut dyn LeafMut<F>,
+        g: &dyn Leaf<F>,
+        m: &mut [F],
+        workspace: &mut Workspace<F>,
+    ) {
+        let (rows, columns) = self.flattened(w.shape());
+        if m.is_empty() {
+            return;
+        }
+        workspace.reserve(rows.min(columns), rows.max(columns));
+        let u = &mut workspace.y[..m.len()];
+        let [keep, take, of_m, of_g] = step.averaging.map(F::from_f64);
+        for ((u, m), &g) in u.iter_mut().zip(m.iter_mut()).zip(g.view().iter()) {
+            *m = keep * *m + take * g;
+            // Without Nesterov's term an infinite gradient is not multiplied by 0.
+            *u = if of_g == F::zero() { of_m * *m } else { of_m * *m + of_g * g };
+        }
+
+        let norm = vector::norm(u);
+        let norm = if self.clamped { norm.max(self.epsilon) } else { norm + self.epsilon };
+        let factor = F::from_f64(norm.recip());
+        let x = &mut workspace.x[..m.len()];
+        let tall = rows > columns;
+        if tall {
+            for (i, row) in u.chunks_exact(columns).enumerate() {
+                row.iter().enumerate().for_each(|(j, &u)| x[j * rows + i] = u * factor);
+            }
+        } else {
+            x.iter_mut().zip(&*u).for_each(|(x, &u)| *x = u * factor);
+        }
+        let shape = (rows.min(columns), rows.max(columns));
+        workspace.iterate(shape, self.ns_coefficients, self.ns_steps, self.how);
+
+        let (outputs, inputs) = if self.inputs_first { (columns, rows) } else { (rows, columns) };
+        let alpha = F::from_f64(step.learning_rate * self.scale.factor(outputs, inputs));
+        let decay = F::from_f64(step.decay);
+        let x = &workspace.x[..m.len()];
+        let moved = |w: F, x: F| (w - decay * w) - alpha * x;
+        let mut view = w.view_mut();
+        if tall {
+            for (i, w) in view.iter_mut().enumerate() {
+                *w = moved(*w, x[i % columns * rows + i / columns]);
+            }
+        } else {
+            view.iter_mut().zip(x).for_each(|(w, &x)| *w = moved(*w, x));
+        }
+    }
+}
+
+/// The leaves that are AdamW's, with their gradients.
+struct OthersMut<'l, 'a, F: Scalar> {
+    ledger: &'l Ledger<F>,
+    params: &'l mut [(usize, &'a mut dyn LeafMut<F>)],
+}
+
+struct Others<'l, 'a, F: Scalar> {
+    ledger: &'l Ledger<F>,
+    grads: &'l [Option<&'a dyn Leaf<F>>],
+}
+
+impl<F: Scalar> Ledger<F> {
+    /// The name of a leaf that is AdamW's.
+    fn other(&self, index: usize) -> Option<&str> {
+        self.momenta[index].is_none().then(|| self.roster.entries()[index].name.as_str())
+    }
+
+    fn is_matrix(&self, name: &str) -> bool {
+        self.roster.index_of(name).is_some_and(|index| self.momenta[index].is_some())
+    }
+
+    fn has_others(&self) -> bool {
+        self.momenta.iter().any(Option::is_none)
+    }
+}
+
+impl<F: Scalar> Params<F> for OthersMut<'_, '_, F> {
+    fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, &'a dyn Leaf<F>)) {
+        for (index, leaf) in &*self.params {
+            if let Some(name) = self.ledger.other(*index) {
+                visit(path.name(name), &**leaf);
+            }
+        }
+    }
+}
+
+impl<F: Scalar> ParamsMut<F> for OthersMut<'_, '_, F> {
+    fn visit_mut<'a>(
+        &'a mut self,
+        path: Path<'_>,
+        visit: &mut dyn FnMut(Path<'_>, &'a mut dyn LeafMut<F>),
+    ) {
+        for (index, leaf) in &mut *self.params {
+            if let Some(name) = self.ledger.other(*index) {
+                visit(path.name(name), &mut **leaf);
+            }
+        }
+    }
+}
+
+impl<F: Scalar> Params<F> for Others<'_, '_, F> {
+    fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, &'a dyn Leaf<F>)) {
+        for (index, leaf) in self.grads.iter().enumerate() {
+            if let (Some(leaf), Some(name)) = (leaf, self.ledger.other(index)) {
+                visit(path.name(name), *leaf);
+            }
+        }
+    }
+}
+
+/// Parameters, each with the index of its leaf.
+type Targets<'a, F> = Vec<(usize, &'a mut dyn LeafMut<F>)>;
+
+/// Gradients, each at the index of its leaf.
+type Sources<'a, F> = Vec<Option<&'a dyn Leaf<F>>>;
+
+/// Finds parameters and gradients of all leaves.
+fn pair<'a, F: Scalar>(
+    roster: &Roster,
+    params: &'a mut dyn ParamsMut<F>,
+    grads: &'a dyn Params<F>,
+    (ws, gs): (&mut Targets<'a, F>, &mut Sources<'a, F>),
+) -> Result<(), Error> {
+    roster.meet_mut(params, Tree::Parameters, |index, w| ws.push((index, w)))?;
+    gs.resize(ws.len(), None);
+    roster.meet(grads, Tree::Gradients, |index, g| gs[index] = Some(g))
+}
+
+impl<F: Scalar> Optimizer<F> for Muon<F> {
+    fn step(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<StepInfo, Error> {
+        if !self.checked {
+            self.check()?;
+            self.checked = true;
+        }
+        let step = self.steps + 1;
+        let learning_rate = self.rate(step)?;
+        let mut ledger = match self.ledger.take() {
+            Some(ledger) => ledger,
+            None => self.open(Roster::of(&*params)?),
+        };
+        let mut scratch = mem::take(&mut self.scratch);
+        let (mut ws, mut gs) = (recycle(scratch.params), recycle(scratch.grads));
+
+        let outcome = pair(&ledger.roster, params, grads, (&mut ws, &mut gs)).and_then(|()| {
+            let is_good = |(g, m): (&Option<&dyn Leaf<F>>, &Option<ArrayD<F>>)| {
+                m.is_none() || g.is_none_or(|g| self.is_finite(g))
+            };
+            if self.non_finite != NonFinite::Propagate
+                && !gs.iter().zip(&ledger.momenta).all(is_good)
+            {
+                let counts = |path: Path<'_>| ledger.is_matrix(&path.to_string());
+                return match reduce::find_non_finite(grads, counts) {
+                    Some(error) if self.non_finite == NonFinite::Reject => Err(error),
+                    _ => Ok(false),
+                };
+            }
+            // Whatever can still fail or be skipped is AdamW's, and comes before the first write.
+            if ledger.has_others() {
+                let mut params = OthersMut { ledger: &ledger, params: &mut ws };
+                let grads = Others { ledger: &ledger, grads: &gs };
+                if self.adamw.step(&mut params, &grads)?.skipped {
+                    return Ok(false);
+                }
+            }
+            let [of_m, of_g] = self.mixture(step);
+            let averaging = [self.momentum, 1.0 - self.momentum, of_m, of_g];
+            let step = Step { learning_rate, decay: self.decay.fraction(learning_rate), averaging };
+            for (index, w) in &mut ws {
+                if let (Some(m), Some(g)) = (&mut ledger.momenta[*index], gs[*index])
+                    && let Some(m) = m.as_slice_mut()
+                {
+                    self.update(&step, &mut **w, g, m, &mut scratch.workspace);
+                }
+            }
+            Ok(true)
+        });
+        scratch.params = recycle(ws);
+        scratch.grads = recycle(gs);
+        self.scratch = scratch;
+        if self.steps > 0 || matches!(outcome, Ok(true)) {
+            self.ledger = Some(ledger);
+        }
+
+        let taken = outcome?;
+        if taken {
+            self.steps = step;
+        } else {
+            self.skipped += 1;
+        }
+        Ok(StepInfo { step: self.steps, learning_rate, skipped: !taken, ..StepInfo::default() })
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        self.check()?;
+        self.adamw.validate()?;
+        self.rate(self.steps + 1).map(|_| ())
+    }
+
+    /// The learning rate of the matrices.
+    fn learning_rate(&self) -> f64 {
+        self.schedule.at(self.steps + 1)
+    }
+
+    /// Replaces the learning rate of the matrices; that of the other leaves is
+    /// [`set_adamw_learning_rate`](Muon::set_adamw_learning_rate)'s.
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
+        let previous = mem::replace(&mut self.schedule, learning_rate.into());
+        self.rate(self.steps + 1).map(|_| ()).inspect_err(|_| self.schedule = previous)
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    fn reset(&mut self) {
+        self.ledger = None;
+        self.adamw.reset();
+        self.steps = 0;
+        self.skipped = 0;
+    }
+
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn state(&self) -> State {
+        self.save()
+    }
+
+    fn load_state(&mut self, state: &State) -> Result<(), Error> {
+        self.load(state)
+    }
+}

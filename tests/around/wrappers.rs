@@ -1,0 +1,136 @@
+//! Optimizers around an optimizer.
+
+use ndarray::{Array1, array};
+use thalweg::train::{Accumulate, Lookahead, Sam};
+use thalweg::{Adam, ErrorKind, Momentum, NonFinite, Optimizer, Sgd};
+
+use crate::{Model, assert_close, vector};
+
+#[test]
+fn accumulated_gradients_are_a_step_along_their_mean() {
+    let (mut a, mut b) = (vector(20, 1), vector(20, 1));
+    let mut accumulating = Accumulate::new(Adam::new(0.1).clip_norm(1.0), 3);
+    let mut adam = Adam::new(0.1).clip_norm(1.0);
+    for step in 0..4 {
+        let grads: Vec<_> = (0..3).map(|i| vector(20, 10 * step + i)).collect();
+        let kept = a.clone();
+        for (i, g) in grads.iter().enumerate() {
+            let info = accumulating.step(&mut a, g).unwrap();
+            assert_eq!((info.accumulating, info.grad_norm.is_some()), (i < 2, i == 2));
+            assert_eq!(a == kept, i < 2);
+        }
+        adam.step(&mut b, &((&grads[0] + &grads[1] + &grads[2]) / 3.0)).unwrap();
+        assert_close(a.as_slice().unwrap(), b.as_slice().unwrap());
+    }
+    assert_eq!((accumulating.steps(), accumulating.waiting()), (4, 0));
+}
+
+#[test]
+fn a_bad_gradient_is_not_accumulated() {
+    let (mut a, mut b) = (array![0.0, 0.0], array![0.0, 0.0]);
+    let bad = array![1.0, f64::NAN];
+    let mut accumulating = Accumulate::new(Sgd::new(1.0), 2);
+    accumulating.step(&mut a, &array![1.0, 2.0]).unwrap();
+    let error = accumulating.step(&mut a, &bad).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::NonFiniteGradient { .. }));
+    assert!(accumulating.step(&mut a, &array![1.0]).is_err());
+    assert!(accumulating.step(&mut array![1.0], &array![1.0]).is_err());
+    assert_eq!(accumulating.waiting(), 1);
+    accumulating.step(&mut a, &array![3.0, 4.0]).unwrap();
+    assert_eq!(a, array![-2.0, -3.0]);
+
+    let mut skipping = Accumulate::new(Sgd::new(1.0), 2).non_finite(NonFinite::Skip);
+    skipping.step(&mut b, &array![1.0, 2.0]).unwrap();
+    assert!(skipping.step(&mut b, &bad).unwrap().skipped);
+    skipping.step(&mut b, &array![3.0, 4.0]).unwrap();
+    assert_eq!((a, skipping.skipped()), (b, 1));
+    assert!(Accumulate::<f64, _>::new(Sgd::new(1.0), 0).validate().is_err());
+}
+
+#[test]
+fn lookahead_goes_a_part_of_the_way_back() {
+    let (mut w, mut slow) = (vector(9, 1).to_vec(), vector(9, 1).to_vec());
+    let mut velocity = [0.0; 9];
+    let mut ours = vector(9, 1);
+    let mut lookahead = Lookahead::new(Momentum::new(0.1)).alpha(0.3).period(4);
+    for step in 1..=13 {
+        let g = vector(9, step);
+        for i in 0..9 {
+            velocity[i] = 0.9 * velocity[i] - 0.1 * g[i];
+            w[i] += velocity[i];
+            if step % 4 == 0 {
+                slow[i] += 0.3 * (w[i] - slow[i]);
+                w[i] = slow[i];
+            }
+        }
+        lookahead.step(&mut ours, &g).unwrap();
+        assert_close(ours.as_slice().unwrap(), &w);
+    }
+    let kept = lookahead.slow().unwrap().leaf("").unwrap().to_owned();
+    assert_close(kept.as_slice().unwrap(), &slow);
+    assert!(Lookahead::<f64, _>::new(Sgd::new(0.1)).alpha(1.5).validate().is_err());
+    assert!(Lookahead::<f64, _>::new(Sgd::new(0.1)).period(0).validate().is_err());
+}
+
+#[test]
+fn sam_steps_along_the_gradient_of_the_worst_point_nearby() {
+    let gradient = |w: &Array1<f64>| w.mapv(|w| w.powi(3) - w);
+    for adaptive in [false, true] {
+        let (mut w, mut ours) = (vector(7, 3), vector(7, 3));
+        let mut sam = Sam::new(Sgd::new(0.05), 0.3).adaptive(adaptive);
+        for _ in 0..10 {
+            let g = gradient(&w);
+            let size = if adaptive { w.mapv(f64::abs) } else { &w * 0.0 + 1.0 };
+            let scaled = &g * &size;
+            let n = scaled.dot(&scaled).sqrt();
+            let there = &w + &(&size * &size * &g * (0.3 / n));
+            w = &w - &(gradient(&there) * 0.05);
+
+            let g = gradient(&ours);
+            sam.ascend(&mut ours, &g).unwrap();
+            let g = gradient(&ours);
+            sam.step(&mut ours, &g).unwrap();
+            assert_close(ours.as_slice().unwrap(), w.as_slice().unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_phases_of_sam_keep_their_turn_and_their_place() {
+    let (mut w, g) = (Model::new(1), Model::new(2));
+    let mut sam = Sam::new(Adam::new(0.1), 0.5);
+    let out_of_turn = |kind: &ErrorKind| matches!(kind, ErrorKind::OutOfTurn { .. });
+    assert!(out_of_turn(sam.step(&mut w, &g).unwrap_err().kind()));
+    sam.ascend(&mut w, &g).unwrap();
+    let there = w.clone();
+    assert!(out_of_turn(sam.ascend(&mut w, &g).unwrap_err().kind()));
+    let mut bad = g.clone();
+    bad.bias[1] = f64::INFINITY;
+    assert!(sam.step(&mut w, &bad).is_err());
+    assert!(sam.step(&mut w, &vector(3, 1)).is_err());
+    assert_eq!((&w, sam.ascended()), (&there, true));
+    sam.abandon(&mut w).unwrap();
+    assert_eq!((&w, sam.ascended()), (&Model::new(1), false));
+    assert!(sam.ascend(&mut w, &bad).is_err());
+    assert_eq!(w, Model::new(1));
+    // A zero gradient has no worst point; a huge and a tiny one have.
+    let mut v = array![1.0, 2.0];
+    let mut sam = Sam::new(Sgd::new(0.1), 0.5);
+    for g in [array![0.0, 0.0], array![3e200, 4e200], array![3e-200, 4e-200]] {
+        sam.ascend(&mut v, &g).unwrap();
+        let expected = if g[0] == 0.0 { [1.0, 2.0] } else { [1.3, 2.4] };
+        assert_close(v.as_slice().unwrap(), &expected);
+        sam.abandon(&mut v).unwrap();
+    }
+}
+
+#[test]
+fn wrappers_nest_and_are_objects() {
+    let mut optimizer: Box<dyn Optimizer<f64>> =
+        Box::new(Accumulate::new(Lookahead::new(Sgd::new(0.5)).period(2), 2));
+    let mut w = array![0.0];
+    for _ in 0..4 {
+        optimizer.step(&mut w, &array![-1.0]).unwrap();
+    }
+    assert_eq!((w[0], optimizer.steps()), (0.5, 2));
+}
