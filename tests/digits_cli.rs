@@ -175,7 +175,6 @@ fn the_proximal_step_makes_zeros() {
 
 #[test]
 fn early_stopping_tests_the_best_epoch() {
-    // The average settles slowly: its best epoch is not the one of the last parameters.
     for more in [&[][..], &["--ema", "0.9"]] {
         let options = ["--learning-rate", "0.03", "--early-stopping", "4"];
         let text = success("stopped", &[&options, more].concat());

@@ -5,7 +5,7 @@
 //! cargo run --release --example digits -- --optimizer yogi --learning-rate 0.003
 //! cargo run --release --example digits -- --optimizer all
 //! cargo run --release --example digits -- --augment --dropout --ema --schedule one-cycle --learning-rate 0.005
-//! cargo run --release --example digits -- --compare-regularizers --fraction 0.1 --epochs 300
+//! cargo run --release --example digits -- --compare-regularizers --fraction 0.1 --epochs 1000
 //! cargo run --release --features serde --example digits -- --checkpoint run.checkpoint
 //! cargo run --release --features serde --example digits -- --resume run.checkpoint
 //! ```
