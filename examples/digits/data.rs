@@ -5,10 +5,12 @@ use std::path::Path;
 
 use ndarray::{Array2, Axis};
 use rand::seq::SliceRandom;
-use rand::{SeedableRng, rngs::StdRng};
+use rand::{Rng, SeedableRng, rngs::StdRng};
 
-/// The pixels of an image, 8x8.
-pub const PIXELS: usize = 64;
+/// Height and width of an image.
+pub const SIDE: usize = 8;
+/// The pixels of an image.
+pub const PIXELS: usize = SIDE * SIDE;
 /// The digits 0 to 9.
 pub const CLASSES: usize = 10;
 /// What a black pixel has in the file.
@@ -65,6 +67,19 @@ impl Digits {
             images: self.images.select(Axis(0), indices),
             classes: indices.iter().map(|&i| self.classes[i]).collect(),
         }
+    }
+
+    /// How many images a share of them is, at least one.
+    pub fn count(&self, share: f64) -> usize {
+        ((share * self.len() as f64).round() as usize).max(1)
+    }
+
+    /// That share of the images, in (0, 1], drawn by `rng`.
+    pub fn sample(&self, share: f64, rng: &mut impl Rng) -> Self {
+        let mut order: Vec<usize> = (0..self.len()).collect();
+        order.shuffle(rng);
+        order.truncate(self.count(share));
+        self.select(&order)
     }
 
     /// A fifth for the test, an eighth of the others for validation; the same ones in every run.

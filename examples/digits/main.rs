@@ -4,13 +4,23 @@
 //! cargo run --release --example digits
 //! cargo run --release --example digits -- --optimizer yogi --learning-rate 0.003
 //! cargo run --release --example digits -- --optimizer all
+//! cargo run --release --example digits -- --augment --dropout --ema --schedule one-cycle --learning-rate 0.005
+//! cargo run --release --example digits -- --compare-regularizers --fraction 0.1 --epochs 1000
+//! cargo run --release --features serde --example digits -- --checkpoint run.checkpoint
+//! cargo run --release --features serde --example digits -- --resume run.checkpoint
 //! ```
 //!
-//! `train` has the training loop, `mlp` the network and its gradient, `data` the images; `report`
-//! and `plot` show what came out.
+//! `train` has the training loop, `plan` what it goes by, `mlp` the network and its gradient, `data`
+//! the images, `checkpoint` what outlives an interruption, `compare` the table of regularizers;
+//! `report` and `plot` show what came out.
 
+#[cfg_attr(not(feature = "serde"), path = "no_checkpoint.rs")]
+mod checkpoint;
+mod compare;
 mod data;
+mod fingerprint;
 mod mlp;
+mod plan;
 mod plot;
 mod report;
 mod train;
@@ -23,9 +33,11 @@ use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use thalweg::{Entry, ErrorKind, catalog};
 
+use compare::compare;
 use data::{Digits, Split};
+use plan::{Plan, positive};
 use report::Progress;
-use train::{Failure, Plan, train};
+use train::{Failure, Training, train};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/optdigits.csv");
@@ -43,21 +55,8 @@ struct Args {
     #[arg(long, value_name = "RATE", value_parser = positive)]
     learning_rate: Option<f64>,
 
-    /// How often each training image is seen
-    #[arg(long, value_name = "N", default_value = "60", value_parser = at_least_one)]
-    epochs: usize,
-
-    /// How many images a step looks at
-    #[arg(long, value_name = "N", default_value = "16", value_parser = at_least_one)]
-    batch_size: usize,
-
-    /// How many units the hidden layer has
-    #[arg(long, value_name = "N", default_value = "128", value_parser = at_least_one)]
-    hidden: usize,
-
-    /// Draws the initial weights and the order of the images
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    plan: Plan,
 
     /// The images: lines of 64 pixels from 0 to 16 and a class
     #[arg(long, value_name = "FILE", default_value = DATA, hide_default_value = true)]
@@ -66,6 +65,18 @@ struct Args {
     /// The picture of the learning curves [default: target/digits/NAME.png]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+
+    /// Writes the training to a new file after each epoch
+    #[arg(long, value_name = "FILE", value_parser = checkpoint_file)]
+    checkpoint: Option<PathBuf>,
+
+    /// Goes on from such a file, with the same options, and goes on writing it
+    #[arg(long, value_name = "FILE", value_parser = checkpoint_file, conflicts_with = "checkpoint")]
+    resume: Option<PathBuf>,
+
+    /// Prints what each regularizer buys, as the mean of 5 seeds
+    #[arg(long, conflicts_with_all = ["checkpoint", "resume"])]
+    compare_regularizers: bool,
 
     /// Three epochs, to see that everything works
     #[arg(long, conflicts_with = "epochs")]
@@ -76,16 +87,12 @@ fn optimizer_names() -> PossibleValuesParser {
     catalog::<f32>().iter().map(|entry| entry.name).chain(["all"]).into()
 }
 
-fn positive(text: &str) -> Result<f64, &'static str> {
-    let number = text.parse().ok().filter(|&number: &f64| number > 0.0 && number.is_finite());
-    number.ok_or("it takes a finite number above 0")
-}
-
-fn at_least_one(text: &str) -> Result<usize, &'static str> {
-    /// Far above what is of use; a slip of the finger should not exhaust the memory.
-    const MOST: usize = 100_000;
-    let number = text.parse().ok().filter(|number| (1..=MOST).contains(number));
-    number.ok_or("it takes a whole number from 1 to 100000")
+fn checkpoint_file(name: &str) -> Result<PathBuf, &'static str> {
+    if cfg!(feature = "serde") {
+        Ok(name.into())
+    } else {
+        Err("checkpoints need a feature: cargo run --release --features serde --example digits")
+    }
 }
 
 /// Why the program ends early.
@@ -107,46 +114,71 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn run(args: Args) -> Result<(), Exit> {
+fn run(mut args: Args) -> Result<(), Exit> {
+    if args.quick {
+        args.plan.epochs = QUICK_EPOCHS;
+    }
     let split = Digits::read(&args.data).map_err(Exit::Usage)?.split();
-    let picture = args.out.unwrap_or_else(|| {
+    let entry = catalog().iter().find(|entry| entry.name == args.optimizer);
+    if args.compare_regularizers {
+        let entry = entry.ok_or_else(|| one_only("--compare-regularizers"))?;
+        let rate = args.learning_rate.unwrap_or(entry.learning_rate);
+        return compare(entry, rate, &args.plan, &split).map_err(failed);
+    }
+
+    let picture = args.out.clone().unwrap_or_else(|| {
         Path::new(ROOT).join("target").join("digits").join(format!("{}.png", args.optimizer))
     });
     make_folder_of(&picture)?;
-
-    let plan = Plan {
-        epochs: if args.quick { QUICK_EPOCHS } else { args.epochs },
-        batch_size: args.batch_size,
-        hidden: args.hidden,
-        seed: args.seed,
-    };
-    report::header(&plan, &split);
-    match catalog().iter().find(|entry| entry.name == args.optimizer) {
-        Some(entry) => one(entry, args.learning_rate, &plan, &split, &picture),
-        None => race(args.learning_rate, &plan, &split, &picture),
+    match entry {
+        Some(entry) => one(entry, &args, &split, &picture),
+        None if args.checkpoint.is_some() => Err(one_only("--checkpoint")),
+        None if args.resume.is_some() => Err(one_only("--resume")),
+        None => race(args.learning_rate, &args.plan, &split, &picture),
     }
 }
 
+fn one_only(option: &str) -> Exit {
+    Exit::Usage(format!("{option} is for one --optimizer, not for all"))
+}
+
 /// Trains with one optimizer.
-fn one(
-    entry: &Entry<f32>,
-    learning_rate: Option<f64>,
-    plan: &Plan,
-    split: &Split,
-    picture: &Path,
-) -> Result<(), Exit> {
-    let rate = learning_rate.unwrap_or(entry.learning_rate);
+fn one(entry: &'static Entry<f32>, args: &Args, split: &Split, picture: &Path) -> Result<(), Exit> {
+    let rate = args.learning_rate.unwrap_or(entry.learning_rate);
+    let mut training = Training::new(entry, rate, &args.plan, split);
+    let progress = Progress::new(args.plan.epochs, "epochs");
+    let file = args.checkpoint.as_ref().or(args.resume.as_ref());
+    if let Some(file) = &args.resume {
+        checkpoint::resume(&mut training, file).map_err(Exit::Usage)?;
+        progress.skip(training.epochs.len());
+    } else if let Some(file) = file {
+        begin(&training, file)?;
+    }
+    report::header(&args.plan, split);
     println!("{}, learning rate {rate:?}: {} ({})\n", entry.title, entry.formula, entry.source);
 
-    let progress = Progress::new(plan.epochs);
-    let run = train(entry, rate, plan, split, |epoch| progress.epoch(epoch))
-        .map_err(|failure| Exit::Training(explain(&failure)))?;
+    let run = train(&mut training, |training| {
+        progress.epoch(&training.epochs);
+        file.map_or(Ok(()), |file| checkpoint::save(training, file))
+    });
+    let run = run.map_err(failed)?;
     progress.finish();
 
     report::result(&run);
     plot::one(picture, &run).map_err(|error| cannot_write(picture, error))?;
     println!("learning curves: {}", picture.display());
     Ok(())
+}
+
+/// Writes a training's first checkpoint, before its first epoch.
+fn begin(training: &Training<'_>, file: &Path) -> Result<(), Exit> {
+    if file.exists() {
+        let name = file.display();
+        return Err(Exit::Usage(format!(
+            "{name} is there already; go on from it by --resume {name}"
+        )));
+    }
+    checkpoint::save(training, file).map_err(|error| Exit::Usage(error.to_string()))
 }
 
 /// Trains with every optimizer, from the same initial weights and with the same batches.
@@ -157,13 +189,19 @@ fn race(
     picture: &Path,
 ) -> Result<(), Exit> {
     let entries = catalog::<f32>();
-    let progress = Progress::new(plan.epochs * entries.len());
+    report::header(plan, split);
+    let progress = Progress::new(plan.epochs * entries.len(), "epochs");
     let mut runs = Vec::new();
     let mut failures = Vec::new();
     report::race_header();
     for entry in entries {
         let rate = learning_rate.unwrap_or(entry.learning_rate);
-        match train(entry, rate, plan, split, |_| progress.tick(entry.title)) {
+        let mut training = Training::new(entry, rate, plan, split);
+        let run = train(&mut training, |_| {
+            progress.tick(entry.title);
+            Ok(())
+        });
+        match run {
             Ok(run) => {
                 progress.print(&report::race_row(&run));
                 runs.push(run);
@@ -181,6 +219,10 @@ fn race(
         println!("\nlearning curves: {}", picture.display());
     }
     if failures.is_empty() { Ok(()) } else { Err(Exit::Training(failures.join("\n"))) }
+}
+
+fn failed(failure: Failure) -> Exit {
+    Exit::Training(explain(&failure))
 }
 
 /// The library says what is wrong; why, and what to do, depends on what it was used for.

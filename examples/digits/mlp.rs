@@ -2,7 +2,8 @@
 
 use ndarray::{Array1, Array2, Axis};
 use rand::{Rng, RngExt};
-use thalweg::Scalar;
+use thalweg::regularize::Dropout;
+use thalweg::{Error, Scalar, loss};
 
 /// A dense layer: x·W + b for each row x.
 struct Layer<F> {
@@ -47,12 +48,22 @@ impl<F: Scalar> Mlp<F> {
         self.output.forward(&relu(self.hidden.forward(images)))
     }
 
-    /// The mean cross-entropy of a batch and its gradient by every parameter.
-    pub fn loss_and_gradient(&self, images: &Array2<F>, classes: &[usize]) -> (f64, Self) {
-        let active = relu(self.hidden.forward(images));
-        let (loss, by_scores) = cross_entropy(self.output.forward(&active), classes);
+    /// The mean cross-entropy of a batch, with hidden units dropped, and its gradient by every
+    /// parameter.
+    pub fn loss_and_gradient(
+        &self,
+        images: &Array2<F>,
+        classes: &[usize],
+        dropout: &mut Dropout,
+        rng: &mut impl Rng,
+    ) -> Result<(f64, Self), Error> {
+        let mut active = relu(self.hidden.forward(images));
+        dropout.forward(&mut active, rng)?;
+        let scores = self.output.forward(&active);
+        let (loss, by_scores) = loss::softmax_cross_entropy(&scores, classes)?;
 
         let mut by_hidden = by_scores.dot(&self.output.weight.t());
+        dropout.backward(&mut by_hidden)?;
         by_hidden.zip_mut_with(&active, |d, &a| {
             if a <= F::zero() {
                 *d = F::zero();
@@ -62,7 +73,7 @@ impl<F: Scalar> Mlp<F> {
             hidden: self.hidden.backward(images, &by_hidden),
             output: self.output.backward(&active, &by_scores),
         };
-        (loss, gradient)
+        Ok((loss, gradient))
     }
 }
 
@@ -71,59 +82,60 @@ fn relu<F: Scalar>(input: Array2<F>) -> Array2<F> {
     input.mapv_into(|x| if x < F::zero() { F::zero() } else { x })
 }
 
-/// The mean over the rows of -ln softmax(scores)[class], and its gradient by the scores.
-pub fn cross_entropy<F: Scalar>(mut scores: Array2<F>, classes: &[usize]) -> (f64, Array2<F>) {
-    let rows = classes.len() as f64;
-    let share = F::from_f64(1.0 / rows);
-    let mut loss = 0.0;
-    for (mut row, &class) in scores.rows_mut().into_iter().zip(classes) {
-        // Relative to the largest score, so that exp cannot overflow.
-        let largest = row.fold(F::neg_infinity(), |max, &score| max.max(score));
-        row.mapv_inplace(|score| score - largest);
-        let by_class = row[class];
-        row.mapv_inplace(F::exp);
-        let sum = row.sum();
-        loss += (sum.ln() - by_class).into_f64();
-        row.mapv_inplace(|exp| exp / sum * share);
-        row[class] = row[class] - share;
-    }
-    (loss / rows, scores)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rand::{SeedableRng, rngs::StdRng};
 
-    /// Every weight and bias of a small network against central differences.
+    /// Every weight and bias of a small network against central differences, with the same units
+    /// dropped each time.
     #[test]
     fn gradient_agrees_with_differences() {
         let mut rng = StdRng::seed_from_u64(1);
-        let mut model = Mlp::<f64>::new(5, 7, 3, &mut rng);
+        let mut model = Mlp::<f64>::new(5, 9, 3, &mut rng);
         let images = Array2::from_shape_simple_fn((4, 5), || rng.random_range(0.0..1.0));
         let classes = [0, 2, 1, 2];
-        let (loss, gradient) = model.loss_and_gradient(&images, &classes);
-        assert_eq!(loss, cross_entropy(model.scores(&images), &classes).0);
-
-        macro_rules! check {
-            ($($layer:ident.$leaf:ident)*) => {$(
-                for (index, &exact) in gradient.$layer.$leaf.indexed_iter() {
-                    const H: f64 = 1e-6;
-                    let at = model.$layer.$leaf[index];
-                    let mut loss_at = |w| {
-                        model.$layer.$leaf[index] = w;
-                        cross_entropy(model.scores(&images), &classes).0
-                    };
-                    let difference = (loss_at(at + H) - loss_at(at - H)) / (2.0 * H);
-                    loss_at(at);
-                    assert!(
-                        (difference - exact).abs() < 1e-9,
-                        "{}{index:?}: {exact} by the formula, {difference} by differences",
-                        stringify!($layer.$leaf),
-                    );
-                }
-            )*};
+        for rate in [0.0, 0.4] {
+            let of = |model: &Mlp<f64>| {
+                let (mut dropout, mut rng) = (Dropout::new(rate), StdRng::seed_from_u64(2));
+                model.loss_and_gradient(&images, &classes, &mut dropout, &mut rng).unwrap()
+            };
+            let (_, gradient) = of(&model);
+            macro_rules! check {
+                ($($layer:ident.$leaf:ident)*) => {$(
+                    for (index, &exact) in gradient.$layer.$leaf.indexed_iter() {
+                        const H: f64 = 1e-6;
+                        let at = model.$layer.$leaf[index];
+                        let mut loss_at = |w| {
+                            model.$layer.$leaf[index] = w;
+                            of(&model).0
+                        };
+                        let difference = (loss_at(at + H) - loss_at(at - H)) / (2.0 * H);
+                        loss_at(at);
+                        assert!(
+                            (difference - exact).abs() < 1e-9,
+                            "{}{index:?}: {exact} by the formula, {difference} by differences",
+                            stringify!($layer.$leaf),
+                        );
+                    }
+                )*};
+            }
+            check!(hidden.weight hidden.bias output.weight output.bias);
         }
-        check!(hidden.weight hidden.bias output.weight output.bias);
+    }
+
+    #[test]
+    fn nothing_is_dropped_when_it_is_used() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let model = Mlp::<f64>::new(5, 9, 3, &mut rng);
+        let images = Array2::from_shape_simple_fn((4, 5), || rng.random_range(0.0..1.0));
+        let classes = [0, 2, 1, 2];
+        let mut loss = |rate| {
+            let mut dropout = Dropout::new(rate);
+            model.loss_and_gradient(&images, &classes, &mut dropout, &mut rng).unwrap().0
+        };
+        let used = loss::softmax_cross_entropy(&model.scores(&images), &classes).unwrap().0;
+        assert_eq!(loss(0.0), used);
+        assert_ne!(loss(0.5), used);
     }
 }

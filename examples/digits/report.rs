@@ -4,20 +4,28 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ndarray::Axis;
 
 use crate::data::{CLASSES, Split};
-use crate::train::{Epoch, Plan, Run, accuracy};
+use crate::fingerprint::fingerprint;
+use crate::plan::Plan;
+use crate::train::{Epoch, Run, accuracy};
 
 /// A bar on a terminal; elsewhere a line every few epochs.
 pub struct Progress(ProgressBar);
 
 impl Progress {
-    pub fn new(epochs: usize) -> Self {
-        const TEMPLATE: &str = "{bar:30.cyan} {pos}/{len} epochs  {msg}";
-        let style = ProgressStyle::with_template(TEMPLATE).expect("the template is well-formed");
-        Self(ProgressBar::new(epochs as u64).with_style(style))
+    pub fn new(count: usize, unit: &str) -> Self {
+        let template = format!("{{bar:30.cyan}} {{pos}}/{{len}} {unit}  {{msg}}");
+        let style = ProgressStyle::with_template(&template).expect("the template is well-formed");
+        Self(ProgressBar::new(count as u64).with_style(style))
     }
 
-    /// Counts an epoch and shows how it went.
-    pub fn epoch(&self, epoch: &Epoch) {
+    /// Counts the epochs of before an interruption.
+    pub fn skip(&self, epochs: usize) {
+        self.0.set_position(epochs as u64);
+    }
+
+    /// Counts the last epoch and shows how it went.
+    pub fn epoch(&self, epochs: &[Epoch]) {
+        let Some(epoch) = epochs.last() else { return };
         let text = format!(
             "training loss {:.5}  validation loss {:.5}  accuracy {:.2} %",
             epoch.training_loss,
@@ -52,7 +60,7 @@ pub fn header(plan: &Plan, split: &Split) {
     println!(
         "{} images to train on, {} to validate, {} to test; {} hidden units, {} epochs in batches of \
          {}, seed {}",
-        split.training.len(),
+        split.training.count(plan.fraction),
         split.validation.len(),
         split.test.len(),
         plan.hidden,
@@ -60,6 +68,10 @@ pub fn header(plan: &Plan, split: &Split) {
         plan.batch_size,
         plan.seed
     );
+    let regularizers = plan.regularizers();
+    if !regularizers.is_empty() {
+        println!("regularized by {regularizers}");
+    }
 }
 
 /// The confusion table and the accuracy.
@@ -84,10 +96,26 @@ pub fn result(run: &Run) {
     let (all, right) = (run.confusion.sum(), run.confusion.diag().sum());
     let percent = 100.0 * accuracy(&run.confusion);
     println!("\ntest accuracy: {percent:.2} % ({} of {all} images misread)", all - right);
+    if let Some(epoch) = run.best_epoch {
+        println!("best epoch: {epoch} of {}", run.epochs.len());
+    }
+    parameters(run);
     println!("time: {:.2} s", run.time.as_secs_f64());
     if run.is_no_better_than_guessing() {
         println!("note: this is no better than guessing; another learning rate may help");
     }
+}
+
+/// How many there are, how many are 0, and which they are.
+fn parameters(run: &Run) {
+    let values =
+        || run.parameters.leaves().flat_map(|(_, leaf)| leaf.iter().copied().collect::<Vec<f32>>());
+    println!(
+        "parameters: {}, of which {} are 0; fingerprint {}",
+        values().count(),
+        values().filter(|&value| value == 0.0).count(),
+        fingerprint(values())
+    );
 }
 
 pub fn race_header() {

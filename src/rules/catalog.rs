@@ -5,6 +5,7 @@ use crate::engine::{Elementwise, Settings};
 use crate::optimizer::Optimizer;
 use crate::rule::{Rule, Slots};
 use crate::scalar::Scalar;
+use crate::schedule::Schedule;
 
 /// A rule of the crate: its name, what it costs, and how to make it.
 #[derive(Debug, Clone, Copy)]
@@ -22,13 +23,18 @@ pub struct Entry<F: Scalar> {
     pub learning_rate: f64,
     /// Values of state that it keeps for each parameter.
     pub slots: usize,
-    build: fn(f64, Settings) -> Box<dyn Optimizer<F>>,
+    build: fn(Schedule, Settings) -> Box<dyn Optimizer<F>>,
 }
 
 impl<F: Scalar> Entry<F> {
-    /// An optimizer of that rule with default hyperparameters.
-    pub fn build(&self, learning_rate: f64, settings: Settings) -> Box<dyn Optimizer<F>> {
-        (self.build)(learning_rate, settings)
+    /// An optimizer of that rule with default hyperparameters and that learning rate, a number or a
+    /// schedule.
+    pub fn build(
+        &self,
+        learning_rate: impl Into<Schedule>,
+        settings: Settings,
+    ) -> Box<dyn Optimizer<F>> {
+        (self.build)(learning_rate.into(), settings)
     }
 
     /// Bytes that a step reads and writes for each parameter: what bounds its speed where the

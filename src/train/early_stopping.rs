@@ -82,16 +82,22 @@ pub enum Verdict {
 /// # Ok::<(), thalweg::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(bound = ""))]
 pub struct EarlyStopping<F: Scalar> {
     goal: Goal,
     patience: u64,
     min_improvement: f64,
     min_relative_improvement: f64,
     epochs: u64,
-    best_metric: f64,
-    /// 0 as long as nothing has improved.
-    best_epoch: u64,
-    best: Option<Snapshot<F>>,
+    best: Option<Best<F>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(bound = ""))]
+struct Best<F: Scalar> {
+    epoch: u64,
+    metric: f64,
+    params: Snapshot<F>,
 }
 
 impl<F: Scalar> EarlyStopping<F> {
@@ -106,8 +112,6 @@ impl<F: Scalar> EarlyStopping<F> {
             min_improvement: 0.0,
             min_relative_improvement: 0.0,
             epochs: 0,
-            best_metric: goal.worst(),
-            best_epoch: 0,
             best: None,
         }
     }
@@ -152,27 +156,33 @@ impl<F: Scalar> EarlyStopping<F> {
         let relative = self.min_relative_improvement;
         range.check::<f64>(Self::NAME, "min_relative_improvement", relative)?;
 
-        // Of an infinite best there is no fraction.
-        let fraction = if self.best.is_some() { relative * self.best_metric.abs() } else { 0.0 };
+        let best_metric = self.best_metric().unwrap_or(self.goal.worst());
+        // Of the worst there is no fraction.
+        let fraction = if self.best.is_some() { relative * best_metric.abs() } else { 0.0 };
         let least = self.min_improvement.max(fraction);
-        if self.goal.is_better(metric, self.best_metric, least) {
+        if self.goal.is_better(metric, best_metric, least) {
+            let epoch = self.epochs.saturating_add(1);
             match &mut self.best {
-                Some(best) => best.take(params)?,
-                None => self.best = Some(Snapshot::of(params)?),
+                Some(best) => {
+                    best.params.take(params)?;
+                    (best.epoch, best.metric) = (epoch, metric);
+                }
+                None => self.best = Some(Best { epoch, metric, params: Snapshot::of(params)? }),
             }
-            self.epochs += 1;
-            (self.best_metric, self.best_epoch) = (metric, self.epochs);
+            self.epochs = epoch;
             return Ok(Verdict::Improved);
         }
         if let Some(best) = &self.best {
-            best.check(params)?;
+            best.params.check(params)?;
         }
-        self.epochs += 1;
-        let waited = self.epochs - self.best_epoch;
+        // A saved one may have been changed by another hand.
+        self.epochs = self.epochs.saturating_add(1);
+        let best_epoch = self.best_epoch().unwrap_or(0);
+        let waited = self.epochs.saturating_sub(best_epoch);
         Ok(if waited < self.patience {
             Verdict::Waiting { waited, left: self.patience - waited }
         } else {
-            Verdict::Stop { best_epoch: self.best_epoch }
+            Verdict::Stop { best_epoch }
         })
     }
 
@@ -183,24 +193,24 @@ impl<F: Scalar> EarlyStopping<F> {
     /// [`Snapshot::restore`] says of other parameters; the model is then as it was.
     pub fn restore(&self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
         match &self.best {
-            Some(best) => best.restore(params),
+            Some(best) => best.params.restore(params),
             None => Err(ErrorKind::NothingBest.into()),
         }
     }
 
     /// The parameters of the best epoch.
     pub fn best(&self) -> Option<&Snapshot<F>> {
-        self.best.as_ref()
+        self.best.as_ref().map(|best| &best.params)
     }
 
     /// The metric of the best epoch.
     pub fn best_metric(&self) -> Option<f64> {
-        self.best.as_ref().map(|_| self.best_metric)
+        self.best.as_ref().map(|best| best.metric)
     }
 
     /// The best epoch, counted from 1.
     pub fn best_epoch(&self) -> Option<u64> {
-        self.best.as_ref().map(|_| self.best_epoch)
+        self.best.as_ref().map(|best| best.epoch)
     }
 
     /// How many epochs it has observed.

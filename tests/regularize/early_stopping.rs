@@ -146,3 +146,21 @@ fn a_reset_keeps_the_settings_alone() {
     early_stopping.reset();
     assert_eq!(early_stopping, new());
 }
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_saved_one_goes_on_where_it_stood() {
+    let metrics = [3.0, f64::NAN, 1.0, 2.0, 0.5];
+    for saved_after in 0..=metrics.len() {
+        let (head, tail) = metrics.split_at(saved_after);
+        let mut whole = EarlyStopping::minimize(2).min_improvement(0.25);
+        verdicts(&mut whole, head);
+        let json = serde_json::to_string(&whole).unwrap();
+        let mut loaded: EarlyStopping<f64> = serde_json::from_str(&json).unwrap();
+        assert_eq!(loaded, whole);
+        assert_eq!(verdicts(&mut loaded, tail), verdicts(&mut whole, tail));
+        assert_eq!(loaded, whole);
+        let bytes = thalweg::checkpoint::to_bytes(&whole).unwrap();
+        assert_eq!(thalweg::checkpoint::from_bytes::<EarlyStopping<f64>>(&bytes).unwrap(), whole);
+    }
+}
