@@ -1,7 +1,8 @@
 //! A multilayer perceptron with one hidden layer, in plain `ndarray`.
 
 use ndarray::{Array1, Array2, Axis};
-use rand::{Rng, RngExt};
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt, SeedableRng};
 use thalweg::regularize::Dropout;
 use thalweg::{Error, Scalar, loss};
 
@@ -48,6 +49,14 @@ impl<F: Scalar> Mlp<F> {
         self.output.forward(&relu(self.hidden.forward(images)))
     }
 
+    /// The gradient of the mean cross-entropy of a batch by every parameter, with all units.
+    // The examples on curvature differentiate the network as it is used.
+    #[allow(dead_code)]
+    pub fn gradient(&self, images: &Array2<F>, classes: &[usize]) -> Result<Self, Error> {
+        let (mut all, mut rng) = (Dropout::new(0.0), StdRng::seed_from_u64(0));
+        Ok(self.loss_and_gradient(images, classes, &mut all, &mut rng)?.1)
+    }
+
     /// The mean cross-entropy of a batch, with hidden units dropped, and its gradient by every
     /// parameter.
     pub fn loss_and_gradient(
@@ -85,7 +94,6 @@ fn relu<F: Scalar>(input: Array2<F>) -> Array2<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::{SeedableRng, rngs::StdRng};
 
     /// Every weight and bias of a small network against central differences, with the same units
     /// dropped each time.

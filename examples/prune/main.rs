@@ -25,11 +25,12 @@ use ndarray::{Array2, s};
 use rand::seq::SliceRandom;
 use rand::{SeedableRng, rngs::StdRng};
 use thalweg::curvature::{Dense, Fisher, Obs, obd_saliency, prune_lowest};
+use thalweg::loss::softmax_cross_entropy;
 use thalweg::params::Flatten;
 use thalweg::{Adam, Optimizer};
 
 use data::{CLASSES, Digits, PIXELS};
-use mlp::{Mlp, cross_entropy};
+use mlp::Mlp;
 use product::ExactHessian;
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/optdigits.csv");
@@ -145,7 +146,7 @@ fn train(training: &Batch, plan: &Plan, seed: u64) -> Outcome<Mlp<f64>> {
         for indices in order.chunks(16) {
             let images = training.images.select(ndarray::Axis(0), indices);
             let classes: Vec<usize> = indices.iter().map(|&i| training.classes[i]).collect();
-            let gradient = model.loss_and_gradient(&images, &classes).1;
+            let gradient = model.gradient(&images, &classes)?;
             adam.step(&mut model, &gradient)?;
         }
     }
@@ -160,8 +161,8 @@ fn accuracy(model: &Mlp<f64>, batch: &Batch) -> f64 {
     100.0 * right.count() as f64 / batch.classes.len() as f64
 }
 
-fn loss(model: &Mlp<f64>, batch: &Batch) -> f64 {
-    cross_entropy(model.scores(&batch.images), &batch.classes).0
+fn loss(model: &Mlp<f64>, batch: &Batch) -> Outcome<f64> {
+    Ok(softmax_cross_entropy(&model.scores(&batch.images), &batch.classes)?.0)
 }
 
 /// What each sparsity costs by one of the methods.
@@ -179,7 +180,7 @@ fn prune(
     let mut pruned_model =
         Mlp::<f64>::new(PIXELS, n_hidden(&flatten), CLASSES, &mut StdRng::seed_from_u64(0));
     flatten.scatter(&trained, &mut pruned_model)?;
-    let before = loss(model, training);
+    let before = loss(model, training)?;
 
     let mut saliency = Vec::new();
     let mut surgeon = None;
@@ -200,7 +201,7 @@ fn prune(
             let mut gradients = Array2::zeros((training.classes.len(), n));
             for (i, mut row) in gradients.rows_mut().into_iter().enumerate() {
                 let image = training.images.slice(s![i..i + 1, ..]).to_owned();
-                let gradient = model.loss_and_gradient(&image, &training.classes[i..i + 1]).1;
+                let gradient = model.gradient(&image, &training.classes[i..i + 1])?;
                 flatten.gather(&gradient, row.as_slice_mut().unwrap_or_default())?;
             }
             surgeon = Some(Obs::fisher(&Fisher::new(gradients)?, BLOCK, 1e-5)?);
@@ -222,7 +223,7 @@ fn prune(
         flatten.scatter(&w, &mut pruned_model)?;
         losses.push(Loss {
             accuracy: accuracy_before - accuracy(&pruned_model, test),
-            actual: loss(&pruned_model, training) - before,
+            actual: loss(&pruned_model, training)? - before,
             predicted: if method == 0 { f64::NAN } else { predicted },
         });
     }

@@ -118,7 +118,7 @@ fn main() -> Outcome<()> {
         order.shuffle(&mut rng);
         for indices in order.chunks(16) {
             let Batch { images, classes } = take(&training, indices);
-            let gradient = model.loss_and_gradient(&images, &classes).1;
+            let gradient = model.gradient(&images, &classes)?;
             adam.step(&mut model, &gradient)?;
             rmsprop.step(&mut model, &gradient)?;
         }

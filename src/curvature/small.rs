@@ -155,8 +155,11 @@ mod tests {
         for i in 0..n {
             for j in 0..=i {
                 let x = ((i * 7919 + j * 104_729 + seed * 31) % 2003) as f64 / 1000.0 - 1.0;
-                let x =
-                    if (i + j + seed).is_multiple_of(5) { 0.0 } else { x * 10.0_f64.powi((j % 4) as i32) };
+                let x = if (i + j + seed).is_multiple_of(5) {
+                    0.0
+                } else {
+                    x * 10.0_f64.powi((j % 4) as i32)
+                };
                 (a[i * n + j], a[j * n + i]) = (x, x);
             }
         }
