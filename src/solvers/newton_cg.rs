@@ -12,13 +12,13 @@ use crate::vector;
 const FORCING: Interval = Interval::closed(0.0, 0.999, "a number in [0, 0.999]");
 
 /// **Newton-CG** in a trust region: p ≈ -H⁻¹g by conjugate gradient on the quadratic model
-/// m(p) = gᵀp + ½pᵀHp, ended where ‖Hp + g‖ ≤ min(η, √‖g‖)·‖g‖, at the border ‖p‖ = Δ, or, where a
-/// direction of negative curvature is met, along it to the border.
+/// m(p) = gᵀp + ½pᵀHp, ended where ‖Hp + g‖ ≤ min(η, √(‖g‖/G))·‖g‖ with G the largest ‖g‖ so far, at
+/// the border ‖p‖ = Δ, or, where a direction of negative curvature is met, along it to the border.
 ///
 /// | setting | default | range |
 /// |---|---|---|
 /// | `forcing` η | 0.5 | [0, 0.999] |
-/// | `radius` Δ at the start | by the first curvature met | (0, ∞) |
+/// | `radius` Δ at the start | ten times the way to the minimum along -g, by the first Hv | (0, ∞) |
 ///
 /// Each step of conjugate gradient takes one product Hv: the objective's own where it gives such
 /// ([`WithHessian`](super::WithHessian)), else a difference of two gradients, which counts as an

@@ -38,13 +38,7 @@ fn from_beside_a_saddle_newton_goes_down_not_to_it() {
         let report = minimize(&mut *solver, &mut w, &mut double_well(), Stop::default()).unwrap();
         assert!(report.status.is_converged(), "{report}");
         assert!((report.value + 0.75).abs() < 1e-10, "{report}");
-        assert_eq!(report.evaluations.gradients, report.history.len() as u64 + trials(&report));
     }
-}
-
-/// Evaluations beyond one for each iterate.
-fn trials(report: &thalweg::solvers::Report) -> u64 {
-    report.evaluations.gradients - (report.iterations + 1)
 }
 
 #[test]
@@ -97,15 +91,12 @@ fn differences_of_gradients_stand_in_for_products_with_the_hessian() {
         if problem.dimension() > 10 {
             continue;
         }
-        for make in [both, both] {
-            for mut solver in make() {
-                let mut w: Array1<f64> = On::new(&problem).start();
-                let stop = Stop::default();
-                let by_differences =
-                    minimize(&mut *solver, &mut w, &mut On::new(&problem), stop).unwrap();
-                assert!(by_differences.status.is_converged(), "{by_differences}");
-                assert_eq!(by_differences.evaluations.hessian_vectors, 0);
-            }
+        for mut solver in both() {
+            let mut w: Array1<f64> = On::new(&problem).start();
+            let stop = Stop::default();
+            let report = minimize(&mut *solver, &mut w, &mut On::new(&problem), stop).unwrap();
+            assert!(report.status.is_converged(), "{report}");
+            assert_eq!(report.evaluations.hessian_vectors, 0);
         }
     }
 }
