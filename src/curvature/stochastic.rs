@@ -305,7 +305,9 @@ impl Diagonal {
         let n = check_dim(operator)?;
         let (mut z, mut az) = (vec![F::zero(); n], vec![F::zero(); n]);
         let mut running = vec![Running::default(); n];
-        for samples in 1.. {
+        let mut samples = 0;
+        loop {
+            samples += 1;
             rademacher(&mut z, rng);
             product(operator, &z, &mut az)?;
             for ((running, z), az) in running.iter_mut().zip(&z).zip(&az) {
@@ -321,6 +323,5 @@ impl Diagonal {
                 return Ok(DiagonalEstimate { values, standard_errors, samples, converged });
             }
         }
-        unreachable!("the last of the samples returns")
     }
 }
