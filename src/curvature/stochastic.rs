@@ -83,7 +83,7 @@ pub(super) fn rademacher<F: Scalar>(z: &mut [F], rng: &mut (impl Rng + ?Sized)) 
 
 /// The trace of an operator from products with random signs, ± its standard error.
 ///
-/// Hutchinson: E[zᵀAz] = tr A for z of random signs. Hutch++ takes the exact trace over the range of
+/// Hutchinson: E\[zᵀAz\] = tr A for z of random signs. Hutch++ takes the exact trace over the range of
 /// a random sketch first, tr(QᵀAQ), and samples only what is left: far fewer products where a few
 /// large eigenvalues make the trace.
 ///
