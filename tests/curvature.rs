@@ -8,6 +8,8 @@ mod critical;
 mod derivatives;
 #[path = "curvature/flow.rs"]
 mod flow;
+// Without the feature some of its helpers have nothing to do.
+#[cfg_attr(not(feature = "linalg"), allow(unused_imports, dead_code))]
 #[path = "curvature/golden.rs"]
 mod golden;
 #[path = "../examples/digits/mlp.rs"]
@@ -18,8 +20,11 @@ mod planted;
 #[path = "../examples/spectrum/product.rs"]
 #[allow(dead_code)]
 mod product;
+// Without the feature some of its helpers have nothing to do.
+#[cfg_attr(not(feature = "linalg"), allow(unused_imports, dead_code))]
 #[path = "curvature/pruning.rs"]
 mod pruning;
+#[cfg_attr(not(feature = "rayon"), allow(unused_imports))]
 #[path = "curvature/spectrum.rs"]
 mod spectrum;
 #[cfg(feature = "rand")]

@@ -263,23 +263,28 @@ impl<F: Scalar> Work for Glance<'_, F> {
     fn run(self) -> (f64, [u64; 2]) {
         const LANES: usize = 16;
         let Self(g, [dead_limit, exploding_limit]) = self;
-        let (mut squares, mut dead, mut fine) = ([0.0; LANES], [0_u32; LANES], [0_u32; LANES]);
+        // Counts are of the elements' own type, so that all lanes are alike; a block's are exact.
+        let (mut dead, mut fine) = ([F::zero(); LANES], [F::zero(); LANES]);
+        let mut squares = [0.0; LANES];
+        let one_if = |holds: bool| if holds { F::one() } else { F::zero() };
         let (chunks, rest) = g.as_chunks::<LANES>();
         for chunk in chunks {
             for i in 0..LANES {
-                let (g, size) = (chunk[i].into_f64(), chunk[i].abs());
-                squares[i] += g * g;
-                dead[i] += u32::from(size <= dead_limit);
-                fine[i] += u32::from(size <= exploding_limit);
+                squares[i] += chunk[i].into_f64() * chunk[i].into_f64();
+            }
+            for i in 0..LANES {
+                dead[i] = dead[i] + one_if(chunk[i].abs() <= dead_limit);
+            }
+            for i in 0..LANES {
+                fine[i] = fine[i] + one_if(chunk[i].abs() <= exploding_limit);
             }
         }
         for i in 0..rest.len() {
-            let (g, size) = (rest[i].into_f64(), rest[i].abs());
-            squares[i] += g * g;
-            dead[i] += u32::from(size <= dead_limit);
-            fine[i] += u32::from(size <= exploding_limit);
+            squares[i] += rest[i].into_f64() * rest[i].into_f64();
+            dead[i] = dead[i] + one_if(rest[i].abs() <= dead_limit);
+            fine[i] = fine[i] + one_if(rest[i].abs() <= exploding_limit);
         }
-        let count = |lanes: [u32; LANES]| lanes.iter().map(|&n| u64::from(n)).sum::<u64>();
+        let count = |lanes: [F; LANES]| lanes.iter().map(|n| n.into_f64()).sum::<f64>() as u64;
         (squares.iter().sum(), [count(dead), g.len() as u64 - count(fine)])
     }
 }

@@ -83,7 +83,7 @@ pub(super) fn rademacher<F: Scalar>(z: &mut [F], rng: &mut (impl Rng + ?Sized)) 
 
 /// The trace of an operator from products with random signs, ± its standard error.
 ///
-/// Hutchinson: E[zᵀAz] = tr A for z of random signs. Hutch++ takes the exact trace over the range of
+/// Hutchinson: E\[zᵀAz\] = tr A for z of random signs. Hutch++ takes the exact trace over the range of
 /// a random sketch first, tr(QᵀAQ), and samples only what is left: far fewer products where a few
 /// large eigenvalues make the trace.
 ///
@@ -305,7 +305,9 @@ impl Diagonal {
         let n = check_dim(operator)?;
         let (mut z, mut az) = (vec![F::zero(); n], vec![F::zero(); n]);
         let mut running = vec![Running::default(); n];
-        for samples in 1.. {
+        let mut samples = 0;
+        loop {
+            samples += 1;
             rademacher(&mut z, rng);
             product(operator, &z, &mut az)?;
             for ((running, z), az) in running.iter_mut().zip(&z).zip(&az) {
@@ -321,6 +323,5 @@ impl Diagonal {
                 return Ok(DiagonalEstimate { values, standard_errors, samples, converged });
             }
         }
-        unreachable!("the last of the samples returns")
     }
 }
