@@ -175,6 +175,26 @@ pub enum ErrorKind {
         known: Vec<String>,
     },
 
+    /// A vector or a matrix has another size than what it is used with.
+    #[error("{what} has {found} elements where it takes {expected}")]
+    Size {
+        /// What has the size.
+        what: &'static str,
+        /// Its size.
+        found: usize,
+        /// The size it should have.
+        expected: usize,
+    },
+
+    /// No leaf has that name.
+    #[error("there is no leaf named `{leaf}`; the leaves are {}", Names(known))]
+    UnknownLeaf {
+        /// The name that was asked for.
+        leaf: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+
     /// A group's pattern matches no leaf.
     #[error("the group `{group}` matches no leaf; see `Pattern` for what `*` and `?` stand for")]
     GroupMatchesNothing {
@@ -374,6 +394,63 @@ pub enum ErrorKind {
          (was it NaN in every epoch?)"
     )]
     NothingBest,
+
+    /// A product of a linear operator is NaN or infinite.
+    #[error(
+        "{what} is {value} at element {index}: look for a division by 0 or an overflow in what \
+         computes it, or for a training that has diverged"
+    )]
+    NonFiniteProduct {
+        /// What was computed.
+        what: &'static str,
+        /// The first such element.
+        index: usize,
+        /// The value: NaN, ∞ or -∞.
+        value: f64,
+    },
+
+    /// A linear operator that must be symmetric is not.
+    #[error(
+        "the operator is not symmetric: its defect is {defect:.1e} of its norm, where {allowed:.1e} is \
+         allowed; check the product, or allow more"
+    )]
+    NotSymmetric {
+        /// The largest entry found that a symmetric operator would not have, over the norm.
+        defect: f64,
+        /// The limit.
+        allowed: f64,
+    },
+
+    /// A linear operator gave two products for one vector.
+    #[error(
+        "the operator changed between calls: the product with the same vector moved by {change:.1e} of \
+         its norm, where {allowed:.1e} is allowed; keep batch, parameters and dropout mask fixed while \
+         it is used"
+    )]
+    OperatorChanged {
+        /// ‖difference‖₂ of the two products over the operator's norm.
+        change: f64,
+        /// The limit.
+        allowed: f64,
+    },
+
+    /// The gradient at what should be a critical point is not small.
+    #[error(
+        "this is no critical point: ‖g‖ = {norm:.3e} is above {limit:.1e}; train further, or allow more"
+    )]
+    NotStationary {
+        /// ‖g‖₂.
+        norm: f64,
+        /// The limit.
+        limit: f64,
+    },
+
+    /// A matrix that must be positive definite is not.
+    #[error("{what} is not positive definite; add damping to it")]
+    NotPositiveDefinite {
+        /// The matrix.
+        what: &'static str,
+    },
 }
 
 impl Error {

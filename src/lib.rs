@@ -75,8 +75,11 @@
 #![deny(missing_docs)]
 #![warn(unreachable_pub)]
 
+#[allow(dead_code)]
+mod basis;
 #[cfg(feature = "serde")]
 pub mod checkpoint;
+pub mod curvature;
 mod engine;
 mod error;
 mod interval;

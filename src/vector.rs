@@ -10,11 +10,11 @@ use crate::threads::join;
 /// Fewer elements than this are worked on by one thread.
 const PARALLEL_ABOVE: usize = 1 << 19;
 
-fn how() -> How {
+pub(crate) fn how() -> How {
     How { parallel_above: PARALLEL_ABOVE, ..How::default() }
 }
 
-struct BlockDot<'a, F>(&'a [F], &'a [F]);
+pub(crate) struct BlockDot<'a, F>(pub(crate) &'a [F], pub(crate) &'a [F]);
 
 impl<F: Scalar> Work for BlockDot<'_, F> {
     type Output = f64;

@@ -1,0 +1,167 @@
+//! The density of a spectrum by stochastic Lanczos quadrature.
+
+use std::f64::consts::TAU;
+
+use rand::Rng;
+
+use super::krylov::Krylov;
+use super::operator::{LinearOperator, check_dim};
+use super::stochastic::{Estimate, Running, rademacher};
+use crate::error::{Error, ErrorKind};
+use crate::interval::Interval;
+use crate::scalar::Scalar;
+
+/// The density of a symmetric operator's eigenvalues, from a few random vectors.
+///
+/// From each vector of random signs, m steps of Lanczos's method give m nodes θ and weights τ², a
+/// Gauss quadrature: Σ τ²f(θ) estimates the mean (1/n)Σ f(λ), without error of its own where f is a
+/// polynomial of degree 2m - 1 or less. Different vectors differ; that is the standard error.
+///
+/// ```
+/// use rand::{SeedableRng, rngs::StdRng};
+/// use thalweg::curvature::{Quadrature, operator_fn};
+///
+/// // diag(1/n, 2/n, ..., 1)
+/// let mut diagonal = operator_fn(1000, |x: &[f64], y: &mut [f64]| {
+///     for i in 0..1000 {
+///         y[i] = (i + 1) as f64 / 1000.0 * x[i];
+///     }
+///     Ok(())
+/// });
+/// let spectrum = Quadrature::new(30, 8).run(&mut diagonal, &mut StdRng::seed_from_u64(1))?;
+/// let mean = spectrum.mean(|x| x)?;
+/// assert!((mean.value - 0.5005).abs() <= 4.0 * mean.standard_error + 1e-12);
+/// let density = spectrum.density(&[0.5], 0.1)?;
+/// assert!((density[0].value - 1.0).abs() < 0.2);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+///
+/// Source: Ubaru, Chen & Saad, "Fast estimation of tr(f(A)) via stochastic Lanczos quadrature",
+/// 2017; Ghorbani, Krishnan & Xiao, "An investigation into neural net optimization via Hessian
+/// eigenvalue density", 2019.
+#[derive(Debug, Clone)]
+pub struct Quadrature {
+    steps: usize,
+    probes: usize,
+    symmetry: Option<f64>,
+}
+
+/// What [`Quadrature`] found: nodes and weights of each random vector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SpectralDensity {
+    probes: Vec<Vec<(f64, f64)>>,
+    dim: usize,
+    products: usize,
+}
+
+impl Quadrature {
+    /// That many steps for each of that many random vectors; at least 1 and 2.
+    pub fn new(steps: usize, probes: usize) -> Self {
+        Self { steps, probes, symmetry: None }
+    }
+
+    /// Sets the defect up to which the operator counts as symmetric, as
+    /// [`Lanczos::symmetry`](super::Lanczos::symmetry).
+    #[must_use]
+    pub fn symmetry(mut self, tolerance: f64) -> Self {
+        self.symmetry = Some(tolerance);
+        self
+    }
+
+    /// Draws the vectors and takes their steps.
+    ///
+    /// It keeps one basis of as many vectors as there are steps.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NonFiniteProduct`], [`ErrorKind::NotSymmetric`], what a product says, values
+    /// out of their ranges, and an operator without rows.
+    pub fn run<F: Scalar>(
+        &self,
+        operator: &mut (impl LinearOperator<F> + ?Sized),
+        rng: &mut (impl Rng + ?Sized),
+    ) -> Result<SpectralDensity, Error> {
+        let dim = check_dim(operator)?;
+        for (name, value, fewest, allowed) in
+            [("steps", self.steps, 1, "at least 1"), ("probes", self.probes, 2, "at least 2")]
+        {
+            if value < fewest {
+                return Err(Error::hyperparameter("Quadrature", name, value as f64, allowed));
+            }
+        }
+        let single = F::epsilon().into_f64() > 1e-10;
+        let symmetry = self.symmetry.unwrap_or(if single { 1e-2 } else { 1e-6 });
+        Interval::NON_NEGATIVE.check::<f64>("Quadrature", "symmetry", symmetry)?;
+        let steps = self.steps.min(dim);
+        let mut z = vec![F::zero(); dim];
+        let mut probes = Vec::with_capacity(self.probes);
+        let mut products = 0;
+        for _ in 0..self.probes {
+            rademacher(&mut z, rng);
+            let mut krylov = Krylov::new(dim, steps, Some(&z))?;
+            // An invariant subspace is all that the vector can tell of.
+            while !krylov.is_full() && (krylov.len() == 0 || krylov.beta() > 0.0) {
+                krylov.step(operator)?;
+            }
+            products += krylov.products();
+            let eigen = krylov.tridiagonal().eigen_row(0);
+            let norm = eigen.values.iter().fold(0.0_f64, |max, value| max.max(value.abs()));
+            if krylov.skew() > symmetry * norm {
+                let defect = krylov.skew() / norm;
+                return Err(ErrorKind::NotSymmetric { defect, allowed: symmetry }.into());
+            }
+            let weights = eigen.vectors.iter().map(|vector| vector[0] * vector[0]);
+            probes.push(eigen.values.iter().copied().zip(weights).collect());
+        }
+        Ok(SpectralDensity { probes, dim, products })
+    }
+}
+
+impl SpectralDensity {
+    /// The nodes, ascending, and weights of each random vector; weights add up to 1.
+    pub fn probes(&self) -> &[Vec<(f64, f64)>] {
+        &self.probes
+    }
+
+    /// The rows of the operator.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The lowest and the highest node: within the spectrum, and close to its ends.
+    pub fn range(&self) -> (f64, f64) {
+        let nodes = || self.probes.iter().flatten().map(|(node, _)| *node);
+        (nodes().fold(f64::INFINITY, f64::min), nodes().fold(f64::NEG_INFINITY, f64::max))
+    }
+
+    /// (1/n)Σ f(λ) ± its standard error over the vectors: a moment, or the part below a limit.
+    ///
+    /// # Errors
+    /// If f is NaN or infinite at a node.
+    pub fn mean(&self, f: impl Fn(f64) -> f64) -> Result<Estimate, Error> {
+        let mut running = Running::default();
+        for probe in &self.probes {
+            running.add(probe.iter().map(|&(node, weight)| weight * f(node)).sum());
+        }
+        let (value, standard_error) = running.estimate();
+        if !value.is_finite() {
+            let what = "the mean of the function over the spectrum";
+            return Err(ErrorKind::NonFiniteProduct { what, index: 0, value }.into());
+        }
+        let samples = self.probes.len();
+        Ok(Estimate { value, standard_error, samples, products: self.products, converged: true })
+    }
+
+    /// The density at each of these places ± its standard error, every eigenvalue drawn as a
+    /// normal distribution of that `width`; over the whole line it integrates to 1.
+    ///
+    /// # Errors
+    /// If the width is not positive and finite.
+    pub fn density(&self, places: &[f64], width: f64) -> Result<Vec<Estimate>, Error> {
+        Interval::POSITIVE.check::<f64>("SpectralDensity", "width", width)?;
+        let height = 1.0 / (TAU.sqrt() * width);
+        let at = |&place: &f64| {
+            self.mean(|node| height * (-0.5 * ((place - node) / width).powi(2)).exp())
+        };
+        places.iter().map(at).collect()
+    }
+}
