@@ -472,6 +472,34 @@ pub enum ErrorKind {
         /// The solver's name.
         solver: &'static str,
     },
+
+    /// A natural gradient without the statistics that its metric is made of.
+    #[error("{}; call `observe` before the step, or allow more steps by `observe_every`", match steps {
+        None => "the metric has seen no statistics".to_owned(),
+        Some(steps) => format!("the metric's statistics were used for {steps} steps already"),
+    })]
+    NoStatistics {
+        /// Steps that the last statistics were used for; `None` if there were none.
+        steps: Option<u64>,
+    },
+
+    /// A leaf that is in no layer of a batch of statistics.
+    #[error("the statistics say nothing of {}; add its layer to the batch", Name(leaf))]
+    NotObserved {
+        /// The leaf's name.
+        leaf: String,
+    },
+
+    /// A statistic of a batch is NaN or infinite.
+    #[error("{what} is {value} at element {index}; nothing was changed")]
+    NonFiniteStatistic {
+        /// What it is.
+        what: &'static str,
+        /// The first such element, in logical (row-major) order.
+        index: usize,
+        /// The value: NaN, ∞ or -∞.
+        value: f64,
+    },
 }
 
 impl Error {

@@ -10,6 +10,8 @@ mod around;
 mod layouts;
 mod loops;
 mod measure;
+#[cfg(feature = "linalg")]
+mod push_through;
 mod small;
 #[cfg(feature = "rayon")]
 mod threads;
@@ -27,6 +29,8 @@ fn main() {
         around::around(),
         layouts::layouts(),
         small::small(),
+        #[cfg(feature = "linalg")]
+        push_through::push_through(),
         #[cfg(feature = "rayon")]
         threads::threads(),
     ];

@@ -1,0 +1,203 @@
+//! Epochs and seconds until the validation images are read.
+
+use std::time::{Duration, Instant};
+
+use ndarray::Array2;
+use rand::seq::SliceRandom;
+use rand::{SeedableRng, rngs::StdRng};
+use thalweg::solvers::natural_gradient::{
+    Batch, Empirical, Kfac, Metric, NaturalGradient, PushThrough, QuasiDiagonal, Sampled, UnitWise,
+};
+use thalweg::{Adam, Error, Optimizer, Sgd, loss};
+
+use crate::data::{CLASSES, PIXELS, Split};
+use crate::network::{Forward, Network};
+
+const HIDDEN: usize = 32;
+const BATCH: usize = 64;
+const ENOUGH: f64 = 0.97;
+
+pub struct Plan {
+    pub seeds: u64,
+    /// More epochs are not run.
+    pub limit: usize,
+}
+
+/// Means over the seeds; of epochs and seconds with the limit where it was not reached.
+pub struct Outcome {
+    pub reached: u64,
+    pub epochs: f64,
+    pub seconds: f64,
+    pub seconds_an_epoch: f64,
+}
+
+pub struct Method {
+    pub name: &'static str,
+    /// The best of those that `--tune` tried.
+    pub learning_rate: f64,
+    train: fn(f64, u64, usize, &Split) -> Result<Run, Error>,
+}
+
+/// Epochs until it was enough, if it was, and the time of all.
+struct Run {
+    reached: bool,
+    epochs: usize,
+    time: Duration,
+}
+
+pub const METHODS: [Method; 6] = [
+    Method {
+        name: "SGD",
+        learning_rate: 0.8,
+        train: |rate, seed, limit, split| train(Plain(Sgd::new(rate)), seed, limit, split),
+    },
+    Method {
+        name: "Adam",
+        learning_rate: 0.016,
+        train: |rate, seed, limit, split| train(Plain(Adam::new(rate)), seed, limit, split),
+    },
+    Method {
+        name: "K-FAC",
+        learning_rate: 0.4,
+        train: |rate, seed, limit, split| {
+            train(Natural::new(rate, Kfac::new(1e-2), seed, drawn), seed, limit, split)
+        },
+    },
+    Method {
+        name: "unit-wise",
+        learning_rate: 0.2,
+        train: |rate, seed, limit, split| {
+            train(
+                Natural::new(rate, UnitWise::new(1e-3).decay(0.95), seed, drawn),
+                seed,
+                limit,
+                split,
+            )
+        },
+    },
+    Method {
+        name: "quasi-diagonal",
+        learning_rate: 0.05,
+        train: |rate, seed, limit, split| {
+            let metric = QuasiDiagonal::new(1e-3).decay(0.95);
+            let mut natural = Natural::new(rate, metric, seed, drawn);
+            natural.every = 4;
+            natural.optimizer = natural.optimizer.observe_every(4);
+            train(natural, seed, limit, split)
+        },
+    },
+    Method {
+        name: "push-through",
+        learning_rate: 0.2,
+        train: |rate, seed, limit, split| {
+            train(Natural::new(rate, PushThrough::new(1e-1), seed, labelled), seed, limit, split)
+        },
+    },
+];
+
+pub fn run(method: &Method, rate: f64, plan: &Plan, split: &Split) -> Result<Outcome, Error> {
+    let runs = (1..=plan.seeds).map(|seed| (method.train)(rate, seed, plan.limit, split));
+    let runs = runs.collect::<Result<Vec<Run>, Error>>()?;
+    let mean = |value: fn(&Run) -> f64| runs.iter().map(value).sum::<f64>() / runs.len() as f64;
+    let (epochs, seconds) = (mean(|run| run.epochs as f64), mean(|run| run.time.as_secs_f64()));
+    let reached = runs.iter().filter(|run| run.reached).count() as u64;
+    Ok(Outcome { reached, epochs, seconds, seconds_an_epoch: seconds / epochs })
+}
+
+/// What moves the network.
+trait Mover {
+    fn step(&mut self, network: &mut Network, batch: &Seen<'_>) -> Result<(), Error>;
+}
+
+/// A batch and what the network made of it.
+struct Seen<'a> {
+    images: &'a Array2<f32>,
+    classes: &'a [usize],
+    forward: Forward,
+    gradient: Network,
+}
+
+struct Plain<O>(O);
+
+impl<O: Optimizer<f32>> Mover for Plain<O> {
+    fn step(&mut self, network: &mut Network, batch: &Seen<'_>) -> Result<(), Error> {
+        self.0.step(network, &batch.gradient).map(|_| ())
+    }
+}
+
+type Statistics<K> = fn(&Network, &Seen<'_>, &mut StdRng) -> Result<Batch<f32, K>, Error>;
+
+/// Labels drawn from the network's own prediction.
+fn drawn(
+    network: &Network,
+    seen: &Seen<'_>,
+    rng: &mut StdRng,
+) -> Result<Batch<f32, Sampled>, Error> {
+    Sampled::categorical(&seen.forward.scores, rng)?
+        .backward(|by_scores| network.layers(seen.images, &seen.forward, by_scores))
+}
+
+/// The labels of the data.
+fn labelled(
+    network: &Network,
+    seen: &Seen<'_>,
+    _: &mut StdRng,
+) -> Result<Batch<f32, Empirical>, Error> {
+    Empirical::categorical(&seen.forward.scores, seen.classes)?
+        .backward(|by_scores| network.layers(seen.images, &seen.forward, by_scores))
+}
+
+struct Natural<M, K> {
+    optimizer: NaturalGradient<f32, M>,
+    statistics: Statistics<K>,
+    /// Steps for each batch of statistics.
+    every: u64,
+    rng: StdRng,
+}
+
+impl<M: Metric<f32>, K> Natural<M, K> {
+    fn new(rate: f64, metric: M, seed: u64, statistics: Statistics<K>) -> Self {
+        let optimizer = NaturalGradient::new(rate, metric);
+        Self { optimizer, statistics, every: 1, rng: StdRng::seed_from_u64(seed) }
+    }
+}
+
+impl<K, M: Metric<f32, Statistics = Batch<f32, K>>> Mover for Natural<M, K> {
+    fn step(&mut self, network: &mut Network, seen: &Seen<'_>) -> Result<(), Error> {
+        if self.optimizer.steps().is_multiple_of(self.every) {
+            let batch = (self.statistics)(network, seen, &mut self.rng)?;
+            self.optimizer.observe(network, batch)?;
+        }
+        self.optimizer.step(network, &seen.gradient).map(|_| ())
+    }
+}
+
+fn train(
+    mut mover: impl Mover,
+    seed: u64,
+    limit: usize,
+    Split { training, validation, .. }: &Split,
+) -> Result<Run, Error> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut network = Network::new(PIXELS, HIDDEN, CLASSES, &mut rng);
+    let mut order: Vec<usize> = (0..training.len()).collect();
+    let mut time = Duration::ZERO;
+    for epoch in 1..=limit {
+        order.shuffle(&mut rng);
+        let start = Instant::now();
+        for indices in order.chunks_exact(BATCH) {
+            let batch = training.select(indices);
+            let forward = network.forward(&batch.images);
+            let (_, by_scores) = loss::softmax_cross_entropy(&forward.scores, &batch.classes)?;
+            let gradient = network.gradient(&batch.images, &forward, &by_scores);
+            let (images, classes) = (&batch.images, &batch.classes[..]);
+            mover.step(&mut network, &Seen { images, classes, forward, gradient })?;
+        }
+        time += start.elapsed();
+        let scores = network.forward(&validation.images).scores;
+        if loss::accuracy(&scores, &validation.classes)? >= ENOUGH {
+            return Ok(Run { reached: true, epochs: epoch, time });
+        }
+    }
+    Ok(Run { reached: false, epochs: limit, time })
+}
