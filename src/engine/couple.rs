@@ -6,7 +6,7 @@ use super::plan::Course;
 use super::scratch::Lists;
 use super::strided::{self, Strided};
 use super::sweep::{Flat, Stretch};
-use crate::reduce::{How, Sum};
+use crate::reduce::{How, ScaledSquare, Sum};
 use crate::regularize::AdaptiveClip;
 use crate::rule::{Rule, Slots};
 use crate::scalar::Scalar;
@@ -69,8 +69,8 @@ fn own<F: Scalar, R: Rule<F>>(
         own.around = Some(Around::new(settings, course.learning_rate, own_scale));
     }
     if R::NORMS {
-        let squares = leaf.measure(factors, how, |stretch| own.norms(how, stretch));
-        course.rule().of_leaf(&mut own.step, squares.map(|square| square.value().sqrt()));
+        let norms = norms(&own, leaf, factors, how);
+        course.rule().of_leaf(&mut own.step, norms);
     }
     if settings.cautious {
         let [agreeing, _] = leaf.measure(factors, how, |stretch| own.agreeing(how, stretch));
@@ -78,6 +78,29 @@ fn own<F: Scalar, R: Rule<F>>(
         own.caution = Some(F::from_f64(share.max(LEAST_SHARE).recip()));
     }
     Some(own)
+}
+
+/// The norms of a leaf that the rule wants.
+fn norms<F: Scalar, R: Rule<F>>(
+    constants: &Constants<F, R>,
+    leaf: &mut impl Coupled<F, R::State>,
+    factors: &[F],
+    how: How,
+) -> [f64; 2] {
+    let mut squares = |power| {
+        let measure = |stretch: Stretch<'_, F, R::State>| constants.norms(how, power, stretch);
+        leaf.measure(factors, how, measure).map(Sum::value)
+    };
+    let plain = squares(F::one());
+    [0, 1].map(|i| {
+        let scaled = |ScaledSquare(power): ScaledSquare| {
+            let power = F::from_f64(power);
+            // The squares of any `f32` are neither too large nor too small.
+            let helps = power > F::zero() && power.is_finite();
+            if helps { squares(power)[i] } else { plain[i] }
+        };
+        Norm::from_sums(plain[i], scaled).value()
+    })
 }
 
 impl<F: Scalar> Scale<F> {

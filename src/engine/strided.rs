@@ -21,6 +21,8 @@ use crate::threads::join;
 const TILE: usize = 1024;
 /// Side of a tile that is copied across the order of its memory: that many cache lines at a time.
 const SIDE: usize = 32;
+/// A measured leaf is halved above this many elements, whatever the threads: so are its sums.
+const MEASURED: usize = 16 * TILE;
 
 /// A parameter of a strided leaf, arranged in the order of its slots.
 pub(super) enum Target<'a, F> {
@@ -273,7 +275,8 @@ pub(super) fn sweep<F: Scalar, R: Rule<F>>(
     how: How,
     leaf: Strided<'_, F, R::State>,
 ) {
-    halve(leaf, how, &|leaf, (rows, columns)| {
+    let largest = if cfg!(feature = "rayon") { how.parallel_above } else { usize::MAX };
+    halve(leaf, how, largest, &|leaf, (rows, columns)| {
         tiles(leaf, rows, columns, true, |stretch| constants.update(how, stretch));
         [Sum::default(); 2]
     });
@@ -285,7 +288,7 @@ pub(super) fn measure<F: Scalar, S: Slots<F>>(
     how: How,
     measure: impl Fn(Stretch<'_, F, S>) -> [Sum; 2] + Sync,
 ) -> [Sum; 2] {
-    halve(leaf, how, &|leaf, (rows, columns)| {
+    halve(leaf, how, MEASURED, &|leaf, (rows, columns)| {
         let mut sums = [Sum::default(); 2];
         tiles(leaf, rows, columns, false, |stretch| {
             let [a, b] = measure(stretch);
@@ -295,23 +298,27 @@ pub(super) fn measure<F: Scalar, S: Slots<F>>(
     })
 }
 
-/// Halves a leaf until its pieces have at most two axes and are small enough for one thread.
+/// Halves a leaf until its pieces have at most two axes and no more than `largest` elements, or one
+/// row.
 fn halve<F: Scalar, S: Slots<F>>(
     leaf: Strided<'_, F, S>,
     how: How,
+    largest: usize,
     each: &(impl Fn(Strided<'_, F, S>, (usize, usize)) -> [Sum; 2] + Sync),
 ) -> [Sum; 2] {
     let shape = leaf.shape();
     let (rank, len) = (shape.len(), shape.iter().product::<usize>());
     let slowest = shape.first().copied().unwrap_or(1);
     if rank > 2 && slowest == 1 {
-        return halve(leaf.map(|w| w.drop_axis(0), |g| g.drop_axis(0)), how, each);
+        return halve(leaf.map(|w| w.drop_axis(0), |g| g.drop_axis(0)), how, largest, each);
     }
-    let parallel = len > how.parallel_above && cfg!(feature = "rayon");
-    if rank > 2 || (parallel && slowest > 1) {
+    if rank > 2 || (len > largest && slowest > 1) {
         let (left, right) = leaf.split_at(slowest / 2);
-        let ([a, b], [c, d]) =
-            join(parallel, || halve(left, how, each), || halve(right, how, each));
+        let ([a, b], [c, d]) = join(
+            len > how.parallel_above,
+            || halve(left, how, largest, each),
+            || halve(right, how, largest, each),
+        );
         return [a.add(c), b.add(d)];
     }
     match leaf.grid() {

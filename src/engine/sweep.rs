@@ -93,9 +93,14 @@ impl<F: Scalar, R: Rule<F>> Constants<F, R> {
         self.measure(how, Agreeing(cautious), stretch)
     }
 
-    /// The squares of the norms that the rule wants.
-    pub(super) fn norms(&self, how: How, stretch: Stretch<'_, F, R::State>) -> [Sum; 2] {
-        self.measure(how, Norms(self.around_or_nothing()), stretch)
+    /// The squares of `power` times the norms that the rule wants.
+    pub(super) fn norms(
+        &self,
+        how: How,
+        power: F,
+        stretch: Stretch<'_, F, R::State>,
+    ) -> [Sum; 2] {
+        self.measure(how, Norms { around: self.around_or_nothing(), power }, stretch)
     }
 
     fn measure<M: Measured<F, R>>(
@@ -196,12 +201,16 @@ impl<F: Scalar, R: Rule<F>> Measured<F, R> for Agreeing<F> {
 }
 
 #[derive(Clone, Copy)]
-struct Norms<F>(Around<F>);
+struct Norms<F> {
+    around: Around<F>,
+    power: F,
+}
 
 impl<F: Scalar, R: Rule<F>> Measured<F, R> for Norms<F> {
     #[inline(always)]
     fn measure(&self, step: &R::Step, w: F, g: F, state: R::State) -> [F; 2] {
-        self.0.norms::<R>(step, w, g, state)
+        let [x, y] = self.around.norms::<R>(step, w, g, state);
+        [self.power * x, self.power * y]
     }
 }
 
