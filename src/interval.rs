@@ -26,8 +26,8 @@ impl Interval {
         .named("a number in [0, 1)");
 
     /// (0, 1): what is divided by as well as subtracted from 1.
-    pub const INNER_FRACTION: Self = Self { high: 1.0, ..Self::POSITIVE }
-        .named("a number in (0, 1)");
+    pub const INNER_FRACTION: Self =
+        Self { high: 1.0, ..Self::POSITIVE }.named("a number in (0, 1)");
 
     /// (-1, 1): momentum, which may be negative.
     pub const SYMMETRIC: Self =

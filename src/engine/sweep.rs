@@ -94,12 +94,7 @@ impl<F: Scalar, R: Rule<F>> Constants<F, R> {
     }
 
     /// The squares of `power` times the norms that the rule wants.
-    pub(super) fn norms(
-        &self,
-        how: How,
-        power: F,
-        stretch: Stretch<'_, F, R::State>,
-    ) -> [Sum; 2] {
+    pub(super) fn norms(&self, how: How, power: F, stretch: Stretch<'_, F, R::State>) -> [Sum; 2] {
         self.measure(how, Norms { around: self.around_or_nothing(), power }, stretch)
     }
 

@@ -167,7 +167,7 @@ fn direction<F: Scalar>(k: &Step<F>, w: F, g: F, [m, v]: [F; 2]) -> (F, [F; 2]) 
 
 impl<F: Scalar> Rule<F> for Lamb {
     const NAME: &'static str = "Lamb";
-    const LEARNING_RATE: f64 = 1e-2;
+    const LEARNING_RATE: f64 = 2e-3;
     const SLOTS: &'static [&'static str] = &["m", "v"];
     type State = [F; 2];
     type Step = Step<F>;

@@ -26,8 +26,11 @@ use crate::schedule::Schedule;
 /// | [`pytorch_optimizer`](Self::pytorch_optimizer) | as above | outside | as the paper's |
 ///
 /// A norm that is not finite makes r = 1, too. Biases and gains are usually left out, as
-/// pytorch-optimizer does with all leaves of rank 1: `.group("*bias", |b| b.weight_decay(0.0).adapted(false))`.
-/// Since r stands for the size of a step, rates are large. The norms cost one read of everything.
+/// pytorch-optimizer does with all leaves of rank 1:
+/// `.group("*bias", |b| b.weight_decay(0.0).adapted(false))`. Rates are larger than those of
+/// momentum, but a leaf that begins at 0 takes its first step with r = 1: above α = 1 leave those
+/// leaves out, or give them a [`rate_factor`](Self::rate_factor). The norms cost one read of
+/// everything.
 ///
 /// Source: You, Gitman & Ginsburg, "Large batch training of convolutional networks", 2017.
 ///
@@ -163,7 +166,7 @@ pub struct Step<F> {
 
 impl<F: Scalar> Rule<F> for Lars {
     const NAME: &'static str = "Lars";
-    const LEARNING_RATE: f64 = 3.0;
+    const LEARNING_RATE: f64 = 0.5;
     const SLOTS: &'static [&'static str] = &["velocity"];
     type State = [F; 1];
     type Step = Step<F>;
@@ -185,7 +188,8 @@ impl<F: Scalar> Rule<F> for Lars {
         let taken = if undampened { 1.0 } else { 1.0 - self.dampening };
         let (inside, outside) =
             if self.convention.rate_inside() { (learning_rate, 1.0) } else { (1.0, learning_rate) };
-        let (beside, of_velocity) = if self.nesterov { (inside, self.momentum) } else { (0.0, 1.0) };
+        let (beside, of_velocity) =
+            if self.nesterov { (inside, self.momentum) } else { (0.0, 1.0) };
         let whole = self.convention == Convention::Optax;
         let decay = F::from_f64(self.weight_decay);
         Step {

@@ -104,6 +104,23 @@ impl<F: Scalar> Elementwise<F, ScheduleFreeAdamW> {
     ///
     /// # Errors
     /// As [`settle`](Self::settle).
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use thalweg::{Optimizer, ScheduleFreeAdamW};
+    /// let mut w = array![1.0, -2.0];
+    /// let mut optimizer = ScheduleFreeAdamW::new(0.1);
+    /// for _ in 0..5 {
+    ///     let gradient = 2.0 * &w;
+    ///     optimizer.step(&mut w, &gradient)?;
+    /// }
+    /// let y = w.clone();
+    /// optimizer.settle(&mut w)?;
+    /// assert!((&w - &y).iter().all(|d: &f64| d.abs() > 1e-3));
+    /// optimizer.unsettle(&mut w)?;
+    /// assert!((&w - &y).iter().all(|d| d.abs() < 1e-15));
+    /// # Ok::<(), thalweg::Error>(())
+    /// ```
     pub fn unsettle(&self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
         self.each_slot(0, params, |rule, _| {
             let share = F::from_f64(rule.lead_share());
