@@ -75,7 +75,8 @@ fn deviation<F: Scalar>(
     let coupled = matches!(formula(), Of::Leaf(_));
     let narrowed = |value: f64| F::from_f64(value);
     let of = |value: &dyn Fn(&Element) -> f64| -> Vec<Array1<F>> {
-        let leaf = |leaf: &Vec<usize>| leaf.iter().map(|&i| narrowed(value(&elements[i]))).collect();
+        let leaf =
+            |leaf: &Vec<usize>| leaf.iter().map(|&i| narrowed(value(&elements[i]))).collect();
         leaves.iter().map(leaf).collect()
     };
     let wide = |leaf: &Array1<F>| leaf.mapv(|x| x.into_f64());

@@ -417,10 +417,7 @@ pub struct LarsNumbers {
 }
 
 /// `ratio` of ‖w‖, ‖g‖ and ‖g + λw‖ is r/η, `None` where r is 1.
-pub fn lars(
-    n: LarsNumbers,
-    ratio: impl Fn(f64, f64, f64) -> Option<f64> + 'static,
-) -> LeafFormula {
+pub fn lars(n: LarsNumbers, ratio: impl Fn(f64, f64, f64) -> Option<f64> + 'static) -> LeafFormula {
     elementwise::<1, _>(
         move |t, lr, w, g, _| {
             let of_w = norm(w.iter().copied());
