@@ -25,6 +25,10 @@ impl Interval {
     pub const FRACTION: Self = Self { low: 0.0, includes_low: true, high: 1.0, ..Self::POSITIVE }
         .named("a number in [0, 1)");
 
+    /// (0, 1): what is divided by as well as subtracted from 1.
+    pub const INNER_FRACTION: Self =
+        Self { high: 1.0, ..Self::POSITIVE }.named("a number in (0, 1)");
+
     /// (-1, 1): momentum, which may be negative.
     pub const SYMMETRIC: Self =
         Self { low: -1.0, high: 1.0, ..Self::POSITIVE }.named("a number in (-1, 1)");

@@ -27,7 +27,7 @@
 //!
 //! | to | see |
 //! |---|---|
-//! | choose an optimizer | [`catalog`], and [`Sgd`], [`Momentum`], [`Nesterov`], [`AdaGrad`], [`RmsProp`], [`RmsPropMomentum`], [`CenteredRmsProp`], [`AdaDelta`], [`Adam`], [`AdamW`], [`AmsGrad`], [`AdaMax`], [`NAdam`], [`RAdam`], [`AdaBelief`], [`Yogi`], [`Lion`]; for matrices [`Muon`] |
+//! | choose an optimizer | [`catalog`], and [`Sgd`], [`Momentum`], [`Nesterov`], [`AdaGrad`], [`RmsProp`], [`RmsPropMomentum`], [`CenteredRmsProp`], [`AdaDelta`], [`Adam`], [`AdamW`], [`AmsGrad`], [`AdaMax`], [`NAdam`], [`RAdam`], [`AdaBelief`], [`Yogi`], [`Lion`], [`Lars`], [`Lamb`], [`ScheduleFreeAdamW`]; for matrices [`Muon`] |
 //! | hold any of them | [`Optimizer`], which is object-safe |
 //! | train a model of several arrays | [`mod@params`], [`params!`] |
 //! | group leaves, clip, penalize, average, skip NaN | [`Elementwise`] and its [`Settings`], [`Pattern`], [`Average`], [`NonFinite`] |
@@ -114,6 +114,8 @@ pub use rules::adamw::Optimizer as AdamW;
 pub use rules::amsgrad::Optimizer as AmsGrad;
 pub use rules::catalog::{Entry, catalog};
 pub use rules::centered_rmsprop::Optimizer as CenteredRmsProp;
+pub use rules::lamb::Optimizer as Lamb;
+pub use rules::lars::Optimizer as Lars;
 pub use rules::lion::Optimizer as Lion;
 pub use rules::momentum::Optimizer as Momentum;
 pub use rules::nadam::Optimizer as NAdam;
@@ -121,6 +123,7 @@ pub use rules::nesterov::Optimizer as Nesterov;
 pub use rules::radam::Optimizer as RAdam;
 pub use rules::rmsprop::Optimizer as RmsProp;
 pub use rules::rmsprop_momentum::Optimizer as RmsPropMomentum;
+pub use rules::schedule_free::Optimizer as ScheduleFreeAdamW;
 pub use rules::sgd::Optimizer as Sgd;
 pub use rules::yogi::Optimizer as Yogi;
 pub use solvers::muon::Muon;

@@ -4,6 +4,10 @@
 mod book;
 #[path = "goldens/counterpart.rs"]
 mod counterpart;
+#[path = "goldens/leaves.rs"]
+mod leaves;
+#[path = "goldens/subject.rs"]
+mod subject;
 #[path = "goldens/tables.rs"]
 mod tables;
 

@@ -15,9 +15,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use data::{Element, Rate, STEPS, elements};
-use formulas::Formula;
 use ndarray::Array1;
-use table::{Row, table};
+use table::{Of, Row, table};
 use thalweg::{Optimizer, Scalar, Settings, catalog};
 
 /// Settings whose formula loses digits in `f64` by itself: rule, setting, tolerance, reason.
@@ -35,35 +34,80 @@ fn tolerance(row: &Row) -> f64 {
     noisy.map_or(1e-13, |&(_, _, tolerance, _)| tolerance)
 }
 
+/// The elements of each leaf: all in one, and where a formula is of a leaf, also each by itself and
+/// those that begin at 0 and those that do not.
+fn leaves(formula: &Of, count: usize) -> Vec<Vec<usize>> {
+    let mut leaves = vec![(0..count).collect()];
+    if let Of::Leaf(_) = formula {
+        leaves.extend((0..count).map(|i| vec![i]));
+        leaves.extend([(0..count / 2).collect(), (count / 2..count).collect::<Vec<_>>()]);
+    }
+    leaves
+}
+
+/// The new leaf by the formula of its elements, or by its own.
+fn stepped(
+    formulas: &mut [Of],
+    (t, lr): (i32, f64),
+    w: &Array1<f64>,
+    g: &Array1<f64>,
+) -> Array1<f64> {
+    if let [Of::Leaf(formula)] = formulas {
+        return formula(t, lr, w.as_slice().unwrap(), g.as_slice().unwrap()).into();
+    }
+    let step = |((formula, &w), &g): ((&mut Of, _), _)| match formula {
+        Of::Element(formula) => formula(t, lr, w, g),
+        Of::Leaf(_) => panic!("a formula of a leaf among those of elements"),
+    };
+    formulas.iter_mut().zip(w).zip(g).map(step).collect()
+}
+
 /// Runs optimizer and formula on all elements; the largest deviation of any, relative to the
-/// largest magnitude that the element has reached by then, and where it was.
+/// largest magnitude that the element, or a leaf that a norm couples, has reached by then, and
+/// where it was.
 fn deviation<F: Scalar>(
     mut optimizer: Box<dyn Optimizer<F>>,
     rate: Rate,
-    formula: fn() -> Formula,
+    formula: fn() -> Of,
 ) -> (f64, String) {
     let elements = elements();
+    let leaves = leaves(&formula(), elements.len());
+    let coupled = matches!(formula(), Of::Leaf(_));
     let narrowed = |value: f64| F::from_f64(value);
-    let mut w: Array1<F> = elements.iter().map(|e| narrowed(e.initial)).collect();
-    let mut expected: Vec<f64> = w.iter().map(|w| w.into_f64()).collect();
-    let mut reach: Vec<f64> = expected.iter().map(|w| w.abs()).collect();
-    let mut formulas: Vec<Formula> = elements.iter().map(|_| formula()).collect();
+    let of = |value: &dyn Fn(&Element) -> f64| -> Vec<Array1<F>> {
+        let leaf =
+            |leaf: &Vec<usize>| leaf.iter().map(|&i| narrowed(value(&elements[i]))).collect();
+        leaves.iter().map(leaf).collect()
+    };
+    let wide = |leaf: &Array1<F>| leaf.mapv(|x| x.into_f64());
+    let mut w = of(&|e| e.initial);
+    let mut expected: Vec<Array1<f64>> = w.iter().map(wide).collect();
+    let mut reach: Vec<Array1<f64>> = expected.iter().map(|w| w.mapv(f64::abs)).collect();
+    let count = |leaf: &Vec<usize>| if coupled { 1 } else { leaf.len() };
+    let mut formulas: Vec<Vec<Of>> =
+        leaves.iter().map(|leaf| (0..count(leaf)).map(|_| formula()).collect()).collect();
     let mut worst = (0.0, String::new());
     for step in 0..STEPS {
-        let g: Array1<F> = elements.iter().map(|e| narrowed(e.gradients[step])).collect();
+        let g = of(&|e| e.gradients[step]);
         optimizer.step(&mut w, &g).unwrap();
         let t = step as i32 + 1;
-        for (i, Element { what, .. }) in elements.iter().enumerate() {
-            expected[i] = formulas[i](t, rate.at(t as u64), expected[i], g[i].into_f64());
-            reach[i] = reach[i].max(expected[i].abs());
-            let off = (w[i].into_f64() - expected[i]).abs();
-            let off = match off {
-                0.0 => 0.0,
-                off if off.is_finite() => off / reach[i],
-                _ => f64::INFINITY,
-            };
-            if off > worst.0 {
-                worst = (off, format!("step {t}, {what}: {} for {}", w[i], expected[i]));
+        for (l, leaf) in leaves.iter().enumerate() {
+            let step = (t, rate.at(t as u64));
+            expected[l] = stepped(&mut formulas[l], step, &expected[l], &wide(&g[l]));
+            reach[l].zip_mut_with(&expected[l], |reach, w| *reach = reach.max(w.abs()));
+            let largest = reach[l].fold(0.0_f64, |largest, &reach| largest.max(reach));
+            for (i, &element) in leaf.iter().enumerate() {
+                let off = (w[l][i].into_f64() - expected[l][i]).abs();
+                let off = match off {
+                    0.0 => 0.0,
+                    off if off.is_finite() => off / if coupled { largest } else { reach[l][i] },
+                    _ => f64::INFINITY,
+                };
+                if off > worst.0 {
+                    let what = &elements[element].what;
+                    let values = format!("{} for {}", w[l][i], expected[l][i]);
+                    worst = (off, format!("step {t}, {what} of {}: {values}", leaf.len()));
+                }
             }
         }
     }
@@ -125,7 +169,7 @@ fn every_convention_has_a_formula_in_two_settings() {
     for entry in catalog::<f64>() {
         let file = rules.join(entry.name.replace('-', "_")).with_extension("rs");
         let source = std::fs::read_to_string(&file).unwrap();
-        for convention in ["new", "torch", "keras", "optax", "paper"] {
+        for convention in ["new", "torch", "keras", "optax", "paper", "timm", "pytorch_optimizer"] {
             let settings: BTreeSet<_> = table
                 .iter()
                 .filter(|row| row.rule == entry.name && row.convention == convention)

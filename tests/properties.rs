@@ -129,14 +129,21 @@ fn check_layout<F: Scalar>(case: &Case) {
         let g_view = case.g.view_mut(&mut g_room, &case.shape);
         other.step(&mut case.w.view_mut(&mut room, &case.shape), &g_view).unwrap();
     }
-    assert_eq!(case.w.view_mut(&mut room, &case.shape), expected, "{}", entry.name);
+    let found = case.w.view_mut(&mut room, &case.shape);
+    // The sum of a norm in another order may round otherwise.
+    let tolerance = if entry.couples { 64.0 * F::epsilon().into_f64() } else { 0.0 };
+    for (&a, &b) in found.iter().zip(&expected) {
+        let (a, b) = (a.into_f64(), b.into_f64());
+        assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{}: {a} and {b}", entry.name);
+    }
     // What is left after the view is wiped is the room around it.
     case.w.view_mut(&mut room, &case.shape).fill(F::from_f64(GUARD));
     assert!(room.iter().all(|&x| x == F::from_f64(GUARD)), "{} wrote outside", entry.name);
 }
 
 fn check_split<F: Scalar>(n: usize, cuts: &[usize], entry: usize, penalty: bool) {
-    let entry = &catalog::<F>()[entry];
+    // A norm that couples a leaf is about leaves.
+    let entry = catalog::<F>().iter().filter(|entry| !entry.couples).nth(entry).unwrap();
     let build = || entry.build(0.1, settings(Simd::default(), penalty));
     let (mut whole, mut split) = (build(), build());
     let mut expected = filled::<F>(&[n], 0);
@@ -177,7 +184,7 @@ proptest! {
     fn any_split_gives_the_bits_of_the_whole(
         n in 0usize..3000,
         cuts in proptest::collection::vec(any::<usize>(), 0..6),
-        entry in 0..catalog::<f64>().len(),
+        entry in 0..catalog::<f64>().iter().filter(|entry| !entry.couples).count(),
         penalty in any::<bool>(),
     ) {
         check_split::<f32>(n, &cuts, entry, penalty);

@@ -7,7 +7,7 @@ use super::plan::Course;
 use super::scratch::Lists;
 use super::strided::{self, Strided};
 use super::sweep::{self, Flat};
-use crate::reduce::{How, Sum};
+use crate::reduce::{How, ScaledSquare, Sum};
 use crate::regularize::AdaptiveClip;
 use crate::rule::{Rule, Slots};
 use crate::scalar::Scalar;
@@ -70,9 +70,8 @@ fn own<F: Scalar, R: Rule<F>>(
         own.around = Some(Around::new(settings, course.learning_rate, own_scale));
     }
     if R::NORMS {
-        let kernel = Loops(std::slice::from_ref(&own));
-        let squares = leaf.measure(&kernel, Quantities::OfRule, factors, how);
-        course.rule().of_leaf(&mut own.step, squares.map(|square| square.value().sqrt()));
+        let norms = norms(&Loops(std::slice::from_ref(&own)), leaf, factors, how);
+        course.rule().of_leaf(&mut own.step, norms);
     }
     if settings.cautious {
         let kernel = Loops(std::slice::from_ref(&own));
@@ -81,6 +80,27 @@ fn own<F: Scalar, R: Rule<F>>(
         own.caution = Some(F::from_f64(share.max(LEAST_SHARE).recip()));
     }
     Some(own)
+}
+
+/// The norms of a leaf that the rule wants.
+fn norms<F: Scalar, S: Slots<F>>(
+    kernel: &dyn Kernel<F, S>,
+    leaf: &mut dyn Coupled<F, S>,
+    factors: &[F],
+    how: How,
+) -> [f64; 2] {
+    let mut squares =
+        |power| leaf.measure(kernel, Quantities::OfRule { power }, factors, how).map(Sum::value);
+    let plain = squares(F::one());
+    [0, 1].map(|i| {
+        let scaled = |ScaledSquare(power): ScaledSquare| {
+            let power = F::from_f64(power);
+            // The squares of any `f32` are neither too large nor too small.
+            let helps = power > F::zero() && power.is_finite();
+            if helps { squares(power)[i] } else { plain[i] }
+        };
+        Norm::from_sums(plain[i], scaled).value()
+    })
 }
 
 impl<F: Scalar> Scale<F> {
@@ -110,7 +130,7 @@ trait Coupled<F: Scalar, S: Slots<F>> {
     fn measure(
         &mut self,
         kernel: &dyn Kernel<F, S>,
-        quantities: Quantities,
+        quantities: Quantities<F>,
         factors: &[F],
         how: How,
     ) -> [Sum; 2];
@@ -136,7 +156,7 @@ impl<F: Scalar, S: Slots<F>> Coupled<F, S> for Flat<'_, F, S> {
     fn measure(
         &mut self,
         kernel: &dyn Kernel<F, S>,
-        quantities: Quantities,
+        quantities: Quantities<F>,
         _factors: &[F],
         how: How,
     ) -> [Sum; 2] {
@@ -171,7 +191,7 @@ impl<F: Scalar, S: Slots<F>> Coupled<F, S> for Strided<'_, F, S> {
     fn measure(
         &mut self,
         kernel: &dyn Kernel<F, S>,
-        quantities: Quantities,
+        quantities: Quantities<F>,
         factors: &[F],
         how: How,
     ) -> [Sum; 2] {

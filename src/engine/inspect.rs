@@ -76,7 +76,7 @@ impl Norm {
     }
 
     /// From a function that sums a power times each element, squared.
-    fn from_sums(square: f64, scaled: impl FnOnce(ScaledSquare) -> f64) -> Self {
+    pub(super) fn from_sums(square: f64, scaled: impl FnOnce(ScaledSquare) -> f64) -> Self {
         if square > 1e-280 && square < 1e300 {
             return Self { scaled: square.sqrt(), power: 1.0 };
         }

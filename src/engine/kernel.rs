@@ -23,7 +23,7 @@ pub(super) trait Kernel<F: Scalar, S: Slots<F>>: Sync {
     fn measure(
         &self,
         constants: usize,
-        quantities: Quantities,
+        quantities: Quantities<F>,
         how: How,
         stretch: Stretch<'_, F, S>,
     ) -> [f64; 2];
@@ -31,11 +31,11 @@ pub(super) trait Kernel<F: Scalar, S: Slots<F>>: Sync {
 
 /// What is measured of an element.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Quantities {
+pub(super) enum Quantities<F> {
     /// 1 where the update would agree with the gradient, else 0; and nothing.
     Agreeing,
-    /// Those whose norms the rule wants.
-    OfRule,
+    /// Those whose norms the rule wants, times a power of two.
+    OfRule { power: F },
 }
 
 /// The loops of a rule with these constants.
@@ -54,7 +54,7 @@ impl<F: Scalar, R: Rule<F>> Kernel<F, R::State> for Loops<'_, F, R> {
     fn measure(
         &self,
         constants: usize,
-        quantities: Quantities,
+        quantities: Quantities<F>,
         how: How,
         stretch: Stretch<'_, F, R::State>,
     ) -> [f64; 2] {
@@ -62,10 +62,10 @@ impl<F: Scalar, R: Rule<F>> Kernel<F, R::State> for Loops<'_, F, R> {
         let (step, around) = (constants.step, constants.around_or_nothing());
         let simd = width(how, stretch.w.len());
         match quantities {
-            Quantities::OfRule if R::NORMS => {
-                simd.run(Measure::<F, R, _> { step, measured: Norms(around), stretch })
+            Quantities::OfRule { power } if R::NORMS => {
+                simd.run(Measure::<F, R, _> { step, measured: Norms { around, power }, stretch })
             }
-            Quantities::OfRule => [0.0; 2],
+            Quantities::OfRule { .. } => [0.0; 2],
             Quantities::Agreeing => {
                 let cautious = Cautious { around, factor: F::one() };
                 simd.run(Measure::<F, R, _> { step, measured: Agreeing(cautious), stretch })
@@ -189,12 +189,15 @@ impl<F: Scalar, R: Rule<F>> Measured<F, R> for Agreeing<F> {
 }
 
 #[derive(Clone, Copy)]
-struct Norms<F>(Around<F>);
+struct Norms<F> {
+    around: Around<F>,
+    power: F,
+}
 
 impl<F: Scalar, R: Rule<F>> Measured<F, R> for Norms<F> {
     #[inline(always)]
     fn measure(&self, step: &R::Step, w: F, g: F, state: R::State) -> [F; 2] {
-        self.0.norms::<R>(step, w, g, state)
+        self.around.norms::<R>(step, w, g, state).map(|x| self.power * x)
     }
 }
 

@@ -21,6 +21,8 @@ use crate::threads::join;
 const TILE: usize = 1024;
 /// Side of a tile that is copied across the order of its memory: that many cache lines at a time.
 const SIDE: usize = 32;
+/// A measured leaf is halved above this many elements, whatever the threads: so are its sums.
+const MEASURED: usize = 16 * TILE;
 
 /// A parameter of a strided leaf, arranged in the order of its slots.
 pub(super) enum Target<'a, F> {
@@ -274,7 +276,8 @@ pub(super) fn sweep<F: Scalar, S: Slots<F>>(
     leaf: Strided<'_, F, S>,
 ) {
     let constants = leaf.constants;
-    halve(leaf, how, true, &|stretch| {
+    let largest = if cfg!(feature = "rayon") { how.parallel_above } else { usize::MAX };
+    halve(leaf, how, largest, true, &|stretch| {
         kernel.update(constants, how, stretch);
         [Sum::default(); 2]
     });
@@ -284,21 +287,24 @@ pub(super) fn sweep<F: Scalar, S: Slots<F>>(
 pub(super) fn measure<F: Scalar, S: Slots<F>>(
     kernel: &dyn Kernel<F, S>,
     constants: usize,
-    quantities: Quantities,
+    quantities: Quantities<F>,
     how: How,
     leaf: Strided<'_, F, S>,
 ) -> [Sum; 2] {
-    halve(leaf, how, false, &|stretch| sweep::measure(kernel, constants, quantities, how, stretch))
+    halve(leaf, how, MEASURED, false, &|stretch| {
+        sweep::measure(kernel, constants, quantities, how, stretch)
+    })
 }
 
 /// What is done to a stretch, and what it sums up to.
 type Each<'e, F, S> = &'e (dyn Fn(Stretch<'_, F, S>) -> [Sum; 2] + Sync);
 
-/// Halves a leaf until its pieces have at most two axes and are small enough for one thread, and calls
-/// `each` with their stretches; `write` says whether to copy the parameters back.
+/// Halves a leaf until its pieces have at most two axes and no more than `largest` elements, or one
+/// row, and calls `each` with their stretches; `write` says whether to copy the parameters back.
 fn halve<F: Scalar, S: Slots<F>>(
     leaf: Strided<'_, F, S>,
     how: How,
+    largest: usize,
     write: bool,
     each: Each<'_, F, S>,
 ) -> [Sum; 2] {
@@ -306,13 +312,16 @@ fn halve<F: Scalar, S: Slots<F>>(
     let (rank, len) = (shape.len(), shape.iter().product::<usize>());
     let slowest = shape.first().copied().unwrap_or(1);
     if rank > 2 && slowest == 1 {
-        return halve(leaf.map(|w| w.drop_axis(0), |g| g.drop_axis(0)), how, write, each);
+        let leaf = leaf.map(|w| w.drop_axis(0), |g| g.drop_axis(0));
+        return halve(leaf, how, largest, write, each);
     }
-    let parallel = len > how.parallel_above && cfg!(feature = "rayon");
-    if rank > 2 || (parallel && slowest > 1) {
+    if rank > 2 || (len > largest && slowest > 1) {
         let (left, right) = leaf.split_at(slowest / 2);
-        let ([a, b], [c, d]) =
-            join(parallel, || halve(left, how, write, each), || halve(right, how, write, each));
+        let ([a, b], [c, d]) = join(
+            len > how.parallel_above,
+            || halve(left, how, largest, write, each),
+            || halve(right, how, largest, write, each),
+        );
         return [a.add(c), b.add(d)];
     }
     match leaf.grid() {

@@ -83,7 +83,7 @@ pub(super) fn sweep<F: Scalar, S: Slots<F>>(
 pub(super) fn measure<F: Scalar, S: Slots<F>>(
     kernel: &dyn Kernel<F, S>,
     constants: usize,
-    quantities: Quantities,
+    quantities: Quantities<F>,
     how: How,
     stretch: Stretch<'_, F, S>,
 ) -> [Sum; 2] {

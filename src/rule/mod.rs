@@ -103,13 +103,14 @@ pub trait Rule<F: Scalar>: Clone + Debug + Send + Sync + 'static {
     /// pass over it.
     const NORMS: bool = false;
 
-    /// Two quantities of an element whose ‖·‖₂ over its leaf the rule wants.
+    /// Two quantities of an element whose ‖·‖₂ over its leaf the rule wants; `w` and `g` are those
+    /// that [`update`](Rule::update) gets.
     #[inline(always)]
     fn norms(_k: &Self::Step, _w: F, _g: F, _state: Self::State) -> [F; 2] {
         [F::zero(); 2]
     }
 
-    /// Completes the constants of a step for a leaf of these norms.
+    /// Completes the constants of a step for a leaf of these norms, which may be 0, ∞ or NaN.
     fn of_leaf(&self, k: &mut Self::Step, norms: [f64; 2]) {
         let _ = (k, norms);
     }

@@ -23,6 +23,8 @@ pub struct Entry<F: Scalar> {
     pub learning_rate: f64,
     /// Values of state that it keeps for each parameter.
     pub slots: usize,
+    /// Whether a norm couples the elements of a leaf: what becomes of one depends on the others.
+    pub couples: bool,
     build: fn(Schedule, Settings) -> Box<dyn Optimizer<F>>,
 }
 
@@ -38,9 +40,11 @@ impl<F: Scalar> Entry<F> {
     }
 
     /// Bytes that a step reads and writes for each parameter: what bounds its speed where the
-    /// parameters do not fit in a cache.
+    /// parameters do not fit in a cache. A rule that [`couples`](Self::couples) reads everything once
+    /// more; the guard against NaN and ∞, which reads the gradients, is not counted.
     pub fn bytes_per_element(&self) -> usize {
-        (3 + 2 * self.slots) * size_of::<F>()
+        let norms = if self.couples { 2 + self.slots } else { 0 };
+        (3 + 2 * self.slots + norms) * size_of::<F>()
     }
 }
 
@@ -56,6 +60,7 @@ const fn entry<F: Scalar, R: Rule<F> + Default>(
         source,
         learning_rate: R::LEARNING_RATE,
         slots: <R::State as Slots<F>>::COUNT,
+        couples: R::NORMS,
         build: |learning_rate, settings| {
             Box::new(Elementwise::with_rule(R::default(), learning_rate).with_settings(settings))
         },
@@ -131,4 +136,13 @@ rows! {
     "lion" Lion
         "Δw = -α(sign(β₁m + (1-β₁)g) + λw), m = β₂m + (1-β₂)g"
         "Chen et al. 2023"
+    "lars" Lars
+        "r = η‖w‖/(‖g‖ + λ‖w‖), v = γv + αr(g + λw), Δw = -v"
+        "You, Gitman & Ginsburg 2017"
+    "lamb" Lamb
+        "u = m̂/(√v̂ + ε) + λw as Adam, Δw = -α(‖w‖/‖u‖)u"
+        "You et al. 2020"
+    "schedule-free" ScheduleFreeAdamW
+        "u = g/(√v̂ + ε) + λy, z -= αu, x += c(z - x), y = (1-β₁)z + β₁x"
+        "Defazio et al. 2024"
 }

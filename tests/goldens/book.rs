@@ -19,23 +19,23 @@ pub struct Problem {
 
 /// The trajectories of one library.
 #[derive(Deserialize)]
-pub struct Book {
+pub struct Book<C = Case> {
     pub library: String,
     pub version: String,
-    pub cases: Vec<Case>,
+    pub cases: Vec<C>,
 }
 
+/// `T`: step to parameters, `None` where the library's are not finite.
 #[derive(Deserialize)]
-pub struct Case {
+pub struct Case<T = BTreeMap<usize, Vec<Option<f64>>>> {
     pub id: String,
     pub optimizer: String,
     pub arguments: Map<String, Value>,
     pub resolved: Map<String, Value>,
-    /// Step to parameters; `None` where the library's are not finite.
-    pub checkpoints: BTreeMap<usize, Vec<Option<f64>>>,
+    pub checkpoints: T,
 }
 
-fn load<T: DeserializeOwned>(file: &str) -> T {
+pub fn load<T: DeserializeOwned>(file: &str) -> T {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let text = std::fs::read_to_string(folder.join(file).with_extension("json")).unwrap();
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}.json: {error}"))
@@ -49,7 +49,7 @@ pub fn book(file: &str) -> Book {
     load(file)
 }
 
-impl Case {
+impl<T> Case<T> {
     /// The learning rate that holds from step 31 on, where it changes.
     pub fn late_rate(&self) -> Option<f64> {
         let names = ["lr_from_step_31", "learning_rate_from_step_31"];
@@ -61,7 +61,7 @@ impl Case {
 pub struct Arguments(Map<String, Value>);
 
 impl Arguments {
-    pub fn of(case: &Case) -> Self {
+    pub fn of<T>(case: &Case<T>) -> Self {
         let mut arguments = case.resolved.clone();
         arguments.retain(|name, _| !name.ends_with("_from_step_31"));
         Self(arguments)
@@ -77,6 +77,14 @@ impl Arguments {
             Value::Null => 0.0,
             value => value.as_f64().unwrap_or_else(|| panic!("{name} = {value}")),
         }
+    }
+
+    pub fn optional(&mut self, name: &str) -> Option<f64> {
+        self.take(name).as_f64()
+    }
+
+    pub fn text(&mut self, name: &str) -> String {
+        self.take(name).as_str().map(str::to_owned).unwrap_or_default()
     }
 
     pub fn flag(&mut self, name: &str) -> bool {
@@ -101,7 +109,7 @@ impl Arguments {
         self.number(name)
     }
 
-    pub fn assert_all_taken(&self, case: &Case) {
+    pub fn assert_all_taken<T>(&self, case: &Case<T>) {
         assert!(self.0.is_empty(), "{}: {:?} were not looked at", case.id, self.0);
     }
 }

@@ -118,7 +118,7 @@ pub fn counterpart(case: &Case, late: Option<f64>) -> Counterpart {
     counterpart
 }
 
-fn boxed<R: Rule<f64>>(optimizer: Elementwise<f64, R>) -> Box<dyn Optimizer<f64>> {
+pub fn boxed<R: Rule<f64>>(optimizer: Elementwise<f64, R>) -> Box<dyn Optimizer<f64>> {
     Box::new(optimizer)
 }
 

@@ -75,6 +75,9 @@ fn so_does_every_convention<F: Scalar>() {
         AdaBelief: new(rate) default();
         Yogi: new(rate) optax(rate) paper(rate) default();
         Lion: new(rate) optax(rate) default();
+        Lars: new(rate) optax(rate) timm(rate) pytorch_optimizer(rate) default();
+        Lamb: new(rate) timm(rate) pytorch_optimizer(rate) default();
+        ScheduleFreeAdamW: new(rate) default();
     }
 }
 

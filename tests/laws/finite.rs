@@ -87,7 +87,7 @@ fn a_skipped_step_is_counted_and_never_was<F: Scalar>() {
 }
 
 fn a_propagated_value_stays_in_its_element<F: Scalar>() {
-    for entry in catalog::<F>() {
+    for entry in uncoupled::<F>() {
         for settings in [Settings::default(), penalized()] {
             let run = Run::new(entry, &with(&settings, NonFinite::Propagate), &SHAPE);
             for (bad, place) in
@@ -119,7 +119,7 @@ fn a_propagated_value_stays_in_its_element<F: Scalar>() {
 
 /// A norm that is not finite scales nothing.
 fn so_it_does_with_clipping<F: Scalar>() {
-    for entry in catalog::<F>() {
+    for entry in uncoupled::<F>() {
         let g = array::<F>(&SHAPE, 2);
         for (bad, place) in bad_values::<F>().into_iter().zip(PLACES) {
             let start = array::<F>(&SHAPE, 1);
@@ -132,6 +132,49 @@ fn so_it_does_with_clipping<F: Scalar>() {
             assert!(info.grad_norm.is_some_and(|norm| !norm.is_finite()));
             unclipped[place] = w[place];
             assert_same(w.view(), unclipped.view(), entry.name);
+        }
+    }
+}
+
+/// A norm that is not finite scales nothing: the other elements move, and stay numbers.
+fn a_propagated_value_leaves_the_others_of_a_coupled_leaf_finite<F: Scalar>() {
+    for entry in catalog::<F>().iter().filter(|entry| entry.couples) {
+        for (bad, place) in bad_values::<F>().into_iter().zip(PLACES) {
+            let settings = with(&Settings::default(), NonFinite::Propagate);
+            let mut optimizer = entry.build(RATE, settings);
+            let (mut w, mut last) = (array::<F>(&SHAPE, 1), array::<F>(&SHAPE, 1));
+            for seed in 2..6 {
+                let g = array::<F>(&SHAPE, seed).mapv(|g| g + F::from_f64(0.01));
+                optimizer.step(&mut w, &spoiled(&g, place, bad, false).view()).unwrap();
+                for ((index, &w), &last) in w.indexed_iter().zip(&last) {
+                    let here = ndarray::Dimension::slice(&index) == place;
+                    assert!(here || (w.is_finite() && w != last), "{}: {w}", entry.name);
+                }
+                last = w.clone();
+            }
+        }
+    }
+}
+
+/// The squares of huge and tiny numbers overflow and vanish; the norms of a rule do not.
+fn a_coupled_leaf_of_any_size_moves_in_proportion<F: Scalar>() {
+    for entry in catalog::<F>().iter().filter(|entry| entry.couples) {
+        for exponent in powers::<F>() {
+            let factor = F::from_f64(2.0).powi(exponent);
+            // The direction of LAMB does not depend on the size of gradients, but for ε.
+            let (of_w, of_g) =
+                if entry.name == "lamb" { (factor, F::one()) } else { (factor, factor) };
+            let (mut plain, mut sized) =
+                (entry.build(RATE, settings(|_| ())), entry.build(RATE, settings(|_| ())));
+            let mut w = array::<F>(&[5, 7], 1);
+            let mut large = w.mapv(|w| w * of_w);
+            for seed in 2..6 {
+                let g = array::<F>(&[5, 7], seed);
+                plain.step(&mut w, &g).unwrap();
+                sized.step(&mut large, &g.mapv(|g| g * of_g)).unwrap();
+                let back = large.mapv(|w| w / of_w);
+                assert_close(&elements(&back), &elements(&w), (entry.name, exponent, seed));
+            }
         }
     }
 }
@@ -242,6 +285,8 @@ for_both_scalars!(
     a_skipped_step_is_counted_and_never_was,
     a_propagated_value_stays_in_its_element,
     so_it_does_with_clipping,
+    a_propagated_value_leaves_the_others_of_a_coupled_leaf_finite,
+    a_coupled_leaf_of_any_size_moves_in_proportion,
     huge_and_tiny_gradients_have_their_norm,
     huge_gradients_are_clipped,
     a_norm_beyond_all_numbers_is_clipped,

@@ -1,4 +1,5 @@
-//! The bits do not depend on where the arrays lie in memory.
+//! The bits do not depend on where the arrays lie in memory; where a norm couples a leaf, the last
+//! digits may.
 
 use ndarray::{ArcArray, Array, Array1, Array2, Array3, ArrayD, ArrayView1, Axis, Slice, s};
 use thalweg::{Adam, AmsGrad, Optimizer, Scalar, Settings, catalog};
@@ -138,7 +139,12 @@ fn a_gradient_may_be_a_broadcast_view<F: Scalar>() {
                     for (g, (expected, _)) in small.iter().zip(&run.expected) {
                         let g = g.broadcast(shape).unwrap();
                         optimizer.step(&mut w.view_mut(), &g).unwrap();
-                        assert_same(w.view(), expected.view(), (entry.name, shape, &layout));
+                        assert_agrees(
+                            entry,
+                            w.view(),
+                            expected.view(),
+                            (entry.name, shape, &layout),
+                        );
                         w.assert_guarded(entry.name);
                     }
                 }
@@ -180,7 +186,7 @@ fn arrays_of_every_type_give_the_same_bits<F: Scalar>() {
                 wide.slice(s![.., .., 1..;3]),
                 turned.view().permuted_axes([1, 2, 0]),
             ] {
-                assert_same(found.into_dyn(), expected.view(), entry.name);
+                assert_agrees(entry, found.into_dyn(), expected.view(), entry.name);
             }
         }
         assert_same(witness.view().into_dyn(), run.start.view(), "another handle of the array");
@@ -225,7 +231,7 @@ fn strides_of_an_axis_of_length_one_do_not_matter<F: Scalar>() {
                 let shape = ndarray::ShapeBuilder::strides((3, 1, 4), (4, stride, 1));
                 let mut view = ndarray::ArrayViewMut3::from_shape(shape, &mut w).unwrap();
                 optimizer.step(&mut view, g).unwrap();
-                assert_same(view.view().into_dyn(), expected.view(), (entry.name, stride));
+                assert_agrees(entry, view.view().into_dyn(), expected.view(), (entry.name, stride));
             }
         }
     }
@@ -312,7 +318,7 @@ fn gradients_are_read_where_they_lie<F: Scalar>() {
             let packed = every_second.to_owned();
             entry.build(RATE, clipped()).step(&mut w, &every_second).unwrap();
             entry.build(RATE, clipped()).step(&mut copy, &packed).unwrap();
-            assert_same(w.into_dyn().view(), copy.into_dyn().view(), entry.name);
+            assert_agrees(entry, w.into_dyn().view(), copy.into_dyn().view(), entry.name);
         }
     }
     assert_same_slices(&series, &numbers(20, 5), "gradients were written");

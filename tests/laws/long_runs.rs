@@ -115,6 +115,8 @@ fn constants_are_finite_for_averages_of_any_length<F: Scalar>() {
         AdaBelief: beta1 beta2;
         Yogi: beta1 beta2;
         Lion: beta1 beta2;
+        Lamb: beta1 beta2;
+        ScheduleFreeAdamW: beta2;
         RmsProp: rho;
         CenteredRmsProp: rho;
         AdaDelta: rho;

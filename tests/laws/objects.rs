@@ -79,7 +79,8 @@ fn the_catalog_tells_what_it_builds<F: Scalar>() {
     for entry in catalog::<F>() {
         assert_eq!(entry.build(0.25, settings(|_| ())).learning_rate(), 0.25);
         assert!(!entry.formula.is_empty() && !entry.source.is_empty());
-        assert_eq!(entry.bytes_per_element(), (3 + 2 * entry.slots) * size_of::<F>());
+        let norms = if entry.couples { 2 + entry.slots } else { 0 };
+        assert_eq!(entry.bytes_per_element(), (3 + 2 * entry.slots + norms) * size_of::<F>());
     }
     each_rule!(check_default::<F>());
 }
@@ -88,7 +89,7 @@ fn check_default<F: Scalar, R: Rule<F> + Default>() {
     let entry = catalog::<F>().iter().find(|entry| entry.title == R::NAME).unwrap();
     let default = Elementwise::<F, R>::default();
     assert_eq!(default.learning_rate(), entry.learning_rate);
-    assert_eq!(R::SLOTS.len(), entry.slots);
+    assert_eq!((R::SLOTS.len(), R::NORMS), (entry.slots, entry.couples));
     assert_eq!((default.steps(), default.skipped(), default.name()), (0, 0, R::NAME));
     default.validate().unwrap();
     assert!(R::SLOTS.iter().all(|slot| default.slot("", slot).is_none()));

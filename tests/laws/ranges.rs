@@ -33,6 +33,11 @@ fn symmetric<F: Scalar>() -> Range {
     range(&[-BELOW_ONE, -0.5, 0.0, 0.5, BELOW_ONE], &[-1.5, -1.0, 1.0, 1.5])
 }
 
+/// (0, 1)
+fn inner_fraction<F: Scalar>() -> Range {
+    range(&[1e-30, 0.5, 0.999, BELOW_ONE], &[0.0, -0.0, -TINY, 1.0, 2.0])
+}
+
 /// [0, ∞)
 fn non_negative<F: Scalar>() -> Range {
     let mut range = range(&[0.0, -0.0, TINY, 0.5, 3.0], &[-TINY, -1.0]);
@@ -115,6 +120,18 @@ hyperparameters! {
     AdaBelief { beta1: fraction, beta2: fraction, epsilon: positive }
     Yogi { beta1: fraction, beta2: fraction, epsilon: positive, initial_accumulator: non_negative }
     Lion { beta1: fraction, beta2: fraction, weight_decay: non_negative }
+    Lars {
+        momentum: symmetric, dampening: fraction, weight_decay: non_negative,
+        trust_coefficient: non_negative, epsilon: non_negative
+    }
+    Lamb {
+        beta1: fraction, beta2: fraction, epsilon: positive, epsilon_root: non_negative,
+        weight_decay: non_negative
+    }
+    ScheduleFreeAdamW {
+        beta1: inner_fraction, beta2: fraction, epsilon: positive, weight_decay: non_negative,
+        step_power: non_negative, rate_power: non_negative
+    }
 }
 
 fn so_has_every_kind_of_decay<F: Scalar>() {

@@ -1,9 +1,10 @@
-//! The bits do not depend on how the parameters are split into leaves.
+//! The bits do not depend on how the parameters are split into leaves, but where a norm couples a
+//! leaf: such a rule is about leaves.
 
 use std::collections::BTreeMap;
 
 use ndarray::{Array1, Array2, ArrayD, ShapeBuilder, s};
-use thalweg::{Params, ParamsMut, Scalar, Settings, catalog, params};
+use thalweg::{Params, ParamsMut, Scalar, Settings, params};
 
 use crate::support::*;
 
@@ -19,9 +20,9 @@ fn cut<F: Scalar>(x: &ArrayD<F>, at: &[usize]) -> Vec<Array1<F>> {
         .collect()
 }
 
-/// Runs a model against the same elements in one array, for each rule.
+/// Runs a model against the same elements in one array, for each rule that does not couple them.
 fn check<F: Scalar, M: ParamsMut<F>>(settings: &Settings, model: impl Fn(&ArrayD<F>) -> M) {
-    for entry in catalog::<F>() {
+    for entry in uncoupled::<F>() {
         let run = Run::new(entry, settings, &[N]);
         let mut w = model(&run.start);
         assert_same_slices(&elements(&w), run.start.as_slice().unwrap(), "the model's own order");
@@ -120,7 +121,7 @@ fn a_boxed_tree_is_one_array<F: Scalar>() {
 
 /// Gradients of another container with the same names.
 fn the_gradients_container_does_not_matter<F: Scalar>() {
-    for entry in catalog::<F>() {
+    for entry in uncoupled::<F>() {
         let run = Run::new(entry, &penalized(), &[N]);
         let mut w = cut(&run.start, &[16, 49]);
         let mut optimizer = run.optimizer();

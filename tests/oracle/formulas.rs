@@ -2,7 +2,7 @@
 //!
 //! Each function takes hyperparameters and returns the update of one element, which keeps its own
 //! state: of the step `t` (from 1), the learning rate `lr`, the parameter `w` and the gradient `g`
-//! it makes the new parameter.
+//! it makes the new parameter. Where a norm couples a leaf, all of this is of a leaf.
 
 /// w of the step before to w, given `t`, `lr`, `w`, `g`.
 pub type Formula = Box<dyn FnMut(i32, f64, f64, f64) -> f64>;
@@ -347,4 +347,155 @@ pub fn lion(b1: f64, b2: f64, fraction: impl Fn(f64) -> f64 + 'static) -> Formul
         m = b2 * m + (1.0 - b2) * g;
         w - lr * update - fraction(lr) * w
     })
+}
+
+/// `schedulefree`: z and x are kept, y is made of them. `powers` are r and p.
+pub fn schedule_free(
+    [b1, b2]: [f64; 2],
+    eps: f64,
+    decay: f64,
+    warmup: f64,
+    powers: [f64; 2],
+) -> Formula {
+    let (mut z, mut x, mut s, mut highest, mut sum) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    Box::new(move |t, lr, y, g| {
+        if t == 1 {
+            (z, x) = (y, y);
+        }
+        let t = f64::from(t);
+        let rate = if t < warmup { lr * t / warmup } else { lr };
+        highest = f64::max(highest, rate);
+        let weight = t.powf(powers[0]) * highest.powf(powers[1]);
+        sum += weight;
+        let c = weight / sum;
+        s = b2 * s + (1.0 - b2) * g * g;
+        let u = g / ((s / (1.0 - b2.powf(t))).sqrt() + eps) + decay * y;
+        z -= rate * u;
+        x = (1.0 - c) * x + c * z;
+        (1.0 - b1) * z + b1 * x
+    })
+}
+
+/// The new leaf from the old one, given `t`, `lr`, `w`, `g`.
+pub type LeafFormula = Box<dyn FnMut(i32, f64, &[f64], &[f64]) -> Vec<f64>>;
+
+fn norm(x: impl Iterator<Item = f64>) -> f64 {
+    x.map(|x| x * x).sum::<f64>().sqrt()
+}
+
+/// A leaf whose state is `N` zeros an element: `step` makes its elements from the scalars that
+/// `whole` finds.
+fn elementwise<const N: usize, K: 'static>(
+    mut whole: impl FnMut(i32, f64, &[f64], &[f64], &mut Vec<[f64; N]>) -> K + 'static,
+    mut step: impl FnMut(&K, f64, f64, &mut [f64; N]) -> f64 + 'static,
+) -> LeafFormula {
+    let mut state = Vec::new();
+    Box::new(move |t, lr, w, g| {
+        state.resize(w.len(), [0.0; N]);
+        let k = whole(t, lr, w, g, &mut state);
+        w.iter().zip(g).zip(&mut state).map(|((&w, &g), state)| step(&k, w, g, state)).collect()
+    })
+}
+
+/// Where v takes the learning rate, and how the first dampening is.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Buffer {
+    RateInside,
+    RateOutside,
+    RateOutsideFirstUndampened,
+}
+
+#[derive(Clone, Copy)]
+pub struct LarsNumbers {
+    pub momentum: f64,
+    pub dampening: f64,
+    pub decay: f64,
+    pub trust: f64,
+    pub nesterov: bool,
+    pub clip: bool,
+    pub buffer: Buffer,
+}
+
+/// `ratio` of ‖w‖, ‖g‖ and ‖g + λw‖ is r/η, `None` where r is 1.
+pub fn lars(n: LarsNumbers, ratio: impl Fn(f64, f64, f64) -> Option<f64> + 'static) -> LeafFormula {
+    elementwise::<1, _>(
+        move |t, lr, w, g, _| {
+            let of_w = norm(w.iter().copied());
+            let of_g = norm(g.iter().copied());
+            let of_both = norm(w.iter().zip(g).map(|(w, g)| g + n.decay * w));
+            let r = ratio(of_w, of_g, of_both).map_or(1.0, |r| n.trust * r);
+            (t, lr, if n.clip { f64::min(r / lr, 1.0) } else { r })
+        },
+        move |&(t, lr, r), w, g, [v]| {
+            let u = r * (g + n.decay * w);
+            match n.buffer {
+                Buffer::RateInside => {
+                    *v = n.momentum * *v + (1.0 - n.dampening) * lr * u;
+                    w - if n.nesterov { lr * u + n.momentum * *v } else { *v }
+                }
+                buffer => {
+                    let first = t == 1 && buffer == Buffer::RateOutsideFirstUndampened;
+                    let share = if first { 1.0 } else { 1.0 - n.dampening };
+                    *v = n.momentum * *v + share * u;
+                    w - lr * if n.nesterov { u + n.momentum * *v } else { *v }
+                }
+            }
+        },
+    )
+}
+
+/// ‖w‖/(‖g‖ + λ‖w‖ + ε)
+pub fn lars_ratio(decay: f64, eps: f64) -> impl Fn(f64, f64, f64) -> Option<f64> {
+    move |w, g, _| {
+        let below = g + decay * w;
+        (w > 0.0 && below > 0.0).then(|| w / (below + eps))
+    }
+}
+
+/// Adam's direction, with another correction and average where asked.
+#[derive(Clone, Copy)]
+pub struct LambNumbers {
+    pub betas: [f64; 2],
+    pub eps: f64,
+    pub root: f64,
+    pub decay: f64,
+    pub corrected: bool,
+    pub averaged: bool,
+    pub clip: bool,
+}
+
+pub fn lamb(n: LambNumbers) -> LeafFormula {
+    let [b1, b2] = n.betas;
+    elementwise::<3, _>(
+        move |t, lr, w, g, state| {
+            let (c1, c2) = (1.0 - b1.powi(t), 1.0 - b2.powi(t));
+            let (c1, c2) = if n.corrected { (c1, c2) } else { (1.0, 1.0) };
+            for ((w, g), [m, s, u]) in w.iter().zip(g).zip(state.iter_mut()) {
+                *m = b1 * *m + if n.averaged { (1.0 - b1) * g } else { *g };
+                *s = b2 * *s + (1.0 - b2) * g * g;
+                *u = *m / c1 / ((*s / c2 + n.root).sqrt() + n.eps) + n.decay * w;
+            }
+            let (of_w, of_u) = (norm(w.iter().copied()), norm(state.iter().map(|s| s[2])));
+            let r = if of_w > 0.0 && of_u > 0.0 { of_w / of_u } else { 1.0 };
+            lr * if n.clip { r.min(1.0) } else { r }
+        },
+        |rate, w, _, [_, _, u]| w - rate * *u,
+    )
+}
+
+/// m/(√s + ε), uncorrected; min(‖w‖, 10)/(‖u‖ + ε); lr/(1 - β₁ᵗ).
+pub fn lamb_pytorch_optimizer([b1, b2]: [f64; 2], eps: f64, decay: f64) -> LeafFormula {
+    elementwise::<3, _>(
+        move |t, lr, w, g, state| {
+            for ((w, g), [m, s, u]) in w.iter().zip(g).zip(state.iter_mut()) {
+                *m = b1 * *m + (1.0 - b1) * g;
+                *s = b2 * *s + (1.0 - b2) * g * g;
+                *u = *m / (s.sqrt() + eps) + decay * w;
+            }
+            let (of_w, of_u) = (norm(w.iter().copied()), norm(state.iter().map(|s| s[2])));
+            let r = if of_w > 0.0 && of_u > 0.0 { of_w.min(10.0) / (of_u + eps) } else { 1.0 };
+            lr / (1.0 - b1.powi(t)) * r
+        },
+        |rate, w, _, [_, _, u]| w - rate * *u,
+    )
 }

@@ -6,6 +6,24 @@ use thalweg::*;
 use crate::data::Rate;
 use crate::formulas::*;
 
+/// What a formula is of.
+pub enum Of {
+    Element(Formula),
+    Leaf(LeafFormula),
+}
+
+impl From<Formula> for Of {
+    fn from(formula: Formula) -> Self {
+        Of::Element(formula)
+    }
+}
+
+impl From<LeafFormula> for Of {
+    fn from(formula: LeafFormula) -> Self {
+        Of::Leaf(formula)
+    }
+}
+
 /// An optimizer and the formula that it must agree with.
 pub struct Row {
     /// The name in the catalog.
@@ -17,7 +35,7 @@ pub struct Row {
     pub learning_rate: f64,
     pub wide: fn(Rate) -> Box<dyn Optimizer<f64>>,
     pub narrow: fn(Rate) -> Box<dyn Optimizer<f32>>,
-    pub formula: fn() -> Formula,
+    pub formula: fn() -> Of,
 }
 
 /// `RULE [LEARNING RATE]: RATE CONVENTION, OPTIMIZER => FORMULA;`
@@ -31,7 +49,7 @@ macro_rules! rows {
             learning_rate: $learning_rate,
             wide: |$rate| Box::new($optimizer),
             narrow: |$rate| Box::new($optimizer),
-            formula: || $formula,
+            formula: || Of::from($formula),
         }),+),+]
     };
 }
@@ -200,5 +218,95 @@ pub fn table() -> Vec<Row> {
         optax |a| Lion::optax(a) => lion(0.9, 0.99, |lr| lr * 1e-3);
         optax |a| Lion::optax(a).beta1(0.95).beta2(0.98).weight_decay(0.1)
             => lion(0.95, 0.98, |lr| lr * 0.1);
+
+        "lars" [0.3]:
+        new |a| Lars::new(a) => lars(LARS, lars_ratio(0.0, 0.0));
+        new |a| Lars::new(a).weight_decay(0.2).trust_coefficient(0.4).momentum(0.5).dampening(0.3)
+            => lars(
+                LarsNumbers { momentum: 0.5, dampening: 0.3, decay: 0.2, trust: 0.4, ..LARS },
+                lars_ratio(0.2, 0.0),
+            );
+        new |a| Lars::new(a).trust_coefficient(0.1).nesterov(true)
+            => lars(LarsNumbers { trust: 0.1, nesterov: true, ..LARS }, lars_ratio(0.0, 0.0));
+        optax |a| Lars::optax(a) => lars(LARS, lars_ratio(0.0, 0.0));
+        optax |a| Lars::optax(a).weight_decay(0.2).trust_coefficient(0.4).epsilon(0.5)
+            => lars(
+                LarsNumbers { decay: 0.2, trust: 0.4, ..LARS },
+                |w, _, both| (w > 0.0 && both > 0.0).then(|| w / (both + 0.5)),
+            );
+        timm |a| Lars::timm(a) => lars(
+            LarsNumbers { buffer: Buffer::RateOutsideFirstUndampened, ..LARS },
+            |w, g, _| (w > 0.0 && g > 0.0).then(|| w / (g + 1e-8)),
+        );
+        timm |a| Lars::timm(a).weight_decay(0.2).dampening(0.4).nesterov(true).trust_clip(true)
+            => lars(
+                LarsNumbers {
+                    dampening: 0.4,
+                    decay: 0.2,
+                    nesterov: true,
+                    clip: true,
+                    buffer: Buffer::RateOutsideFirstUndampened,
+                    ..LARS
+                },
+                |w, g, _| (w > 0.0 && g > 0.0).then(|| w / (g + 0.2 * w + 1e-8)),
+            );
+        pytorch_optimizer |a| Lars::pytorch_optimizer(a)
+            => lars(LarsNumbers { buffer: Buffer::RateOutside, ..LARS }, lars_ratio(0.0, 0.0));
+        pytorch_optimizer |a| Lars::pytorch_optimizer(a).weight_decay(0.1).dampening(0.2)
+            => lars(
+                LarsNumbers {
+                    dampening: 0.2,
+                    decay: 0.1,
+                    buffer: Buffer::RateOutside,
+                    ..LARS
+                },
+                lars_ratio(0.1, 0.0),
+            );
+
+        "lamb" [0.01]:
+        new |a| Lamb::new(a) => lamb(LAMB);
+        new |a| Lamb::new(a).beta1(0.8).beta2(0.95).epsilon(0.1).epsilon_root(0.01)
+            => lamb(LambNumbers { betas: [0.8, 0.95], eps: 0.1, root: 0.01, ..LAMB });
+        new |a| Lamb::new(a).weight_decay(0.1).bias_correction(false).averaged(false)
+            => lamb(LambNumbers { decay: 0.1, corrected: false, averaged: false, ..LAMB });
+        new |a| Lamb::new(a).weight_decay(0.3).trust_clip(true)
+            => lamb(LambNumbers { decay: 0.3, clip: true, ..LAMB });
+        timm |a| Lamb::timm(a).clip_norm(1e30) => lamb(LambNumbers { decay: 1e-2, ..LAMB });
+        timm |a| Lamb::timm(a).clip_norm(1e30).weight_decay(0.3).beta1(0.5)
+            => lamb(LambNumbers { betas: [0.5, 0.999], decay: 0.3, ..LAMB });
+        pytorch_optimizer |a| Lamb::pytorch_optimizer(a)
+            => lamb_pytorch_optimizer([0.9, 0.999], 1e-6, 0.0);
+        pytorch_optimizer |a| Lamb::pytorch_optimizer(a).beta2(0.9).epsilon(0.1).weight_decay(0.2)
+            => lamb_pytorch_optimizer([0.9, 0.9], 0.1, 0.2);
+
+        "schedule-free" [0.01]:
+        new |a| ScheduleFreeAdamW::new(a)
+            => schedule_free([0.9, 0.999], 1e-8, 0.0, 0.0, [0.0, 2.0]);
+        new |a| ScheduleFreeAdamW::new(a).beta1(0.6).beta2(0.9).epsilon(0.1).weight_decay(0.3)
+            => schedule_free([0.6, 0.9], 0.1, 0.3, 0.0, [0.0, 2.0]);
+        new |a| ScheduleFreeAdamW::new(a).warmup(35).step_power(1.5).rate_power(0.5)
+            => schedule_free([0.9, 0.999], 1e-8, 0.0, 35.0, [1.5, 0.5]);
+        new |a| ScheduleFreeAdamW::new(a).rate_power(0.0)
+            => schedule_free([0.9, 0.999], 1e-8, 0.0, 0.0, [0.0, 0.0]);
     }
 }
+
+const LARS: LarsNumbers = LarsNumbers {
+    momentum: 0.9,
+    dampening: 0.0,
+    decay: 0.0,
+    trust: 1e-3,
+    nesterov: false,
+    clip: false,
+    buffer: Buffer::RateInside,
+};
+
+const LAMB: LambNumbers = LambNumbers {
+    betas: [0.9, 0.999],
+    eps: 1e-6,
+    root: 0.0,
+    decay: 0.0,
+    corrected: true,
+    averaged: true,
+    clip: false,
+};

@@ -1,0 +1,246 @@
+//! Schedule-free AdamW.
+
+use crate::engine::Elementwise;
+use crate::error::Error;
+use crate::params::ParamsMut;
+use crate::rule::{Interval, Rule, bias_correction};
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+
+/// **Schedule-free AdamW**: no schedule, an average in its place.
+///
+/// Of three sequences that begin at the same point, the gradient g is taken at y:
+/// u = g/(√v̂ + ε) + λy, z -= αu, x += c(z - x), y = (1-β₁)z + β₁x. The parameters that the caller
+/// holds, and computes the gradient at, *are* y; x is the answer, for evaluation, and
+/// [`settle`](Self::settle) gives it. c is the share of this step's weight w(t) = tʳ·ᾱᵖ in the sum of
+/// all so far, where ᾱ is the highest rate yet.
+///
+/// | hyperparameter | default | range | in `schedulefree` |
+/// |---|---|---|---|
+/// | `beta1` β₁ | 0.9 | (0, 1) | `betas[0]` |
+/// | `beta2` β₂ | 0.999 | [0, 1) | `betas[1]` |
+/// | `epsilon` ε | 1e-8 | (0, ∞) | `eps` |
+/// | `weight_decay` λ | 0 | [0, ∞) | `weight_decay` |
+/// | `step_power` r | 0 | [0, ∞) | `r` |
+/// | `rate_power` p | 2 | [0, ∞) | `weight_lr_power` |
+/// | [`warmup`](Self::warmup) | 0 | | `warmup_steps` |
+///
+/// The default is that package's, and Optax's without warm-up. What is kept is z - y, which begins
+/// at 0, rather than z: the same numbers with fewer cancelled digits.
+///
+/// Source: Defazio, Yang, Mehta, Mishchenko, Khaled & Cutkosky, "The road less scheduled", 2024.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::{Optimizer, ScheduleFreeAdamW};
+/// let mut w = array![1.0];
+/// let mut optimizer = ScheduleFreeAdamW::new(0.05);
+/// for _ in 0..2000 {
+///     let gradient = 2.0 * &w; // of w², at y
+///     optimizer.step(&mut w, &gradient)?;
+/// }
+/// let mut x = w.clone();
+/// optimizer.settle(&mut x)?;
+/// assert!(f64::abs(x[0]) < 1e-2);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub type Optimizer<F> = Elementwise<F, ScheduleFreeAdamW>;
+
+/// The rule of [`ScheduleFreeAdamW`](crate::ScheduleFreeAdamW).
+#[derive(Debug, Clone)]
+pub struct ScheduleFreeAdamW {
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+    weight_decay: f64,
+    step_power: f64,
+    rate_power: f64,
+    warmup: u64,
+}
+
+impl Default for ScheduleFreeAdamW {
+    fn default() -> Self {
+        Self {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+            step_power: 0.0,
+            rate_power: 2.0,
+            warmup: 0,
+        }
+    }
+}
+
+impl<F: Scalar> Elementwise<F, ScheduleFreeAdamW> {
+    /// Schedule-free AdamW with that learning rate α ≥ 0, a number or a schedule.
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
+        Self::with_rule(ScheduleFreeAdamW::default(), learning_rate)
+    }
+
+    /// Multiplies the rate by t/steps while t is below that many steps.
+    #[must_use]
+    pub fn warmup(self, steps: u64) -> Self {
+        self.with(|rule| rule.warmup = steps)
+    }
+
+    /// Brings parameters from y, where gradients are taken, to x, the average to evaluate.
+    ///
+    /// The optimizer stays as it is: settle a copy to evaluate amid training, or the parameters
+    /// themselves after the last step. To train on from settled parameters,
+    /// [`unsettle`](Self::unsettle) them. Before the first step it does nothing.
+    ///
+    /// # Errors
+    /// As [`step`](crate::Optimizer::step), for parameters of other names or shapes.
+    pub fn settle(&self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        self.each_slot(0, params, |rule, _| {
+            let share = F::from_f64(rule.lead_share());
+            move |y, lead| y - share * lead
+        })
+    }
+
+    /// Brings parameters from x back to y: what [`settle`](Self::settle) did, undone but for the
+    /// rounding of it.
+    ///
+    /// # Errors
+    /// As [`settle`](Self::settle).
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use thalweg::{Optimizer, ScheduleFreeAdamW};
+    /// let mut w = array![1.0, -2.0];
+    /// let mut optimizer = ScheduleFreeAdamW::new(0.1);
+    /// for _ in 0..5 {
+    ///     let gradient = 2.0 * &w;
+    ///     optimizer.step(&mut w, &gradient)?;
+    /// }
+    /// let y = w.clone();
+    /// optimizer.settle(&mut w)?;
+    /// assert!((&w - &y).iter().all(|d: &f64| d.abs() > 1e-3));
+    /// optimizer.unsettle(&mut w)?;
+    /// assert!((&w - &y).iter().all(|d| d.abs() < 1e-15));
+    /// # Ok::<(), thalweg::Error>(())
+    /// ```
+    pub fn unsettle(&self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        self.each_slot(0, params, |rule, _| {
+            let share = F::from_f64(rule.lead_share());
+            move |x, lead| x + share * lead
+        })
+    }
+}
+
+impl ScheduleFreeAdamW {
+    /// (y - x)/(z - y)
+    fn lead_share(&self) -> f64 {
+        (1.0 - self.beta1) / self.beta1
+    }
+}
+
+hyperparameters!(ScheduleFreeAdamW {
+    /// Sets β₁, the share of x in y; in (0, 1).
+    beta1,
+    /// Sets β₂, the share of the average of squares that is kept; in [0, 1).
+    beta2,
+    /// Sets ε, which keeps the quotient finite; in (0, ∞).
+    epsilon,
+    /// Sets λ of the decay αλy; in [0, ∞).
+    weight_decay,
+    /// Sets r: step t weighs as tʳ; in [0, ∞).
+    step_power,
+    /// Sets p: a step weighs as the highest rate so far to this power; in [0, ∞).
+    rate_power,
+});
+
+/// The constants of a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<F> {
+    rate: f64,
+    /// tʳ
+    step_weight: f64,
+    beta2: F,
+    one_minus_beta2: F,
+    v_correction: F,
+    epsilon: F,
+    decay: F,
+    /// c and 1 - c.
+    share: F,
+    rest: F,
+    /// What y and z - y take of the direction.
+    of_y: F,
+    of_lead: F,
+}
+
+impl ScheduleFreeAdamW {
+    /// Completes the constants of a step whose share in the average is `share`.
+    fn weigh<F: Scalar>(&self, k: &mut Step<F>, share: f64) {
+        let rest = 1.0 - share;
+        k.share = F::from_f64(share);
+        k.rest = F::from_f64(rest);
+        k.of_y = F::from_f64(k.rate * (1.0 - self.beta1 * rest));
+        k.of_lead = F::from_f64(k.rate * self.beta1);
+    }
+}
+
+impl<F: Scalar> Rule<F> for ScheduleFreeAdamW {
+    const NAME: &'static str = "ScheduleFreeAdamW";
+    const LEARNING_RATE: f64 = 2.5e-3;
+    const SLOTS: &'static [&'static str] = &["lead", "v"];
+    type State = [F; 2];
+    type Step = Step<F>;
+
+    fn validate(&self) -> Result<(), Error> {
+        Interval::INNER_FRACTION.check::<F>("ScheduleFreeAdamW", "beta1", self.beta1)?;
+        Interval::FRACTION.check::<F>("ScheduleFreeAdamW", "beta2", self.beta2)?;
+        Interval::POSITIVE.check::<F>("ScheduleFreeAdamW", "epsilon", self.epsilon)?;
+        for (name, value) in [
+            ("weight_decay", self.weight_decay),
+            ("step_power", self.step_power),
+            ("rate_power", self.rate_power),
+        ] {
+            Interval::NON_NEGATIVE.check::<F>("ScheduleFreeAdamW", name, value)?;
+        }
+        Ok(())
+    }
+
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
+        self.numbers(visit);
+    }
+
+    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
+        let t = step as f64;
+        let ramp = if step < self.warmup { t / self.warmup as f64 } else { 1.0 };
+        let mut k = Step {
+            rate: learning_rate * ramp,
+            step_weight: t.powf(self.step_power),
+            beta2: F::from_f64(self.beta2),
+            one_minus_beta2: F::from_f64(1.0 - self.beta2),
+            v_correction: F::from_f64(bias_correction(self.beta2, step).recip()),
+            epsilon: F::from_f64(self.epsilon),
+            decay: F::from_f64(self.weight_decay),
+            share: F::zero(),
+            rest: F::zero(),
+            of_y: F::zero(),
+            of_lead: F::zero(),
+        };
+        // As if it were the first step, until what is carried tells.
+        self.weigh(&mut k, 1.0);
+        k
+    }
+
+    fn carry(&self, k: &mut Step<F>, [sum, highest]: &mut [f64; 2]) {
+        *highest = highest.max(k.rate);
+        let weight = k.step_weight * highest.powf(self.rate_power);
+        *sum += weight;
+        // Weights beyond all numbers leave the last step alone.
+        let share = if *sum > 0.0 { weight / *sum } else { 0.0 };
+        self.weigh(k, if share.is_finite() { share } else { 1.0 });
+    }
+
+    #[inline(always)]
+    fn update(k: &Step<F>, y: F, g: F, [lead, v]: [F; 2]) -> (F, [F; 2]) {
+        let v = k.beta2 * v + k.one_minus_beta2 * g * g;
+        let u = g / ((v * k.v_correction).sqrt() + k.epsilon) + k.decay * y;
+        // y + c(z - y) - α(1 - β₁(1-c))u, and what z = z - αu then leads it by.
+        (y + k.share * lead - k.of_y * u, [k.rest * (lead - k.of_lead * u), v])
+    }
+}
