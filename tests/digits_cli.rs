@@ -47,6 +47,7 @@ fn success(name: &str, arguments: &[&str]) -> String {
 /// Its message, if it ends with this code and draws nothing.
 fn failure(name: &str, code: i32, arguments: &[&str]) -> String {
     let picture = scratch(&format!("{name}.png"));
+    let _ = fs::remove_file(&picture);
     let output = digits(arguments, &picture);
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     assert!(!picture.exists());
