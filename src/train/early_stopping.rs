@@ -60,6 +60,8 @@ pub enum Verdict {
 /// max(`min_improvement`, `min_relative_improvement`·|m*|); both are 0 unless set. The first one has
 /// to be better than the worst there is. NaN is no improvement.
 ///
+/// It is a value: a clone, or a saved one (feature `serde`), goes on from where it was.
+///
 /// Source: Prechelt, "Early stopping, but when?", 1998.
 ///
 /// ```
@@ -82,12 +84,17 @@ pub enum Verdict {
 /// # Ok::<(), thalweg::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(bound = "", deny_unknown_fields))]
 pub struct EarlyStopping<F: Scalar> {
     goal: Goal,
     patience: u64,
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::lossless"))]
     min_improvement: f64,
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::lossless"))]
     min_relative_improvement: f64,
     epochs: u64,
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::lossless"))]
     best_metric: f64,
     /// 0 as long as nothing has improved.
     best_epoch: u64,
@@ -160,15 +167,15 @@ impl<F: Scalar> EarlyStopping<F> {
                 Some(best) => best.take(params)?,
                 None => self.best = Some(Snapshot::of(params)?),
             }
-            self.epochs += 1;
+            self.epochs = self.epochs.saturating_add(1);
             (self.best_metric, self.best_epoch) = (metric, self.epochs);
             return Ok(Verdict::Improved);
         }
         if let Some(best) = &self.best {
             best.check(params)?;
         }
-        self.epochs += 1;
-        let waited = self.epochs - self.best_epoch;
+        self.epochs = self.epochs.saturating_add(1);
+        let waited = self.epochs.saturating_sub(self.best_epoch);
         Ok(if waited < self.patience {
             Verdict::Waiting { waited, left: self.patience - waited }
         } else {
