@@ -5,7 +5,7 @@ use crate::interval::Interval;
 use crate::optimizer::{Optimizer, StepInfo};
 use crate::params::{Params, ParamsMut, Snapshot};
 use crate::scalar::Scalar;
-use crate::state::{Record, State, missing};
+use crate::state::{Record, State, invalid, missing};
 
 const NAME: &str = "Lookahead";
 
@@ -168,8 +168,12 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Lookahead<F, O> {
         record.compare_count("period", self.period)?;
         record.compare_number("alpha", self.alpha)?;
         let slow = record.get_snapshot("slow", self.slow.as_ref())?;
-        if record.get_flag("begun")? && slow.is_none() {
-            return Err(missing("slow"));
+        match (record.get_flag("begun")?, &slow) {
+            (true, None) => return Err(missing("slow")),
+            (false, Some(_)) => {
+                return Err(invalid("`begun`".to_owned(), "is 0 beside slow weights".to_owned()));
+            }
+            _ => {}
         }
         record.assert_like(&self.record(slow.as_ref()))?;
         self.inner.load_state(&state.inner()?)?;
