@@ -172,6 +172,9 @@ impl State {
             let (saved, known) = (self.version, VERSION);
             return Err(ErrorKind::StateVersion { saved, known }.into());
         }
+        if self.version == 0 {
+            return Err(invalid("the version".to_owned(), "is 0".to_owned()));
+        }
         let record = self.records.first().ok_or_else(|| missing("optimizer"))?;
         if record.optimizer != optimizer {
             let (saved, here) = (record.optimizer.clone(), optimizer.to_owned());
