@@ -32,11 +32,13 @@
 //! ```
 //!
 //! A file is `thalweg\0`, the format's number (4 bytes, little-endian as all), the payload's length (8
-//! bytes), its CRC-32 (4 bytes), and the payload in the encoding of `postcard`.
+//! bytes), the CRC-32 of number, length and payload (4 bytes), and the payload in the encoding of
+//! `postcard`.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -50,17 +52,94 @@ const HEADER: usize = MAGIC.len() + 4 + 8 + 4;
 /// The value in the crate's own compact format.
 ///
 /// # Errors
-/// [`ErrorKind::Checkpoint`] if the value cannot be serialized.
+/// [`ErrorKind::NotWritable`] if the value cannot be serialized.
 pub fn to_bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
-    let payload = postcard::to_stdvec(value)
-        .map_err(|error| trouble(format!("the value cannot be written: {error}")))?;
-    let mut bytes = Vec::with_capacity(HEADER + payload.len());
-    bytes.extend(MAGIC);
-    bytes.extend(FORMAT.to_le_bytes());
-    bytes.extend((payload.len() as u64).to_le_bytes());
-    bytes.extend(crc32fast::hash(&payload).to_le_bytes());
-    bytes.extend(payload);
-    Ok(bytes)
+    let bytes = postcard::to_extend(value, vec![0; HEADER])
+        .map_err(|error| ErrorKind::NotWritable { problem: error.to_string() })?;
+    Ok(sealed(bytes))
+}
+
+/// Fills in the header before a payload.
+fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    let length = (bytes.len() - HEADER) as u64;
+    let header = Header { format: FORMAT, length, sum: 0 };
+    let sum = header.sum_of(&bytes[HEADER..]);
+    bytes[..HEADER].copy_from_slice(&Header { sum, ..header }.bytes());
+    bytes
+}
+
+/// What stands before the payload, for all formats to come.
+#[derive(Clone, Copy)]
+struct Header {
+    format: u32,
+    length: u64,
+    sum: u32,
+}
+
+impl Header {
+    fn bytes(self) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..12].copy_from_slice(&self.format.to_le_bytes());
+        bytes[12..20].copy_from_slice(&self.length.to_le_bytes());
+        bytes[20..].copy_from_slice(&self.sum.to_le_bytes());
+        bytes
+    }
+
+    /// The header that bytes begin with.
+    fn read(bytes: &[u8]) -> Result<Self, Error> {
+        let (magic, rest) = bytes.split_at(bytes.len().min(MAGIC.len()));
+        if !MAGIC.starts_with(magic) {
+            return Err(ErrorKind::NotACheckpoint.into());
+        }
+        let truncated = || truncated(bytes.len() as u64, HEADER as u64);
+        let (format, rest) = rest.split_first_chunk().ok_or_else(truncated)?;
+        let (length, rest) = rest.split_first_chunk().ok_or_else(truncated)?;
+        let (sum, _) = rest.split_first_chunk().ok_or_else(truncated)?;
+        Ok(Self {
+            format: u32::from_le_bytes(*format),
+            length: u64::from_le_bytes(*length),
+            sum: u32::from_le_bytes(*sum),
+        })
+    }
+
+    fn sum_of(&self, payload: &[u8]) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&self.format.to_le_bytes());
+        hasher.update(&self.length.to_le_bytes());
+        hasher.update(payload);
+        hasher.finalize()
+    }
+
+    /// The length of all.
+    fn total(&self) -> u64 {
+        self.length.saturating_add(HEADER as u64)
+    }
+
+    /// The value of a payload that is whole.
+    fn open<T: DeserializeOwned>(&self, payload: &[u8]) -> Result<T, Error> {
+        match self.length.cmp(&(payload.len() as u64)) {
+            std::cmp::Ordering::Greater => {
+                return Err(truncated((HEADER + payload.len()) as u64, self.total()));
+            }
+            std::cmp::Ordering::Less => return Err(damaged("it goes on past its end")),
+            std::cmp::Ordering::Equal => {}
+        }
+        if self.sum_of(payload) != self.sum {
+            return Err(damaged("its checksum is wrong"));
+        }
+        match self.format {
+            FORMAT => {}
+            0 => return Err(damaged("there is no format 0")),
+            saved => return Err(ErrorKind::StateVersion { saved, known: FORMAT }.into()),
+        }
+        let problem = match postcard::take_from_bytes(payload) {
+            Ok((value, [])) => return Ok(value),
+            Ok(_) => "it is longer".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Err(ErrorKind::OtherValue { problem }.into())
+    }
 }
 
 /// The value that [`to_bytes`] wrote.
@@ -68,8 +147,9 @@ pub fn to_bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
 /// No input makes it panic, or allocate more than a small multiple of the input's length.
 ///
 /// # Errors
-/// [`ErrorKind::Checkpoint`] for bytes that are not a checkpoint, are truncated or damaged, or hold
-/// another value; [`ErrorKind::StateVersion`] for a newer format.
+/// [`ErrorKind::NotACheckpoint`], [`ErrorKind::Truncated`], [`ErrorKind::Damaged`];
+/// [`ErrorKind::StateVersion`] for a newer format; [`ErrorKind::OtherValue`] for a whole checkpoint of
+/// another type.
 ///
 /// ```
 /// use thalweg::checkpoint;
@@ -77,37 +157,14 @@ pub fn to_bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
 /// assert_eq!(checkpoint::from_bytes::<Vec<u32>>(&bytes)?, [1, 2, 3]);
 /// *bytes.last_mut().unwrap() ^= 1;
 /// let error = checkpoint::from_bytes::<Vec<u32>>(&bytes).unwrap_err();
-/// assert_eq!(error.to_string(), "the checkpoint is damaged: its checksum is wrong");
+/// assert_eq!(
+///     error.to_string(),
+///     "the checkpoint is damaged: its checksum is wrong; use an earlier one"
+/// );
 /// # Ok::<(), thalweg::Error>(())
 /// ```
 pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    let truncated = || trouble("the checkpoint is truncated: its end is missing".to_owned());
-    let (magic, rest) = bytes.split_at(bytes.len().min(MAGIC.len()));
-    if !MAGIC.starts_with(magic) {
-        return Err(trouble("this is not a checkpoint of thalweg".to_owned()));
-    }
-    let (format, rest) = rest.split_first_chunk().ok_or_else(truncated)?;
-    let format = u32::from_le_bytes(*format);
-    if format != FORMAT {
-        return Err(ErrorKind::StateVersion { saved: format, known: FORMAT }.into());
-    }
-    let (length, rest) = rest.split_first_chunk().ok_or_else(truncated)?;
-    let (sum, payload) = rest.split_first_chunk().ok_or_else(truncated)?;
-    match u64::from_le_bytes(*length).cmp(&(payload.len() as u64)) {
-        std::cmp::Ordering::Greater => return Err(truncated()),
-        std::cmp::Ordering::Less => {
-            return Err(trouble("the checkpoint is damaged: it goes on past its end".to_owned()));
-        }
-        std::cmp::Ordering::Equal => {}
-    }
-    if crc32fast::hash(payload) != u32::from_le_bytes(*sum) {
-        return Err(trouble("the checkpoint is damaged: its checksum is wrong".to_owned()));
-    }
-    match postcard::take_from_bytes(payload) {
-        Ok((value, [])) => Ok(value),
-        Ok(_) => Err(trouble("the checkpoint holds another value: it is longer".to_owned())),
-        Err(error) => Err(trouble(format!("the checkpoint holds another value: {error}"))),
-    }
+    Header::read(bytes)?.open(bytes.get(HEADER..).unwrap_or_default())
 }
 
 /// Writes the value to a file, whole or not at all.
@@ -120,16 +177,29 @@ pub fn save<T: Serialize>(path: impl AsRef<Path>, value: &T) -> Result<(), Error
 
 /// Reads the value that [`save`] wrote.
 ///
+/// No more is read than the file's header says; of another file no more than a header.
+///
 /// # Errors
 /// As [`from_bytes`], and [`ErrorKind::File`].
 pub fn load<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T, Error> {
     let path = path.as_ref();
-    from_bytes(&fs::read(path).map_err(|error| file(path, &error))?)
+    let failed = |error| file(path, &error);
+    let mut source = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    Read::by_ref(&mut source).take(HEADER as u64).read_to_end(&mut bytes).map_err(failed)?;
+    let header = Header::read(&bytes)?;
+    // One byte more shows that the file does not end there.
+    let rest = header.length.saturating_add(1);
+    bytes.clear();
+    source.take(rest).read_to_end(&mut bytes).map_err(failed)?;
+    header.open(&bytes)
 }
 
 /// Writes a file whose old content, or new, is there whenever the process or the machine stops.
 ///
-/// The bytes go to a temporary file in the same folder, which is synchronized and then renamed.
+/// The bytes go to a temporary file in the same folder, `NAME.PROCESS.NUMBER.tmp`, which is
+/// synchronized and then renamed. A process that is killed meanwhile leaves it there; it is never
+/// read, and can be removed.
 ///
 /// # Errors
 /// [`ErrorKind::File`]; the file is then as it was.
@@ -142,9 +212,8 @@ pub fn write_atomically(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), Erro
         return Err(file(path, &error));
     }
     // The new name is lasting once the folder is; not every system can synchronize one.
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
-        && let Ok(folder) = File::open(folder)
-    {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
         let _ = folder.sync_all();
     }
     Ok(())
@@ -156,15 +225,21 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
-/// A name beside the file's that no other process takes.
+/// A name beside the file's that no other call, of this process or another, takes meanwhile.
 fn temporary(path: &Path) -> PathBuf {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    name.push(format!(".{}.{call}.tmp", std::process::id()));
     path.with_file_name(name)
 }
 
-fn trouble(problem: String) -> Error {
-    ErrorKind::Checkpoint { problem }.into()
+fn truncated(found: u64, expected: u64) -> Error {
+    ErrorKind::Truncated { found, expected }.into()
+}
+
+fn damaged(problem: &'static str) -> Error {
+    ErrorKind::Damaged { problem }.into()
 }
 
 fn file(path: &Path, error: &std::io::Error) -> Error {

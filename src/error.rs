@@ -220,7 +220,9 @@ pub enum ErrorKind {
     },
 
     /// A saved state is of parameters of another precision.
-    #[error("the state is of {saved} parameters, and these are {here}")]
+    #[error(
+        "the state is of {saved} parameters, and these are {here}; load it into an optimizer of {saved}"
+    )]
     StateScalar {
         /// The precision that was saved.
         saved: String,
@@ -251,21 +253,24 @@ pub enum ErrorKind {
     },
 
     /// A saved state lacks an entry.
-    #[error("the state has no {entry}: it is damaged, or of another version")]
+    #[error("the state has no {entry}: it is damaged, or its optimizer was built in another way")]
     StateMissing {
         /// The entry.
         entry: String,
     },
 
     /// A saved state has an entry that is not known.
-    #[error("the state has {entry}, which is not known here: it is damaged, or of another version")]
+    #[error(
+        "the state has {entry}, which is not known here: it is damaged, or its optimizer was built in \
+         another way"
+    )]
     StateUnexpected {
         /// The entry.
         entry: String,
     },
 
     /// An entry of a saved state has a shape or a value that it cannot have.
-    #[error("{entry} of the state {problem}")]
+    #[error("{entry} of the state {problem}: it is damaged, or of another model")]
     StateInvalid {
         /// The entry.
         entry: String,
@@ -273,10 +278,39 @@ pub enum ErrorKind {
         problem: String,
     },
 
-    /// A checkpoint cannot be written or read.
-    #[error("{problem}")]
-    Checkpoint {
+    /// Bytes that do not begin as a checkpoint does.
+    #[error("this is not a checkpoint of thalweg; was another file meant?")]
+    NotACheckpoint,
+
+    /// A checkpoint whose end is missing.
+    #[error(
+        "the checkpoint is truncated: it has {found} bytes of at least {expected}; use an earlier one"
+    )]
+    Truncated {
+        /// Its length.
+        found: u64,
+        /// The length that it had, or that its header has.
+        expected: u64,
+    },
+
+    /// A checkpoint that is not as it was written.
+    #[error("the checkpoint is damaged: {problem}; use an earlier one")]
+    Damaged {
         /// What is wrong.
+        problem: &'static str,
+    },
+
+    /// A whole checkpoint of another type of value.
+    #[error("the checkpoint holds another value ({problem}); load the type that was saved")]
+    OtherValue {
+        /// Where the two differ.
+        problem: String,
+    },
+
+    /// A value that has no compact form.
+    #[error("the value cannot be written: {problem}")]
+    NotWritable {
+        /// What serde says.
         problem: String,
     },
 

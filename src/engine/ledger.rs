@@ -168,6 +168,9 @@ impl<F: Scalar, R: Rule<F>> Ledger<F, R> {
                     if let Some(before) = self.courses.get(leaf.course) {
                         course.carried = before.carried;
                         course.learning_rate = before.learning_rate;
+                        if !course.plan.scheduled.is_empty() {
+                            course.rule.clone_from(&before.rule);
+                        }
                     }
                     courses.push((of, course));
                     courses.len() - 1
@@ -195,6 +198,17 @@ impl<F: Scalar, R: Rule<F>> Ledger<F, R> {
                 leaves[index].make_room(plan.rule.initial(), averages, address);
             }
         })
+    }
+
+    /// As [`make_room`](Self::make_room), wherever the parameters may be.
+    pub(super) fn make_room_anywhere(&mut self) {
+        let Self { leaves, courses, .. } = self;
+        for leaf in leaves {
+            let plan = &courses[leaf.course].plan;
+            if !plan.settings.frozen {
+                leaf.make_room(plan.rule.initial(), plan.settings.average.is_some(), 0);
+            }
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -1,12 +1,11 @@
 //! How numbers are written: as text that reads back to the same bits in a format for people, as
 //! little-endian bytes in others.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{self, Serialize, Serializer};
-
-use std::collections::BTreeMap;
 
 use super::{LeafRecord, Number, Numbers, Saved};
 use crate::params::Snapshot;
@@ -16,6 +15,7 @@ use crate::schedule::Schedule;
 /// In a format for people, a schedule is its text and, in hexadecimal digits, its compact form:
 /// numbers in digits might not read back to the same bits.
 #[derive(serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Legible {
     text: String,
     bytes: String,
@@ -42,7 +42,11 @@ impl<'de> Deserialize<'de> for Saved {
         let bytes = hex(&bytes, 2).map(|byte| byte.map(|byte| byte as u8));
         let bytes: Option<Vec<u8>> = bytes.collect();
         let bytes = bytes.ok_or_else(|| de::Error::custom("a schedule's bytes are no digits"))?;
-        postcard::from_bytes(&bytes).map(Saved).map_err(de::Error::custom)
+        match postcard::take_from_bytes(&bytes) {
+            Ok((schedule, [])) => Ok(Saved(schedule)),
+            Ok(_) => Err(de::Error::custom("a schedule's bytes go on past its end")),
+            Err(error) => Err(de::Error::custom(error)),
+        }
     }
 }
 
@@ -61,7 +65,8 @@ impl<'de, F: Scalar> Deserialize<'de> for Snapshot<F> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let leaves = Vec::<LeafRecord>::deserialize(deserializer)?;
         let leaves = leaves.iter().map(|leaf| {
-            let values = leaf.arrays.get("values").ok_or("a leaf has no values")?;
+            let values = leaf.arrays.get("values").filter(|_| leaf.arrays.len() == 1);
+            let values = values.ok_or("a leaf has its values, and no other array")?;
             let values = leaf.array("values", values).map_err(|error| error.to_string())?;
             Ok((leaf.name.clone(), values.to_owned()))
         });
@@ -70,24 +75,60 @@ impl<'de, F: Scalar> Deserialize<'de> for Snapshot<F> {
     }
 }
 
+/// What the text of a NaN begins with; its bits follow.
+const NAN: &str = "NaN:";
+
+/// A decimal number; in other formats its bits.
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(&format_args!("{:?}", self.0))
-        } else {
-            serializer.serialize_u64(self.0.to_bits())
+        let bits = self.0.to_bits();
+        match (serializer.is_human_readable(), self.0.is_nan()) {
+            (false, _) => serializer.serialize_u64(bits),
+            (true, false) => serializer.collect_str(&format_args!("{:?}", self.0)),
+            (true, true) => serializer.collect_str(&format_args!("{NAN}{bits:016x}")),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() {
-            let text = String::deserialize(deserializer)?;
-            text.parse().map(Number).map_err(de::Error::custom)
-        } else {
-            u64::deserialize(deserializer).map(|bits| Number(f64::from_bits(bits)))
+        if !deserializer.is_human_readable() {
+            return u64::deserialize(deserializer).map(|bits| Number(f64::from_bits(bits)));
         }
+        let text = String::deserialize(deserializer)?;
+        let value = match text.strip_prefix(NAN) {
+            Some(digits) if digits.len() == 16 => hex(digits, 16).next().flatten(),
+            Some(_) => None,
+            None => text.parse().ok().map(f64::to_bits),
+        };
+        let wrong = || de::Error::custom("a number that is none");
+        value.map(|bits| Number(f64::from_bits(bits))).ok_or_else(wrong)
+    }
+}
+
+/// For a field that is an `f64`, as [`Number`] writes it.
+pub(crate) mod lossless {
+    use super::{Deserialize, Deserializer, Number, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+        Number(*value).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        Number::deserialize(from).map(|number| number.0)
+    }
+}
+
+/// As [`lossless`], for a number that may be absent.
+pub(crate) mod lossless_option {
+    use super::{Deserialize, Deserializer, Number, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(value: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
+        value.map(Number).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+        Option::<Number>::deserialize(from).map(|number| number.map(|number| number.0))
     }
 }
 

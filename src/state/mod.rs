@@ -1,7 +1,7 @@
 //! What an optimizer is made of at one moment: to save, and to go on from.
 
 #[cfg(feature = "serde")]
-mod format;
+pub(crate) mod format;
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +41,7 @@ const VERSION: u32 = 1;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct State {
     version: u32,
     records: Vec<Record>,
@@ -64,6 +65,7 @@ pub struct State {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Record {
     optimizer: String,
     scalar: String,
@@ -77,6 +79,7 @@ pub struct Record {
 /// The state of one leaf: arrays of its shape by name.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub(crate) struct LeafRecord {
     pub(crate) name: String,
     pub(crate) shape: Vec<usize>,
@@ -85,7 +88,7 @@ pub(crate) struct LeafRecord {
 
 /// A number that is written without loss.
 #[derive(Debug, Clone, Copy)]
-struct Number(f64);
+pub(crate) struct Number(pub(crate) f64);
 
 impl PartialEq for Number {
     fn eq(&self, other: &Self) -> bool {
@@ -119,6 +122,9 @@ impl PartialEq for Numbers {
 }
 
 impl Numbers {
+    /// In the place of those that do not matter.
+    pub(crate) const NONE: Self = Self::F32(Vec::new());
+
     pub(crate) fn of<F: Scalar>(view: ArrayViewD<'_, F>) -> Self {
         // `Scalar` is sealed: it is one or the other.
         let values: Box<dyn Any> = Box::new(view.iter().copied().collect::<Vec<F>>());
@@ -159,11 +165,15 @@ impl State {
     /// The record of the outermost optimizer, which must have that name and that scalar.
     ///
     /// # Errors
-    /// [`ErrorKind::StateVersion`], [`ErrorKind::StateOptimizer`], [`ErrorKind::StateScalar`].
+    /// [`ErrorKind::StateVersion`], [`ErrorKind::StateOptimizer`], [`ErrorKind::StateScalar`];
+    /// [`ErrorKind::DuplicateLeaf`] and [`ErrorKind::StateInvalid`] for leaves that cannot be.
     pub fn record<F: Scalar>(&self, optimizer: &str) -> Result<&Record, Error> {
         if self.version > VERSION {
             let (saved, known) = (self.version, VERSION);
             return Err(ErrorKind::StateVersion { saved, known }.into());
+        }
+        if self.version == 0 {
+            return Err(invalid("the version".to_owned(), "is 0".to_owned()));
         }
         let record = self.records.first().ok_or_else(|| missing("optimizer"))?;
         if record.optimizer != optimizer {
@@ -174,6 +184,7 @@ impl State {
             let (saved, here) = (record.scalar.clone(), F::NAME);
             return Err(ErrorKind::StateScalar { saved, here }.into());
         }
+        record.check()?;
         Ok(record)
     }
 
@@ -254,14 +265,20 @@ impl Record {
 
     /// Puts in an array of a leaf, in the leaf's shape.
     pub fn array<F: Scalar>(&mut self, leaf: &str, name: &str, array: ArrayViewD<'_, F>) {
-        let at = match self.leaves.iter().position(|known| known.name == leaf) {
+        self.put(leaf, array.shape(), name, Numbers::of(array.view()));
+    }
+
+    /// Puts in the elements of an array of a leaf.
+    pub(crate) fn put(&mut self, leaf: &str, shape: &[usize], name: &str, numbers: Numbers) {
+        // As a rule it is the last leaf's.
+        let at = match self.leaves.iter().rposition(|known| known.name == leaf) {
             Some(at) => at,
             None => {
-                self.leaf(leaf, array.shape());
+                self.leaf(leaf, shape);
                 self.leaves.len() - 1
             }
         };
-        self.leaves[at].arrays.insert(name.to_owned(), Numbers::of(array));
+        self.leaves[at].arrays.insert(name.to_owned(), numbers);
     }
 
     /// Puts in the leaves of a tree, each as the array of that name.
@@ -287,6 +304,11 @@ impl Record {
         roster.compare(self.leaves(), Tree::State)
     }
 
+    /// Whether the leaf at that place has any array.
+    pub(crate) fn has_arrays(&self, leaf: usize) -> bool {
+        !self.leaves[leaf].arrays.is_empty()
+    }
+
     /// An array of the leaf at that place, in its shape.
     pub(crate) fn array_of<F: Scalar>(
         &self,
@@ -296,6 +318,42 @@ impl Record {
         let leaf = &self.leaves[leaf];
         let missing = || missing(&format!("{name} of leaf {}", leaf.name));
         leaf.array(name, leaf.arrays.get(name).ok_or_else(missing)?)
+    }
+
+    /// What counts up by one at a time: far below where it would overflow.
+    pub(crate) fn get_counter(&self, name: &str) -> Result<u64, Error> {
+        const LIMIT: u64 = 1 << 62;
+        match self.get_count(name)? {
+            count if count < LIMIT => Ok(count),
+            count => Err(invalid(format!("`{name}`"), format!("is {count}"))),
+        }
+    }
+
+    /// What is so or is not: 1 or 0.
+    pub(crate) fn get_flag(&self, name: &str) -> Result<bool, Error> {
+        match self.get_count(name)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            count => Err(invalid(format!("`{name}`"), format!("is {count} instead of 0 or 1"))),
+        }
+    }
+
+    /// Whether its leaves can be: names that differ, shapes that memory can hold.
+    fn check(&self) -> Result<(), Error> {
+        let mut names = BTreeSet::new();
+        for LeafRecord { name, shape, .. } in &self.leaves {
+            if !names.insert(name) {
+                let (tree, leaf) = (Tree::State, name.clone());
+                return Err(ErrorKind::DuplicateLeaf { tree, leaf }.into());
+            }
+            // An axis without elements makes no room for the others.
+            let mut axes = shape.iter().filter(|&&len| len > 0);
+            let size = axes.try_fold(size_of::<f64>(), |size, &len| size.checked_mul(len));
+            if size.is_none_or(|size| size > isize::MAX as usize) {
+                return Err(invalid(format!("leaf `{name}`"), "has an absurd shape".to_owned()));
+            }
+        }
+        Ok(())
     }
 
     /// A whole number.
@@ -367,6 +425,14 @@ impl Record {
         compare(name, &format!("{:?}", self.get_number(name)?), &format!("{here:?}"))
     }
 
+    /// That a text is this one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateMissing`] and [`ErrorKind::StateDiffers`].
+    pub fn compare_text(&self, name: &str, here: &str) -> Result<(), Error> {
+        compare(name, self.get_text(name)?, here)
+    }
+
     /// The arrays of that name, one for each leaf that has one, with the leaf's name.
     ///
     /// # Errors
@@ -378,17 +444,18 @@ impl Record {
             .collect()
     }
 
-    /// That it has the entries of another record, and no others, whatever they are.
+    /// That it has the entries of another record, and no others, whatever they are: what ends a
+    /// strict reading.
     ///
     /// # Errors
     /// [`ErrorKind::StateUnexpected`] and [`ErrorKind::StateMissing`].
-    pub(crate) fn assert_like(&self, other: &Self) -> Result<(), Error> {
+    pub fn assert_like(&self, other: &Self) -> Result<(), Error> {
         let (own, others) = (self.entries(), other.entries());
         if let Some(entry) = own.difference(&others).next() {
-            return Err(ErrorKind::StateUnexpected { entry: entry.clone() }.into());
+            return Err(unexpected(entry.clone()));
         }
         match others.difference(&own).next() {
-            Some(entry) => Err(missing(entry)),
+            Some(entry) => Err(ErrorKind::StateMissing { entry: entry.clone() }.into()),
             None => Ok(()),
         }
     }
@@ -398,7 +465,7 @@ impl Record {
         let leaf = |leaf: &LeafRecord| {
             let name = leaf.name.clone();
             let arrays = leaf.arrays.keys().map(move |array| format!("`{array}` of leaf `{name}`"));
-            arrays.collect::<Vec<_>>()
+            arrays.chain([format!("the leaf `{}`", leaf.name)]).collect::<Vec<_>>()
         };
         (self.counts.keys().map(|name| format!("the count `{name}`")))
             .chain(self.numbers.keys().map(|name| format!("the number `{name}`")))
@@ -416,10 +483,8 @@ impl LeafRecord {
         name: &str,
         numbers: &'a Numbers,
     ) -> Result<ArrayViewD<'a, F>, Error> {
-        let invalid = |problem: String| {
-            let entry = format!("`{name}` of leaf `{}`", self.name);
-            Error::from(ErrorKind::StateInvalid { entry, problem })
-        };
+        let invalid =
+            |problem: String| invalid(format!("`{name}` of leaf `{}`", self.name), problem);
         let Some(values) = numbers.as_slice::<F>() else {
             return Err(invalid(format!("is not of {}", F::NAME)));
         };
@@ -444,6 +509,10 @@ pub(crate) fn compare(what: &str, saved: &str, here: &str) -> Result<(), Error> 
 
 pub(crate) fn missing(entry: &str) -> Error {
     ErrorKind::StateMissing { entry: format!("`{entry}`") }.into()
+}
+
+pub(crate) fn invalid(entry: String, problem: String) -> Error {
+    ErrorKind::StateInvalid { entry, problem }.into()
 }
 
 pub(crate) fn unexpected(entry: String) -> Error {

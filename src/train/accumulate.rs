@@ -6,7 +6,7 @@ use crate::optimizer::{Optimizer, StepInfo};
 use crate::params::{Params, ParamsMut, Snapshot};
 use crate::reduce;
 use crate::scalar::Scalar;
-use crate::state::{Record, State};
+use crate::state::{Record, State, invalid, missing};
 
 const NAME: &str = "Accumulate";
 
@@ -76,6 +76,18 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
         Ok(())
     }
 
+    fn record(&self, added: u64, skipped: u64, sum: Option<&Snapshot<F>>) -> Record {
+        let mut record = Record::new::<F>(NAME);
+        record.count("count", self.count);
+        record.text("non_finite", format!("{:?}", self.non_finite));
+        record.count("added", added);
+        record.count("skipped", skipped);
+        if let Some(sum) = sum {
+            record.tree("sum", sum);
+        }
+        record
+    }
+
     fn info(&self) -> StepInfo {
         StepInfo {
             step: self.inner.steps(),
@@ -142,7 +154,7 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Accumulate<F, O> {
     }
 
     fn skipped(&self) -> u64 {
-        self.skipped + self.inner.skipped()
+        self.skipped.saturating_add(self.inner.skipped())
     }
 
     fn reset(&mut self) {
@@ -159,26 +171,26 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Accumulate<F, O> {
     }
 
     fn state(&self) -> State {
-        let mut record = Record::new::<F>(NAME);
-        record.count("count", self.count);
-        record.count("added", self.added);
-        record.count("skipped", self.skipped);
-        if let Some(sum) = &self.sum {
-            record.tree("sum", sum);
-        }
+        let record = self.record(self.added, self.skipped, self.sum.as_ref());
         self.inner.state().around(record)
     }
 
     fn load_state(&mut self, state: &State) -> Result<(), Error> {
+        self.check_count()?;
         let record = state.record::<F>(NAME)?;
         record.compare_count("count", self.count)?;
-        let (added, skipped) = (record.get_count("added")?, record.get_count("skipped")?);
+        record.compare_text("non_finite", &format!("{:?}", self.non_finite))?;
+        let (added, skipped) = (record.get_count("added")?, record.get_counter("skipped")?);
+        if added >= self.count {
+            return Err(invalid("`added`".to_owned(), format!("is {added} of {}", self.count)));
+        }
         let sum = record.get_snapshot("sum", self.sum.as_ref())?;
         if added > 0 && sum.is_none() {
-            return Err(crate::state::missing("sum"));
+            return Err(missing("sum"));
         }
+        record.assert_like(&self.record(added, skipped, sum.as_ref()))?;
         self.inner.load_state(&state.inner()?)?;
-        (self.added, self.skipped, self.sum) = (added, skipped, sum);
+        (self.added, self.skipped, self.sum, self.mean) = (added, skipped, sum, None);
         Ok(())
     }
 }

@@ -86,7 +86,9 @@ pub enum Verdict {
 pub struct EarlyStopping<F: Scalar> {
     goal: Goal,
     patience: u64,
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::lossless"))]
     min_improvement: f64,
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::lossless"))]
     min_relative_improvement: f64,
     epochs: u64,
     best: Option<Best<F>>,
@@ -96,6 +98,7 @@ pub struct EarlyStopping<F: Scalar> {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(bound = ""))]
 struct Best<F: Scalar> {
     epoch: u64,
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::lossless"))]
     metric: f64,
     params: Snapshot<F>,
 }

@@ -5,7 +5,7 @@ use crate::interval::Interval;
 use crate::optimizer::{Optimizer, StepInfo};
 use crate::params::{Params, ParamsMut, Snapshot};
 use crate::scalar::Scalar;
-use crate::state::{Record, State};
+use crate::state::{Record, State, invalid, missing};
 
 const NAME: &str = "Lookahead";
 
@@ -68,6 +68,17 @@ impl<F: Scalar, O: Optimizer<F>> Lookahead<F, O> {
     /// The slow weights φ; `None` before the first step.
     pub fn slow(&self) -> Option<&Snapshot<F>> {
         self.slow.as_ref()
+    }
+
+    fn record(&self, slow: Option<&Snapshot<F>>) -> Record {
+        let mut record = Record::new::<F>(NAME);
+        record.count("period", self.period);
+        record.number("alpha", self.alpha);
+        record.count("begun", u64::from(slow.is_some()));
+        if let Some(slow) = slow {
+            record.tree("slow", slow);
+        }
+        record
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -149,13 +160,7 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Lookahead<F, O> {
     }
 
     fn state(&self) -> State {
-        let mut record = Record::new::<F>(NAME);
-        record.count("period", self.period);
-        record.number("alpha", self.alpha);
-        if let Some(slow) = &self.slow {
-            record.tree("slow", slow);
-        }
-        self.inner.state().around(record)
+        self.inner.state().around(self.record(self.slow.as_ref()))
     }
 
     fn load_state(&mut self, state: &State) -> Result<(), Error> {
@@ -163,6 +168,14 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Lookahead<F, O> {
         record.compare_count("period", self.period)?;
         record.compare_number("alpha", self.alpha)?;
         let slow = record.get_snapshot("slow", self.slow.as_ref())?;
+        match (record.get_flag("begun")?, &slow) {
+            (true, None) => return Err(missing("slow")),
+            (false, Some(_)) => {
+                return Err(invalid("`begun`".to_owned(), "is 0 beside slow weights".to_owned()));
+            }
+            _ => {}
+        }
+        record.assert_like(&self.record(slow.as_ref()))?;
         self.inner.load_state(&state.inner()?)?;
         self.slow = slow;
         Ok(())

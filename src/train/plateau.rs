@@ -38,15 +38,21 @@ use crate::interval::Interval;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Plateau {
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::lossless"))]
     learning_rate: f64,
     maximize: bool,
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::lossless"))]
     factor: f64,
     patience: u64,
     threshold: Threshold,
     cooldown: u64,
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::lossless"))]
     minimum: f64,
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::lossless"))]
     epsilon: f64,
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::lossless_option"))]
     best: Option<f64>,
     /// Observations in a row that were not better.
     waited: u64,
@@ -57,7 +63,9 @@ pub struct Plateau {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Threshold {
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::lossless"))]
     Relative(f64),
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::lossless"))]
     Absolute(f64),
 }
 

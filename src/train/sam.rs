@@ -6,7 +6,7 @@ use crate::optimizer::{Optimizer, StepInfo};
 use crate::params::{Params, ParamsMut, Snapshot};
 use crate::reduce;
 use crate::scalar::Scalar;
-use crate::state::{Record, State};
+use crate::state::{Record, State, missing};
 
 const NAME: &str = "Sam";
 
@@ -71,6 +71,18 @@ impl<F: Scalar, O: Optimizer<F>> Sam<F, O> {
     /// Whether the parameters are at the point nearby, and a [`step`](Optimizer::step) is due.
     pub fn ascended(&self) -> bool {
         self.ascended
+    }
+
+    /// The record of now, where `home` is w between the phases.
+    fn record(&self, home: Option<&Snapshot<F>>) -> Record {
+        let mut record = Record::new::<F>(NAME);
+        record.number("rho", self.rho);
+        record.count("adaptive", u64::from(self.adaptive));
+        record.count("ascended", u64::from(home.is_some()));
+        if let Some(home) = home {
+            record.tree("home", home);
+        }
+        record
     }
 
     /// Moves the parameters to the worst point nearby, by their gradient.
@@ -205,13 +217,8 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Sam<F, O> {
     }
 
     fn state(&self) -> State {
-        let mut record = Record::new::<F>(NAME);
-        record.number("rho", self.rho);
-        record.count("adaptive", u64::from(self.adaptive));
-        if let Some(home) = self.home.as_ref().filter(|_| self.ascended) {
-            record.tree("home", home);
-        }
-        self.inner.state().around(record)
+        let home = self.home.as_ref().filter(|_| self.ascended);
+        self.inner.state().around(self.record(home))
     }
 
     fn load_state(&mut self, state: &State) -> Result<(), Error> {
@@ -219,9 +226,14 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Sam<F, O> {
         record.compare_number("rho", self.rho)?;
         record.compare_count("adaptive", u64::from(self.adaptive))?;
         let home = record.get_snapshot("home", self.home.as_ref())?;
+        let ascended = record.get_flag("ascended")?;
+        if ascended && home.is_none() {
+            return Err(missing("home"));
+        }
+        record.assert_like(&self.record(home.as_ref().filter(|_| ascended)))?;
         self.inner.load_state(&state.inner()?)?;
-        self.ascended = home.is_some();
-        self.home = home.or(self.home.take());
+        // Where it is not needed it is only memory.
+        (self.ascended, self.home) = (ascended, home);
         Ok(())
     }
 }

@@ -22,7 +22,7 @@ type Any = Box<dyn Optimizer<f64>>;
 pub enum Subject {
     Plain(Any),
     Averaging(Any),
-    ScheduleFree(ScheduleFreeAdamW<f64>),
+    ScheduleFree(Box<ScheduleFreeAdamW<f64>>),
     Lookahead(Lookahead<f64, Any>),
     /// It takes gradients where it chooses: those of w⁴/4 - w²/2 + gw.
     Sam(Sam<f64, Any>),
@@ -34,7 +34,7 @@ impl Subject {
     fn optimizer(&mut self) -> &mut dyn Optimizer<f64> {
         match self {
             Plain(optimizer) | Averaging(optimizer) => optimizer,
-            Subject::ScheduleFree(optimizer) => optimizer,
+            Subject::ScheduleFree(optimizer) => optimizer.as_mut(),
             Subject::Lookahead(optimizer) => optimizer,
             Subject::Sam(optimizer) => optimizer,
         }
@@ -121,12 +121,12 @@ pub fn subject(case: &Case, late: Option<f64>, w: &Model) -> Option<Subject> {
         "schedulefree.AdamWScheduleFree" => {
             let (warmup, step_power) = (a.number("warmup_steps"), a.number("r"));
             let free = schedule_free(a, rate).step_power(step_power);
-            Subject::ScheduleFree(free.warmup(warmup as u64))
+            Subject::ScheduleFree(Box::new(free.warmup(warmup as u64)))
         }
         "optax.contrib.schedule_free_adamw" => {
             let warmup = a.number("warmup_steps");
             let free = schedule_free(a, rate);
-            (warmup == 0.0).then_some(Subject::ScheduleFree(free))?
+            (warmup == 0.0).then_some(Subject::ScheduleFree(Box::new(free)))?
         }
         "timm.optim.AdamWLegacy" => {
             let ((beta1, beta2), decay) = (a.betas(), a.number("weight_decay"));

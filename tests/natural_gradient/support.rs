@@ -1,5 +1,8 @@
 //! A small network, and its Fisher matrix assembled entry by entry.
 
+// Indices as the formulas have them.
+#![allow(clippy::needless_range_loop)]
+
 use ndarray::{Array1, Array2, Axis};
 use thalweg::params::Flatten;
 use thalweg::solvers::natural_gradient::{Batch, DenseLayer, FisherKind, Metric, Outputs};

@@ -400,9 +400,9 @@ fn elementwise<const N: usize, K: 'static>(
 /// Where v takes the learning rate, and how the first dampening is.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Buffer {
-    RateInside,
-    RateOutside,
-    RateOutsideFirstUndampened,
+    Inside,
+    Outside,
+    OutsideFirstUndampened,
 }
 
 #[derive(Clone, Copy)]
@@ -429,12 +429,12 @@ pub fn lars(n: LarsNumbers, ratio: impl Fn(f64, f64, f64) -> Option<f64> + 'stat
         move |&(t, lr, r), w, g, [v]| {
             let u = r * (g + n.decay * w);
             match n.buffer {
-                Buffer::RateInside => {
+                Buffer::Inside => {
                     *v = n.momentum * *v + (1.0 - n.dampening) * lr * u;
                     w - if n.nesterov { lr * u + n.momentum * *v } else { *v }
                 }
                 buffer => {
-                    let first = t == 1 && buffer == Buffer::RateOutsideFirstUndampened;
+                    let first = t == 1 && buffer == Buffer::OutsideFirstUndampened;
                     let share = if first { 1.0 } else { 1.0 - n.dampening };
                     *v = n.momentum * *v + share * u;
                     w - lr * if n.nesterov { u + n.momentum * *v } else { *v }

@@ -235,7 +235,7 @@ pub fn table() -> Vec<Row> {
                 |w, _, both| (w > 0.0 && both > 0.0).then(|| w / (both + 0.5)),
             );
         timm |a| Lars::timm(a) => lars(
-            LarsNumbers { buffer: Buffer::RateOutsideFirstUndampened, ..LARS },
+            LarsNumbers { buffer: Buffer::OutsideFirstUndampened, ..LARS },
             |w, g, _| (w > 0.0 && g > 0.0).then(|| w / (g + 1e-8)),
         );
         timm |a| Lars::timm(a).weight_decay(0.2).dampening(0.4).nesterov(true).trust_clip(true)
@@ -245,19 +245,19 @@ pub fn table() -> Vec<Row> {
                     decay: 0.2,
                     nesterov: true,
                     clip: true,
-                    buffer: Buffer::RateOutsideFirstUndampened,
+                    buffer: Buffer::OutsideFirstUndampened,
                     ..LARS
                 },
                 |w, g, _| (w > 0.0 && g > 0.0).then(|| w / (g + 0.2 * w + 1e-8)),
             );
         pytorch_optimizer |a| Lars::pytorch_optimizer(a)
-            => lars(LarsNumbers { buffer: Buffer::RateOutside, ..LARS }, lars_ratio(0.0, 0.0));
+            => lars(LarsNumbers { buffer: Buffer::Outside, ..LARS }, lars_ratio(0.0, 0.0));
         pytorch_optimizer |a| Lars::pytorch_optimizer(a).weight_decay(0.1).dampening(0.2)
             => lars(
                 LarsNumbers {
                     dampening: 0.2,
                     decay: 0.1,
-                    buffer: Buffer::RateOutside,
+                    buffer: Buffer::Outside,
                     ..LARS
                 },
                 lars_ratio(0.1, 0.0),
@@ -298,7 +298,7 @@ const LARS: LarsNumbers = LarsNumbers {
     trust: 1e-3,
     nesterov: false,
     clip: false,
-    buffer: Buffer::RateInside,
+    buffer: Buffer::Inside,
 };
 
 const LAMB: LambNumbers = LambNumbers {

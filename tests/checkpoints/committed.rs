@@ -1,0 +1,90 @@
+//! Checkpoints of older versions, which every later one must read.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thalweg::params::Snapshot;
+use thalweg::train::Lookahead;
+use thalweg::{AdamW, Average, Optimizer, Schedule, State, checkpoint};
+
+use crate::support::{Model, bits, model};
+
+/// A run that was stopped after some steps, and what it would have come to.
+#[derive(Serialize, Deserialize)]
+struct Run {
+    parameters: Snapshot<f32>,
+    optimizer: State,
+    /// The bits of the parameters after each step that followed.
+    then: Vec<Vec<u64>>,
+}
+
+fn build() -> Lookahead<f32, AdamW<f32>> {
+    let adamw = AdamW::new(Schedule::cosine(0.1, 0.01, 20).warm_up(3))
+        .clip_norm(2.0)
+        .average(Average::ema(0.9))
+        .scheduled("weight_decay", Schedule::linear(0.1, 0.0, 15))
+        .group("bias", |group| group.rate_factor(0.5).weight_decay(0.0))
+        .group("head", |group| group.frozen(true));
+    Lookahead::new(adamw).period(4)
+}
+
+/// Whole fractions, so that no function of any system has a part in them.
+fn gradient(step: u64) -> Model<f32> {
+    model(1000 + step)
+}
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+fn go_on(run: &Run) {
+    let (mut w, mut optimizer) = (model(9), build());
+    run.parameters.restore(&mut w).unwrap();
+    optimizer.load_state(&run.optimizer).unwrap();
+    assert_eq!(optimizer.steps(), 6);
+    for (step, expected) in (6..).zip(&run.then) {
+        optimizer.step(&mut w, &gradient(step)).unwrap();
+        // The cosine and the exponential of a step's constants are the system's: the last digit
+        // of them may be another elsewhere.
+        let close = bits(&w).iter().zip(expected).all(|(&a, &b)| {
+            let (a, b) = (f64::from_bits(a), f64::from_bits(b));
+            (a - b).abs() <= 1e-6 * b.abs().max(1e-3)
+        });
+        let same = bits(&w) == *expected;
+        assert!(
+            same || (close && !cfg!(all(target_os = "linux", target_arch = "x86_64"))),
+            "{step}"
+        );
+    }
+}
+
+#[test]
+fn a_checkpoint_of_version_1_goes_on() {
+    let run: Run = checkpoint::load(data("checkpoint-v1.bin")).unwrap();
+    go_on(&run);
+    let text = std::fs::read_to_string(data("checkpoint-v1.json")).unwrap();
+    let legible: Run = serde_json::from_str(&text).unwrap();
+    assert_eq!(legible.optimizer, run.optimizer);
+    go_on(&legible);
+}
+
+/// Writes a checkpoint of today's format, for a new number of it: see `CONTRIBUTING.md`.
+#[test]
+#[ignore = "writes tests/data"]
+fn write_a_checkpoint_of_today() {
+    let (mut w, mut optimizer) = (model(1), build());
+    for step in 0..6 {
+        optimizer.step(&mut w, &gradient(step)).unwrap();
+    }
+    let (parameters, optimizer_state) = (Snapshot::of(&w).unwrap(), optimizer.state());
+    let then = (6..12).map(|step| {
+        optimizer.step(&mut w, &gradient(step)).unwrap();
+        bits(&w)
+    });
+    let then = then.collect();
+    let run = Run { parameters, optimizer: optimizer_state, then };
+    let name = format!("checkpoint-v{}", run.optimizer.version());
+    checkpoint::save(data(&format!("{name}.bin")), &run).unwrap();
+    let text = serde_json::to_string_pretty(&run).unwrap();
+    std::fs::write(data(&format!("{name}.json")), text + "\n").unwrap();
+}
