@@ -65,7 +65,7 @@ pub const METHODS: [Method; 6] = [
     },
     Method {
         name: "unit-wise",
-        learning_rate: 0.2,
+        learning_rate: 0.025,
         train: |rate, seed, limit, split| {
             train(
                 Natural::new(rate, UnitWise::new(1e-3).decay(0.95), seed, drawn),
