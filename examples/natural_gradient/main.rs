@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 use data::Digits;
-use race::{METHODS, Outcome, Plan};
+use race::{METHODS, Method, Outcome, Plan};
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/optdigits.csv");
 
@@ -34,6 +34,10 @@ struct Options {
     #[arg(long)]
     tune: bool,
 
+    /// This method alone
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+
     /// Where the picture goes
     #[arg(long, value_name = "FILE", default_value = "target/natural_gradient.png")]
     out: PathBuf,
@@ -44,13 +48,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let split = Digits::read(Path::new(DATA))?.split();
     let plan =
         if options.quick { Plan { seeds: 1, limit: 8 } } else { Plan { seeds: 5, limit: 100 } };
+    let chosen = |method: &&Method| options.only.as_deref().is_none_or(|only| only == method.name);
     if options.tune {
-        for method in &METHODS {
+        let plan = Plan { limit: 20, ..plan };
+        for method in METHODS.iter().filter(chosen) {
             print!("{:<16}", method.name);
             for factor in [0.125, 0.25, 0.5, 1.0, 2.0, 4.0] {
                 let rate = method.learning_rate * factor;
-                let outcome = race::run(method, rate, &plan, &split)?;
-                print!("  {rate}: {:.1}", outcome.epochs);
+                match race::run(method, rate, &plan, &split) {
+                    Ok(outcome) => print!("  {rate}: {:.1}", outcome.epochs),
+                    Err(_) => print!("  {rate}: fails"),
+                }
             }
             println!();
         }
@@ -62,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "{:<16}{:>8}{:>10}{:>10}{:>12}{:>10}",
         "", "rate", "reached", "epochs", "ms/epoch", "seconds"
     );
-    for method in &METHODS {
+    for method in METHODS.iter().filter(chosen) {
         let outcome = race::run(method, method.learning_rate, &plan, &split)?;
         let Outcome { reached, epochs, seconds, seconds_an_epoch } = outcome;
         println!(

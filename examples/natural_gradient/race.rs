@@ -53,19 +53,19 @@ pub const METHODS: [Method; 6] = [
     },
     Method {
         name: "Adam",
-        learning_rate: 0.016,
+        learning_rate: 0.03,
         train: |rate, seed, limit, split| train(Plain(Adam::new(rate)), seed, limit, split),
     },
     Method {
         name: "K-FAC",
-        learning_rate: 0.4,
+        learning_rate: 0.2,
         train: |rate, seed, limit, split| {
             train(Natural::new(rate, Kfac::new(1e-2), seed, drawn), seed, limit, split)
         },
     },
     Method {
         name: "unit-wise",
-        learning_rate: 0.2,
+        learning_rate: 0.025,
         train: |rate, seed, limit, split| {
             train(
                 Natural::new(rate, UnitWise::new(1e-3).decay(0.95), seed, drawn),
@@ -77,7 +77,7 @@ pub const METHODS: [Method; 6] = [
     },
     Method {
         name: "quasi-diagonal",
-        learning_rate: 0.05,
+        learning_rate: 0.025,
         train: |rate, seed, limit, split| {
             let metric = QuasiDiagonal::new(1e-3).decay(0.95);
             let mut natural = Natural::new(rate, metric, seed, drawn);
@@ -88,7 +88,7 @@ pub const METHODS: [Method; 6] = [
     },
     Method {
         name: "push-through",
-        learning_rate: 0.2,
+        learning_rate: 1.0,
         train: |rate, seed, limit, split| {
             train(Natural::new(rate, PushThrough::new(1e-1), seed, labelled), seed, limit, split)
         },

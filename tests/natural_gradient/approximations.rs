@@ -357,3 +357,16 @@ fn a_weight_of_outputs_by_inputs_gives_the_turned_direction() {
         Kfac::new(0.1)
     );
 }
+
+#[test]
+fn deltas_whose_squares_are_subnormal_give_finite_statistics() {
+    let model = (Array2::<f32>::zeros((1, 1)), Array1::<f32>::zeros(1));
+    let layout = thalweg::params::Flatten::of(&model).unwrap();
+    let x = Array2::from_shape_fn((4, 1), |(i, _)| i as f32);
+    let layer = DenseLayer::new("0", x, Array2::from_elem((4, 1), 1e-20_f32)).bias("1");
+    let mut quasi = QuasiDiagonal::<f32, Empirical>::new(1e-3);
+    quasi.observe(&layout, &model, Batch::of_layers(vec![layer]).unwrap()).unwrap();
+    let mut d = [0.0; 2];
+    quasi.apply_inverse(&layout, &[1.0, 1.0], &mut d).unwrap();
+    assert!(d.iter().all(|d| (d / 1000.0 - 1.0).abs() < 1e-5), "{d:?}");
+}

@@ -70,6 +70,7 @@ impl Net {
     }
 
     /// The gradient of one sample's -log p by every parameter, from those by its scores: loops only.
+    #[allow(clippy::needless_range_loop)]
     pub fn sample_gradient(&self, x: &[f64], by_scores: &[f64]) -> Vec<f64> {
         let mut h = [0.0; HIDDEN];
         for j in 0..HIDDEN {

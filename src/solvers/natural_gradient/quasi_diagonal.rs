@@ -74,8 +74,8 @@ fn moments<F: Scalar>(layer: &DenseLayer<F>, samples: usize, bias: bool) -> [Arr
     if bias {
         means = squares.t().dot(a);
         for (mut row, &total) in means.rows_mut().into_iter().zip(&totals) {
-            let inverse = if total > F::zero() { F::one() / total } else { F::zero() };
-            row.mapv_inplace(|sum| sum * inverse);
+            // Not by 1/total: of a subnormal number that is ∞.
+            row.mapv_inplace(|sum| if total > F::zero() { sum / total } else { F::zero() });
         }
     }
     let mut spreads = Array2::zeros((outputs, inputs));
