@@ -12,11 +12,13 @@ mod flow;
 #[cfg_attr(not(feature = "linalg"), allow(unused_imports, dead_code))]
 #[path = "curvature/golden.rs"]
 mod golden;
+#[cfg(feature = "rand")]
 #[path = "../examples/digits/mlp.rs"]
 #[allow(dead_code)]
 mod mlp;
 #[path = "curvature/planted.rs"]
 mod planted;
+#[cfg(feature = "rand")]
 #[path = "../examples/spectrum/product.rs"]
 #[allow(dead_code)]
 mod product;

@@ -355,6 +355,8 @@ pub struct FisherOperator<F> {
     places: Vec<Place>,
 }
 
+// The metrics of `linalg` save it.
+#[cfg_attr(not(feature = "linalg"), allow(dead_code))]
 impl<F: Scalar> FisherOperator<F> {
     /// The number of samples n.
     pub fn samples(&self) -> usize {
