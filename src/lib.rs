@@ -47,11 +47,12 @@
 //!   counter.
 //! - The same steps give the same bits, whatever the instruction set, the number of threads, the
 //!   memory layout of the arrays and their split into leaves. A sum over all elements (a norm) is the
-//!   same bits over instruction sets and threads, and within 1e-15 over layouts and splits.
+//!   same bits over instruction sets and threads, and within 1e-15 over layouts and splits; what
+//!   depends on the norm of a leaf ([`Lars`], [`Lamb`], clipping by leaf) depends on what is a leaf.
 //! - State is kept by a leaf's name and shape; a changed name, count or shape is an error that names
 //!   both.
 //! - A step that has seen its leaves before allocates nothing, and passes over memory once; a norm or
-//!   the guard against NaN reads the gradients once more. (Views with gaps and more than four axes
+//!   the guard against NaN reads the gradients once more, a norm of the update everything. (Views with gaps and more than four axes
 //!   allocate a little.)
 //! - No shape is ever broadcast into a parameter, and nothing is written outside a view or into a
 //!   gradient.
