@@ -91,8 +91,8 @@ pub const METHODS: [Method; 7] = [
         train: |rate, seed, limit, split| {
             let metric = QuasiDiagonal::new(1e-3).decay(0.95);
             let mut natural = Natural::new(rate, metric, seed, drawn);
-            natural.every = 8;
-            natural.optimizer = natural.optimizer.observe_every(8);
+            natural.every = 4;
+            natural.optimizer = natural.optimizer.observe_every(4);
             train(natural, seed, limit, split)
         },
     },
