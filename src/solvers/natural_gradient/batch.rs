@@ -7,11 +7,13 @@ use std::ops::Range;
 use ndarray::{Array1, Array2, Array3, ArrayView1, Axis, concatenate};
 
 use super::fisher::FisherKind;
+#[cfg(feature = "linalg")]
 use super::metric::{invalid, load_arrays, load_places, save_arrays, save_places};
 use crate::curvature::LinearOperator;
 use crate::error::{Error, ErrorKind};
 use crate::params::Flatten;
 use crate::scalar::Scalar;
+#[cfg(feature = "linalg")]
 use crate::state::Record;
 
 /// A dense layer of a batch: its inputs a (n×in) and the gradients δ by its pre-activations (n×out).
@@ -363,6 +365,7 @@ impl<F: Scalar> FisherOperator<F> {
         self.samples
     }
 
+    #[cfg(feature = "linalg")]
     pub(super) fn save(&self, record: &mut Record) {
         record.count("metric.dim", self.dim as u64);
         record.count("metric.samples", self.samples as u64);
@@ -377,6 +380,7 @@ impl<F: Scalar> FisherOperator<F> {
         save_arrays(record, "metric.rows", &arrays);
     }
 
+    #[cfg(feature = "linalg")]
     pub(super) fn load(record: &Record) -> Result<Self, Error> {
         let places = load_places(record)?;
         let arrays: Vec<Array2<F>> = load_arrays(record, "metric.rows")?
@@ -449,6 +453,7 @@ impl<F: Scalar> FisherOperator<F> {
     }
 
     /// GGᵀ, of layers as Σ (AAᵀ)∘(ΔΔᵀ).
+    #[cfg(feature = "linalg")]
     pub(super) fn gram(&self) -> Array2<F> {
         match &self.rows {
             Rows::Gradients(gradients) => gradients.dot(&gradients.t()),

@@ -15,8 +15,8 @@ use crate::state::{Record, compare};
 
 const NAME: &str = "Kfac";
 
-/// **K-FAC**: of each dense layer the block A⊗G, with A = E[aaᵀ] of its inputs (a last one for the
-/// bias) and G = E[δδᵀ] of its pre-activations' gradients.
+/// **K-FAC**: of each dense layer the block A⊗G, with A = E(aaᵀ) of its inputs (a last one for the
+/// bias) and G = E(δδᵀ) of its pre-activations' gradients.
 ///
 /// D = (A + π√λ I)⁻¹ V (G + √λ/π I)⁻¹ for the gradient V, (in + 1)×out, with π = √(tr A/dim A ÷ tr G/dim G).
 /// Both factors are averages over batches with ρ = min(1 - 1/k, `decay`). Factored damping is not λI:

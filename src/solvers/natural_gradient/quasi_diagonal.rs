@@ -18,7 +18,7 @@ const NAME: &str = "QuasiDiagonal";
 ///
 /// With mᵢ = F₀ᵢ/(F₀₀ + λ), dᵢ = (gᵢ - mᵢg₀)/(Fᵢᵢ + λ - mᵢF₀ᵢ) and d₀ = g₀/(F₀₀ + λ) - Σ mᵢdᵢ: the inverse of
 /// each pair of a weight and its bias, which undoes a shift or a scaling of any input. The
-/// denominators are kept as E[δ²(aᵢ - μᵢ)²], a sum of squares around the weighted mean, and so
+/// denominators are kept as E(δ²(aᵢ - μᵢ)²), a sum of squares around the weighted mean, and so
 /// cannot become negative. A unit without a bias has the plain diagonal. Costs twice the parameters.
 ///
 /// Source: Ollivier, "Riemannian metrics for neural networks I: feedforward networks", 2015.
@@ -63,7 +63,7 @@ impl<F: Scalar, K: FisherKind> QuasiDiagonal<F, K> {
     }
 }
 
-/// E[δ²(a - μ)²] (in×out), μ = E[δ²a]/E[δ²] (in×out) and E[δ²] (1×out); without bias around 0.
+/// E(δ²(a - μ)²) (in×out), μ = E(δ²a)/E(δ²) (in×out) and E(δ²) (1×out); without bias around 0.
 fn moments<F: Scalar>(layer: &DenseLayer<F>, samples: usize, bias: bool) -> [Array2<f64>; 3] {
     let (a, deltas) = (layer.inputs(), layer.deltas());
     let share = F::from_f64(1.0 / samples as f64);
