@@ -23,7 +23,7 @@
 //! checkpoint::save(&file, &run)?;
 //!
 //! let run: Run = checkpoint::load(&file)?;
-//! let (mut w, mut adam) = (array![0.0_f32, 0.0], Adam::new(1e-3));
+//! let (mut w, mut adam) = (array![0.0, 0.0], Adam::<f32>::new(1e-3));
 //! run.parameters.restore(&mut w)?;
 //! adam.load_state(&run.optimizer)?;
 //! # std::fs::remove_file(&file).unwrap();

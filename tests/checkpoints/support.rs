@@ -123,7 +123,8 @@ macro_rules! each_rule {
     ($call:ident::<$scalar:ty>) => {
         each_rule!(
             @ $call, $scalar, Sgd Momentum Nesterov AdaGrad RmsProp RmsPropMomentum CenteredRmsProp
-            AdaDelta Adam AdamW AmsGrad AdaMax NAdam RAdam AdaBelief Yogi Lion
+            AdaDelta Adam AdamW AmsGrad AdaMax NAdam RAdam AdaBelief Yogi Lion Lars Lamb
+            ScheduleFreeAdamW
         )
     };
     (@ $call:ident, $scalar:ty, $($rule:ident)+) => {{
