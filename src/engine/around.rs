@@ -13,8 +13,8 @@ pub(super) struct Constants<F: Scalar, R: Rule<F>> {
     pub(super) around: Option<Around<F>>,
     /// The factor of updates that agree with their gradient; others are dropped.
     pub(super) caution: Option<F>,
-    /// What the average takes of the new parameter, and what it keeps of itself.
-    pub(super) average: Option<[F; 2]>,
+    /// What the average takes of the new parameter.
+    pub(super) average: Option<F>,
 }
 
 /// What is done to a gradient before the rule sees it, and to a parameter before and after.
@@ -52,8 +52,29 @@ impl<F: Scalar> Around<F> {
         // Comparisons rather than `min` and `max`, which would hide NaN.
         let g = if g > self.clip { self.clip } else { g };
         let g = if g < -self.clip { -self.clip } else { g };
-        let pull = if w == F::zero() { F::zero() } else { self.l1.copysign(w) };
-        g + self.l2 * w + pull
+        g + self.pull(w)
+    }
+
+    /// The gradient of the penalty.
+    #[inline(always)]
+    fn pull(&self, w: F) -> F {
+        let sign = if w == F::zero() { F::zero() } else { self.l1.copysign(w) };
+        self.l2 * w + sign
+    }
+
+    /// The part of it that the gradient alone is scaled by, if that is all there is.
+    pub(super) fn as_scaled(&self) -> Option<Scaled<F>> {
+        let pulls = self.l1 != F::zero() || self.l2 != F::zero();
+        self.as_pulled().filter(|_| !pulls).map(|Pulled(around)| Scaled(around.scale))
+    }
+
+    /// The part of it that the gradient is scaled and penalized by, if that is all there is.
+    pub(super) fn as_pulled(&self) -> Option<Pulled<F>> {
+        let rest = self.clip == F::infinity()
+            && self.decay == F::zero()
+            && self.shrink == F::one()
+            && self.threshold == F::zero();
+        rest.then_some(Pulled(*self))
     }
 
     /// The parameter that the rule gets.
@@ -95,6 +116,28 @@ impl<F: Scalar, R: Rule<F>> Mode<F, R> for Around<F> {
     fn update(&self, step: &R::Step, w: F, g: F, state: R::State) -> (F, R::State) {
         let (moved, state) = R::update(step, self.kept(w), self.gradient(w, g), state);
         (self.finish(moved), state)
+    }
+}
+
+/// The gradient scaled, and nothing else.
+#[derive(Clone, Copy)]
+pub(super) struct Scaled<F>(Scale<F>);
+
+impl<F: Scalar, R: Rule<F>> Mode<F, R> for Scaled<F> {
+    #[inline(always)]
+    fn update(&self, step: &R::Step, w: F, g: F, state: R::State) -> (F, R::State) {
+        R::update(step, w, self.0.apply(g), state)
+    }
+}
+
+/// The gradient scaled and penalized, and nothing else.
+#[derive(Clone, Copy)]
+pub(super) struct Pulled<F>(Around<F>);
+
+impl<F: Scalar, R: Rule<F>> Mode<F, R> for Pulled<F> {
+    #[inline(always)]
+    fn update(&self, step: &R::Step, w: F, g: F, state: R::State) -> (F, R::State) {
+        R::update(step, w, self.0.scale.apply(g) + self.0.pull(w), state)
     }
 }
 

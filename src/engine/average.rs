@@ -99,21 +99,15 @@ impl Average {
         step >= self.start && (step - self.start).is_multiple_of(self.every.max(1))
     }
 
-    /// rₙ and 1 - rₙ for n = `terms` + 1.
-    pub(super) fn rate(&self, terms: u64) -> [f64; 2] {
+    /// rₙ for n = `terms` + 1.
+    pub(super) fn rate(&self, terms: u64) -> f64 {
         let n = terms as f64 + 1.0;
         match self.kind {
-            _ if terms == 0 => [1.0, 0.0],
-            Kind::Exponential(decay) => [1.0 - decay, decay],
-            Kind::Debiased(decay) => {
-                let rate = (1.0 - decay) / bias_correction(decay, terms + 1);
-                [rate, 1.0 - rate]
-            }
-            Kind::Ramped(decay) => {
-                let decay = decay.min(n / (9.0 + n));
-                [1.0 - decay, decay]
-            }
-            Kind::Equal => [n.recip(), (n - 1.0) / n],
+            _ if terms == 0 => 1.0,
+            Kind::Exponential(decay) => 1.0 - decay,
+            Kind::Debiased(decay) => (1.0 - decay) / bias_correction(decay, terms + 1),
+            Kind::Ramped(decay) => 1.0 - decay.min(n / (9.0 + n)),
+            Kind::Equal => n.recip(),
         }
     }
 
@@ -136,12 +130,8 @@ mod tests {
     use super::*;
 
     fn averaged(average: Average, terms: &[f64]) -> f64 {
-        let mut a = f64::NAN;
-        for (n, w) in terms.iter().enumerate() {
-            let [rate, rest] = average.rate(n as u64);
-            a = if rate == 1.0 { *w } else { rest * a + rate * w };
-        }
-        a
+        let taken = |a: f64, (n, w): (usize, &f64)| a + average.rate(n as u64) * (w - a);
+        terms.iter().enumerate().fold(0.0, taken)
     }
 
     #[test]

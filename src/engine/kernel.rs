@@ -46,7 +46,10 @@ impl<F: Scalar, R: Rule<F>> Kernel<F, R::State> for Loops<'_, F, R> {
         let constants = &self.0[constants];
         match (constants.around, constants.caution, constants.average) {
             (None, None, None) => constants.run(how, Plain, stretch),
-            (Some(around), None, None) => constants.run(how, around, stretch),
+            (Some(around), None, None) => match around.as_pulled() {
+                Some(pulled) => constants.run(how, pulled, stretch),
+                None => constants.run(how, around, stretch),
+            },
             _ => constants.update_rarer(how, stretch),
         }
     }
@@ -85,10 +88,13 @@ impl<F: Scalar, R: Rule<F>> Constants<F, R> {
         let averages = self.average.filter(|_| !stretch.average.is_empty());
         match (self.caution, averages) {
             (None, None) => self.run(how, around, stretch),
-            (None, Some(rates)) => self.run_averaged(how, around, rates, stretch),
+            (None, Some(rate)) => match around.as_scaled() {
+                Some(scaled) => self.run_averaged(how, scaled, rate, stretch),
+                None => self.run_averaged(how, around, rate, stretch),
+            },
             (Some(factor), None) => self.run(how, Cautious { around, factor }, stretch),
-            (Some(factor), Some(rates)) => {
-                self.run_averaged(how, Cautious { around, factor }, rates, stretch);
+            (Some(factor), Some(rate)) => {
+                self.run_averaged(how, Cautious { around, factor }, rate, stretch);
             }
         }
     }
@@ -104,11 +110,11 @@ impl<F: Scalar, R: Rule<F>> Constants<F, R> {
         &self,
         how: How,
         mode: M,
-        rates: [F; 2],
+        rate: F,
         stretch: Stretch<'_, F, R::State>,
     ) {
         let simd = width(how, stretch.w.len());
-        simd.run(UpdateAveraged::<F, R, M> { step: self.step, mode, rates, stretch });
+        simd.run(UpdateAveraged::<F, R, M> { step: self.step, mode, rate, stretch });
     }
 }
 
@@ -141,7 +147,7 @@ impl<F: Scalar, R: Rule<F>, M: Mode<F, R>> Work for Update<'_, F, R, M> {
 struct UpdateAveraged<'a, F: Scalar, R: Rule<F>, M> {
     step: R::Step,
     mode: M,
-    rates: [F; 2],
+    rate: F,
     stretch: Stretch<'a, F, R::State>,
 }
 
@@ -150,7 +156,7 @@ impl<F: Scalar, R: Rule<F>, M: Mode<F, R>> Work for UpdateAveraged<'_, F, R, M> 
 
     #[inline(always)]
     fn run(self) {
-        let (step, mode, [rate, rest]) = (self.step, self.mode, self.rates);
+        let (step, mode, rate) = (self.step, self.mode, self.rate);
         let Stretch { w, g, slots, average } = self.stretch;
         R::State::sweep_averaged(
             w,
@@ -160,17 +166,17 @@ impl<F: Scalar, R: Rule<F>, M: Mode<F, R>> Work for UpdateAveraged<'_, F, R, M> 
             #[inline(always)]
             |w, g, average, state| {
                 let (w, state) = mode.update(&step, w, g, state);
-                (w, averaged(average, w, rate, rest), state)
+                (w, averaged(average, w, rate), state)
             },
         );
     }
 }
 
-/// The average that has taken another term; exactly that term where it keeps nothing of itself.
+/// The average that has taken another term; exactly that term where it takes all of it, since it
+/// begins at 0.
 #[inline(always)]
-pub(super) fn averaged<F: Scalar>(average: F, term: F, rate: F, rest: F) -> F {
-    let moved = average + rate * (term - average);
-    if rest == F::zero() { term } else { moved }
+pub(super) fn averaged<F: Scalar>(average: F, term: F, rate: F) -> F {
+    average + rate * (term - average)
 }
 
 /// Two quantities of an element whose squares are summed over a leaf.

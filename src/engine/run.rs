@@ -101,7 +101,7 @@ fn bound<'s, F: Scalar, S: Slots<F>>(
     roster: &Roster,
     leaves: &mut [LeafState<F, S>],
     settings: &dyn Fn(usize) -> &'s Settings,
-    average: Option<[F; 2]>,
+    average: Option<F>,
     params: &mut dyn ParamsMut<F>,
 ) -> Result<(), Error> {
     roster.meet_mut(params, Tree::Parameters, |index, w| {
@@ -109,10 +109,10 @@ fn bound<'s, F: Scalar, S: Slots<F>>(
         let settings = settings(leaf.course);
         let Some(bound) = settings.max_norm.filter(|_| !settings.frozen) else { return };
         bound.apply_leaf(w);
-        if let Some([rate, rest]) = average {
+        if let Some(rate) = average {
             let w = leaf.order.arrange(w.view());
             let terms = leaf.average.as_mut_slice().iter_mut().zip(&w);
-            terms.for_each(|(average, &w)| *average = averaged(*average, w, rate, rest));
+            terms.for_each(|(average, &w)| *average = averaged(*average, w, rate));
         }
     })
 }
@@ -234,7 +234,7 @@ fn begin<F: Scalar, R: Rule<F>>(
 ) {
     let step = counters.steps + 1;
     let average = settings.average.filter(|average| average.takes(step));
-    let average = average.map(|average| average.rate(counters.averaged).map(F::from_f64));
+    let average = average.map(|average| F::from_f64(average.rate(counters.averaged)));
     constants.clear();
     for course in courses {
         course.commit();
