@@ -58,23 +58,27 @@ impl<F: Scalar> Around<F> {
     /// The gradient of the penalty.
     #[inline(always)]
     fn pull(&self, w: F) -> F {
-        let sign = if w == F::zero() { F::zero() } else { self.l1.copysign(w) };
-        self.l2 * w + sign
+        Penalized { l1: self.l1, l2: self.l2 }.pull(w)
     }
 
-    /// The part of it that the gradient alone is scaled by, if that is all there is.
+    /// The scale of the gradient, if that is all there is.
     pub(super) fn as_scaled(&self) -> Option<Scaled<F>> {
         let pulls = self.l1 != F::zero() || self.l2 != F::zero();
-        self.as_pulled().filter(|_| !pulls).map(|Pulled(around)| Scaled(around.scale))
+        (!pulls && self.is_of_gradient()).then_some(Scaled(self.scale))
     }
 
-    /// The part of it that the gradient is scaled and penalized by, if that is all there is.
-    pub(super) fn as_pulled(&self) -> Option<Pulled<F>> {
-        let rest = self.clip == F::infinity()
+    /// The penalty, if that is all there is.
+    pub(super) fn as_penalized(&self) -> Option<Penalized<F>> {
+        let penalized = Penalized { l1: self.l1, l2: self.l2 };
+        (self.scale.is_one() && self.is_of_gradient()).then_some(penalized)
+    }
+
+    /// Whether it is no more than scale and penalty.
+    fn is_of_gradient(&self) -> bool {
+        self.clip == F::infinity()
             && self.decay == F::zero()
             && self.shrink == F::one()
-            && self.threshold == F::zero();
-        rest.then_some(Pulled(*self))
+            && self.threshold == F::zero()
     }
 
     /// The parameter that the rule gets.
@@ -130,14 +134,25 @@ impl<F: Scalar, R: Rule<F>> Mode<F, R> for Scaled<F> {
     }
 }
 
-/// The gradient scaled and penalized, and nothing else.
+/// The gradient penalized, and nothing else.
 #[derive(Clone, Copy)]
-pub(super) struct Pulled<F>(Around<F>);
+pub(super) struct Penalized<F> {
+    l1: F,
+    l2: F,
+}
 
-impl<F: Scalar, R: Rule<F>> Mode<F, R> for Pulled<F> {
+impl<F: Scalar> Penalized<F> {
+    #[inline(always)]
+    fn pull(&self, w: F) -> F {
+        let sign = if w == F::zero() { F::zero() } else { self.l1.copysign(w) };
+        self.l2 * w + sign
+    }
+}
+
+impl<F: Scalar, R: Rule<F>> Mode<F, R> for Penalized<F> {
     #[inline(always)]
     fn update(&self, step: &R::Step, w: F, g: F, state: R::State) -> (F, R::State) {
-        R::update(step, w, self.0.scale.apply(g) + self.0.pull(w), state)
+        R::update(step, w, g + self.pull(w), state)
     }
 }
 

@@ -46,9 +46,10 @@ impl<F: Scalar, R: Rule<F>> Kernel<F, R::State> for Loops<'_, F, R> {
         let constants = &self.0[constants];
         match (constants.around, constants.caution, constants.average) {
             (None, None, None) => constants.run(how, Plain, stretch),
-            (Some(around), None, None) => match around.as_pulled() {
-                Some(pulled) => constants.run(how, pulled, stretch),
-                None => constants.run(how, around, stretch),
+            (Some(around), None, None) => match (around.as_scaled(), around.as_penalized()) {
+                (Some(scaled), _) => constants.run(how, scaled, stretch),
+                (_, Some(penalized)) => constants.run(how, penalized, stretch),
+                _ => constants.run(how, around, stretch),
             },
             _ => constants.update_rarer(how, stretch),
         }
