@@ -23,23 +23,27 @@
 //! # Ok::<(), thalweg::Error>(())
 //! ```
 //!
-//! # What there is
+//! # I want to
 //!
-//! | to | see |
-//! |---|---|
-//! | choose an optimizer | [`catalog`], and [`Sgd`], [`Momentum`], [`Nesterov`], [`AdaGrad`], [`RmsProp`], [`RmsPropMomentum`], [`CenteredRmsProp`], [`AdaDelta`], [`Adam`], [`AdamW`], [`AmsGrad`], [`AdaMax`], [`NAdam`], [`RAdam`], [`AdaBelief`], [`Yogi`], [`Lion`], [`Lars`], [`Lamb`], [`ScheduleFreeAdamW`]; for matrices [`Muon`] |
-//! | hold any of them | [`Optimizer`], which is object-safe |
-//! | train a model of several arrays | [`mod@params`], [`params!`] |
-//! | group leaves, clip, penalize, average, skip NaN | [`Elementwise`] and its [`Settings`], [`Pattern`], [`Average`], [`NonFinite`] |
-//! | change the learning rate | [`Schedule`], [`mod@schedule`], [`train::Plateau`] |
-//! | write a rule of your own | [`Rule`], [`rule`] |
-//! | compute a loss and its gradient | [`loss`] |
-//! | drop units, distort images, bound norms | [`regularize`] |
-//! | accumulate batches, look ahead, stop at the right epoch | [`train`] |
-//! | save and go on | [`State`], [`mod@state`], `checkpoint` (feature `serde`) |
-//! | minimize a function, with its value or by steps | [`solvers`]: [`minimize`](solvers::minimize()), [`ConjugateGradient`], [`Lbfgs`], Newton, trust regions |
-//! | see why a training is slow | [`curvature`]: spectra, condition numbers, saddles, gradient flow, pruning |
-//! | know what went wrong | [`Error`], [`ErrorKind`] |
+//! | | read | with |
+//! |---|---|---|
+//! | train a network | [`guide::training`] | [`params!`], [`Elementwise`]'s builder, [`Schedule`], [`train`], [`loss`], [`regularize`] |
+//! | fit or minimize a function | [`guide::fitting`] | [`solvers`]: [`minimize`](solvers::minimize()), [`Lbfgs`], [`ConjugateGradient`], Newton, trust regions |
+//! | know why a training is slow | [`guide::slow_training`] | [`curvature`]: gradient flow, condition numbers, spectra, saddles |
+//! | write a rule of my own | [`guide::own_rule`] | [`Rule`], [`rule`] |
+//! | choose an optimizer | [`guide::choosing`] | the pages below, [`catalog`] |
+//! | know which formula exactly, and who agrees | [`guide::conventions`] | the parity matrix |
+//! | come from PyTorch, Optax, Keras or argmin | [`guide::migration`] | their line beside ours |
+//! | stop, save and go on | [`guide::training`](guide::training#stopping-and-going-on) | [`State`], [`mod@state`], `checkpoint` (feature `serde`) |
+//! | hold any optimizer | [`Optimizer`] | which is object-safe |
+//! | know what went wrong | [`Error`] | [`ErrorKind`] |
+//!
+//! The optimizers: [`Sgd`], [`Momentum`], [`Nesterov`], [`AdaGrad`], [`RmsProp`], [`RmsPropMomentum`],
+//! [`CenteredRmsProp`], [`AdaDelta`], [`Adam`], [`AdamW`], [`AmsGrad`], [`AdaMax`], [`NAdam`],
+//! [`RAdam`], [`AdaBelief`], [`Yogi`], [`Lion`], [`Lars`], [`Lamb`], [`ScheduleFreeAdamW`]; for
+//! matrices [`Muon`]; without a learning rate [`ConjugateGradient`] and [`Lbfgs`]; by the model's own
+//! metric [`solvers::natural_gradient`]. What stands around a step (groups, clipping, penalties,
+//! averages, NaN) is in [`Elementwise`] and its [`Settings`].
 //!
 //! # What always holds
 //!
@@ -63,6 +67,7 @@
 //!
 //! | floor | rooms | what |
 //! |---|---|---|
+//! | top | [`guide`] | pages, without code |
 //! | 3 | [`rules`], [`solvers`], [`curvature`], [`train`] | one file a rule, and the [`catalog`] of them; what couples elements; diagnostics; what stands around the steps |
 //! | 2 | [`Optimizer`], [`Elementwise`] | the trait, and the engine: the one loop |
 //! | 1 | [`mod@params`], [`schedule`], [`regularize`], [`loss`], [`rule`], [`mod@state`], `checkpoint`, reductions | vocabulary, without loops over training |
@@ -84,6 +89,7 @@ pub mod checkpoint;
 pub mod curvature;
 mod engine;
 mod error;
+pub mod guide;
 mod interval;
 pub mod loss;
 mod optimizer;

@@ -6,6 +6,10 @@ mod book;
 mod counterpart;
 #[path = "goldens/leaves.rs"]
 mod leaves;
+#[path = "goldens/muon.rs"]
+mod muon;
+#[path = "goldens/parity.rs"]
+mod parity;
 #[path = "goldens/subject.rs"]
 mod subject;
 #[path = "goldens/tables.rs"]
@@ -16,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use book::{Case, FILES, Problem, book, problem};
 use counterpart::counterpart;
 use ndarray::Array1;
+use parity::Measured;
 use tables::{NOISY, NOT_OURS, Noise};
 use thalweg::Optimizer;
 
@@ -74,11 +79,10 @@ fn compare(file: &str, case: &Case, ours: &BTreeMap<usize, Array1<f64>>) -> (f64
     (worst, wrong)
 }
 
-#[test]
-fn the_crate_agrees_with_every_library() {
+/// Every case with a counterpart, and what is too far off.
+fn measure() -> (Measured, Vec<String>) {
     let problem = problem();
-    let mut wrong = Vec::new();
-    let mut summary = BTreeMap::<_, (usize, f64)>::new();
+    let (mut measured, mut wrong) = (Measured::default(), Vec::new());
     for file in FILES {
         let book = book(file);
         let library = format!("{} {}", book.library, book.version);
@@ -91,21 +95,19 @@ fn the_crate_agrees_with_every_library() {
                 let mut scheduled = counterpart(&case, late).unwrap();
                 runs.push(trajectory(&case, &problem, &mut scheduled, None));
             }
-            let key = (library.clone(), case.optimizer.clone(), optimizer.name());
-            let row = summary.entry(key).or_default();
-            row.0 += 1;
             for run in runs {
                 let (worst, lines) = compare(file, &case, &run);
-                row.1 = row.1.max(worst);
+                measured.add(&library, &case.optimizer, optimizer.name(), &case.id, worst);
                 wrong.extend(lines);
             }
         }
     }
-    println!("| library | optimizer | ours | cases | worst relative deviation |");
-    println!("|---|---|---|---|---|");
-    for ((library, theirs, ours), (cases, worst)) in &summary {
-        println!("| {library} | {theirs} | {ours} | {cases} | {worst:.1e} |");
-    }
+    (measured, wrong)
+}
+
+#[test]
+fn the_crate_agrees_with_every_library() {
+    let (_, wrong) = measure();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

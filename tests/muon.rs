@@ -1,9 +1,7 @@
-//! Muon against other libraries and a literal transcription, and the laws for it.
+//! Muon against a literal transcription, and the laws for it. (Against other libraries: `goldens`.)
 
 #[path = "muon/allocations.rs"]
 mod allocations;
-#[path = "muon/goldens.rs"]
-mod goldens;
 #[path = "muon/laws.rs"]
 mod laws;
 #[path = "muon/oracle.rs"]

@@ -9,6 +9,11 @@ use crate::schedule::Schedule;
 /// **AdaBelief**: m = β₁m + (1-β₁)g, s = β₂s + (1-β₂)(g-m)² + ε, Δw = -αm̂/(√ŝ + ε), with
 /// m̂ = m/(1-β₁ᵗ) and ŝ = s/(1-β₂ᵗ).
 ///
+/// When to use it: as Adam, where gradients are steady for a while: a step is long where g is near
+/// its average, and short where it scatters, whatever its size. s is often far smaller than Adam's v,
+/// so that ε counts for more, and 1e-8 is another optimizer than 1e-16. Two values a parameter;
+/// typical rates are 1e-4 to 1e-3.
+///
 /// | hyperparameter | default | range |
 /// |---|---|---|
 /// | `beta1` β₁ | 0.9 | [0, 1) |

@@ -8,6 +8,10 @@ use crate::schedule::Schedule;
 
 /// **AdaDelta**: s = ρs + (1-ρ)g², Δ = g·√((x + ε)/(s + ε)), w -= αΔ, x = ρx + (1-ρ)Δ².
 ///
+/// When to use it: where no rate is to be tuned: a step has the units of the parameter. It begins
+/// slowly, with steps of about √ε, and ε decides how slowly. Two values a parameter; α is 1, or less
+/// to be careful.
+///
 /// It has no learning rate of its own (α = 1); the libraries multiply by one after, and x
 /// accumulates the unscaled Δ.
 ///

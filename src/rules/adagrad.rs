@@ -9,6 +9,11 @@ use crate::schedule::Schedule;
 
 /// **AdaGrad**: s += g², Δw = -αg/(√s + ε).
 ///
+/// When to use it: sparse features and convex problems, online: an element whose gradient is rare
+/// keeps a large rate, and there is a regret bound. s never falls, so each rate only shrinks, about
+/// as 1/√t, and a long training of a network comes to rest too early. One value a parameter; typical
+/// rates are 0.01 to 0.1.
+///
 /// | hyperparameter | default | [`keras`](Self::keras), [`optax`](Self::optax) | range |
 /// |---|---|---|---|
 /// | `epsilon` ε | 1e-10 | 1e-7, inside the root | (0, ∞) |

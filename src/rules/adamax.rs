@@ -9,6 +9,10 @@ use crate::schedule::Schedule;
 /// **AdaMax**: Adam in the infinity norm; m = β₁m + (1-β₁)g, u = max(β₂u, |g| + ε),
 /// Δw = -αm̂/u, with m̂ = m/(1-β₁ᵗ).
 ///
+/// When to use it: as Adam, where gradients are sparse or have rare, large values: u is their largest
+/// of late, falls slowly, and bounds a step by about α. There is no root. Two values a parameter;
+/// typical rates are 1e-3 to 2e-3.
+///
 /// | hyperparameter | default | [`keras`](Self::keras) | range |
 /// |---|---|---|---|
 /// | `beta1` β₁ | 0.9 | 0.9 | [0, 1) |

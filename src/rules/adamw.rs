@@ -9,6 +9,11 @@ use crate::schedule::Schedule;
 
 /// **AdamW**: Adam with decoupled weight decay, Δw = -αm̂/(√v̂ + ε) - αλw.
 ///
+/// When to use it: the first choice for a network of which nothing else is known, and for attention
+/// models. As [`Adam`](crate::Adam), and decays all weights alike, which an L2 penalty under Adam
+/// does not. Two values a parameter; typical rates are 1e-4 to 3e-3 after a warm-up, with λ from 0.01
+/// to 0.1. What decays the weights is the product αλ: change one, and look at the other.
+///
 /// | hyperparameter | default | [`optax`](Self::optax) | [`keras`](Self::keras) | range |
 /// |---|---|---|---|---|
 /// | `weight_decay` λ | 1e-2 | 1e-4 | 4e-3 | [0, ∞) |

@@ -9,6 +9,10 @@ use crate::schedule::Schedule;
 /// **AMSGrad**: Adam whose second moment never shrinks; m and v as Adam, x = max(x, v),
 /// Δw = -αm̂/(√x̂ + ε), with x̂ = x/(1-β₂ᵗ).
 ///
+/// When to use it: an Adam that does not settle because v forgets rare, large gradients; it converges
+/// on the examples on which Adam does not. x never falls, so that one large gradient keeps its
+/// element slow ever after. Three values a parameter, the most of all; rates as Adam's.
+///
 /// | hyperparameter | default | [`keras`](Self::keras) | range |
 /// |---|---|---|---|
 /// | `beta1` β₁ | 0.9 | 0.9 | [0, 1) |

@@ -9,6 +9,11 @@ use crate::schedule::Schedule;
 
 /// **Centred RMSprop**: s = γs + (1-γ)g², ḡ = γḡ + (1-γ)g, Δw = -αg/√(max(s - ḡ², 0) + ε).
 ///
+/// When to use it: as RMSprop, where gradients have a mean far from 0: divided by their standard
+/// deviation rather than their root mean square, steady directions get long steps. That is its
+/// weakness, too: where a gradient hardly varies, ε alone bounds the step. Two values a parameter;
+/// typical rates are 1e-4 to 1e-3.
+///
 /// The variance s - ḡ² is negative by rounding where a gradient is nearly constant; it is clamped
 /// at 0, where other libraries answer NaN.
 ///

@@ -9,6 +9,11 @@ use crate::schedule::Schedule;
 /// **LAMB**: Adam's direction with weight decay, scaled for each leaf to the length of its
 /// parameters: u = m̂/(√v̂ + ε) + λw, Δw = -α·(‖w‖/‖u‖)·u.
 ///
+/// When to use it: attention models in batches of many thousands: a leaf moves by a share α of its
+/// length, in Adam's direction. AdamW with as much tuning does as well (Nado et al., "A large batch
+/// optimizer reality check", 2021), and in small batches there is little to gain. Two values a
+/// parameter, and a pass for the norms; typical rates are 1e-3 to 1e-2 after a warm-up.
+///
 /// | hyperparameter | default | [`timm`](Self::timm) | [`pytorch_optimizer`](Self::pytorch_optimizer) | range |
 /// |---|---|---|---|---|
 /// | `weight_decay` λ | 0 | 1e-2 | 0 | [0, ∞) |

@@ -9,6 +9,11 @@ use crate::schedule::Schedule;
 /// **LARS**, layer-wise adaptive rate scaling: momentum whose rate is scaled for each leaf by
 /// r = η‖w‖/(‖g‖ + λ‖w‖ + ε): v = γv + αr(g + λw), Δw = -v.
 ///
+/// When to use it: convolutional networks in batches of many thousands: a leaf moves by a share of
+/// about αη of its length, whatever the size of its gradient. It wants a warm-up, and biases and
+/// gains left out. Momentum with as much tuning does as well (Nado et al., "A large batch optimizer
+/// reality check", 2021). One value a parameter, and a pass for the norms.
+///
 /// | hyperparameter | default | [`timm`](Self::timm) | range |
 /// |---|---|---|---|
 /// | `momentum` γ | 0.9 | 0.9 | (-1, 1) |

@@ -9,6 +9,11 @@ use crate::schedule::Schedule;
 
 /// **Lion**: Δw = -α(sign(β₁m + (1-β₁)g) + λw), and then m = β₂m + (1-β₂)g.
 ///
+/// When to use it: large networks in large batches, with half of Adam's memory: one value a
+/// parameter. Every element moves by α whatever its gradient, so the noise of small batches does not
+/// average out, and α must fall to settle. Rates are 3 to 10 times smaller than AdamW's, and λ as
+/// much larger (Chen et al. 2023).
+///
 /// sign(0) = 0.
 ///
 /// | hyperparameter | default | [`optax`](Self::optax) | range |

@@ -8,6 +8,12 @@ use crate::schedule::Schedule;
 
 /// **Momentum** (the heavy ball): Δw(t) = γΔw(t-1) - αg, then w += Δw.
 ///
+/// When to use it: the first thing to add to SGD, for one value a parameter. On a quadratic of
+/// condition number κ it takes some √κ steps where SGD takes κ;
+/// [`Condition::momentum`](crate::curvature::Condition::momentum) gives the best γ and α. It
+/// overshoots, and its steps are up to 1/(1-γ) times as long as SGD's, so that α is as much smaller:
+/// 0.01 to 0.1 with γ = 0.9.
+///
 /// α stands inside the average, as in Keras. [`torch`](Self::torch) keeps it outside:
 /// b = γb + (1-τ)g with b = g at first, then w -= αb. The two differ once α changes.
 ///

@@ -10,6 +10,10 @@ use crate::schedule::Schedule;
 /// Δw = -α(μₜ₊₁m/(1-∏ᵗ⁺¹μ) + (1-μₜ)g/(1-∏ᵗμ))/(√v̂ + ε), with m and v as Adam and
 /// μₜ = β₁(1 - ½·0.96^(ψt)).
 ///
+/// When to use it: in the place of Adam, at the same cost: a step takes the gradient at hand with
+/// full weight, and so turns one step sooner. What is tuned for Adam is a good start. Two values a
+/// parameter; typical rates are 1e-3 to 2e-3.
+///
 /// | hyperparameter | default | [`keras`](Self::keras) | range |
 /// |---|---|---|---|
 /// | `beta1` β₁ | 0.9 | 0.9 | [0, 1) |

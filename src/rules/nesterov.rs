@@ -9,6 +9,11 @@ use crate::schedule::Schedule;
 
 /// **Nesterov's accelerated gradient**: Δw(t) = γΔw(t-1) - α∇E[w + γΔw(t-1)], then w += Δw.
 ///
+/// When to use it: as [`Momentum`](crate::Momentum), at the same cost: one value a parameter. The
+/// gradient at the look-ahead point brakes before the valley rises, which allows a γ nearer to 1
+/// (Sutskever et al. 2013); on noisy gradients the two differ little. Typical: γ from 0.9 to 0.99, α
+/// from 0.01 to 0.1, with an L2 penalty for convolutional networks.
+///
 /// The gradient is taken at the look-ahead point w̃ = w + γΔw. The parameters that the caller holds,
 /// and computes the gradient at, *are* w̃, so that a step is w̃ += γ(γΔw - αg) - αg;
 /// [`settle`](Self::settle) gives w.

@@ -10,6 +10,11 @@ use crate::schedule::Schedule;
 /// Δw = -α·r·m̂·√(1-β₂ᵗ)/(√v + ε) where ρₜ > 5, else -αm̂, with ρ∞ = 2/(1-β₂) - 1,
 /// ρₜ = ρ∞ - 2tβ₂ᵗ/(1-β₂ᵗ), r² = (ρₜ-4)(ρₜ-2)ρ∞/((ρ∞-4)(ρ∞-2)ρₜ), and m, v, m̂ as Adam.
 ///
+/// When to use it: as Adam without a warm-up to tune. It begins as momentum, whose steps have the
+/// size of the gradients: scale the loss, or clip, where those are large. A linear warm-up over
+/// 2/(1-β₂) steps of Adam does as much (Ma & Yarats, "On the adequacy of untuned warmup for adaptive
+/// optimization", 2021). Two values a parameter; rates as Adam's.
+///
 /// | hyperparameter | default | range |
 /// |---|---|---|
 /// | `beta1` β₁ | 0.9 | [0, 1) |

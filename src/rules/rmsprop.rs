@@ -9,6 +9,11 @@ use crate::schedule::Schedule;
 
 /// **RMSprop**: s = γs + (1-γ)g², Δw = -αg/√(s + ε).
 ///
+/// When to use it: recurrent networks, and objectives that move, as in reinforcement learning: it
+/// looks back 1/(1-γ) steps and no further. s is not corrected for its beginning, so that the first
+/// steps are up to α/√(1-γ) long, and at a constant α it does not settle. One value a parameter;
+/// typical rates are 1e-4 to 1e-2.
+///
 /// | hyperparameter | default | [`torch`](Self::torch) | [`keras`](Self::keras) | [`optax`](Self::optax) | range |
 /// |---|---|---|---|---|---|
 /// | `rho` γ | 0.9 | 0.99 | 0.9 | 0.9 | [0, 1) |

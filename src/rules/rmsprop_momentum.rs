@@ -9,6 +9,11 @@ use crate::schedule::Schedule;
 
 /// **RMSprop with momentum**: s = γs + (1-γ)g², Δw(t) = μΔw(t-1) - αg/√(s + ε), then w += Δw.
 ///
+/// When to use it: as RMSprop, where its direction is too noisy; image networks such as EfficientNet
+/// were trained by it (Tan & Le 2019). Steps are up to 1/(1-μ) times as long as RMSprop's, and α as
+/// much smaller. Two values a parameter, as many as [`Adam`](crate::Adam), which corrects the
+/// beginning too.
+///
 /// α stands inside the average, as in Keras and Optax; [`torch`](Self::torch) keeps it outside.
 ///
 /// | hyperparameter | default | [`torch`](Self::torch) | [`keras`](Self::keras) | [`optax`](Self::optax) | range |

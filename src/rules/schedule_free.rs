@@ -9,6 +9,11 @@ use crate::schedule::Schedule;
 
 /// **Schedule-free AdamW**: no schedule, an average in its place.
 ///
+/// When to use it: where the end of the training is not known, or a schedule not wanted. The answer
+/// is x, not what the gradient is taken at: settle before each evaluation, and unsettle after it. Two
+/// values a parameter; rates are those of AdamW with a schedule, or up to ten times that, after a
+/// warm-up, with β₁ from 0.9 to 0.98.
+///
 /// Of three sequences that begin at the same point, the gradient g is taken at y:
 /// u = g/(√v̂ + ε) + λy, z -= αu, x += c(z - x), y = (1-β₁)z + β₁x. The parameters that the caller
 /// holds, and computes the gradient at, *are* y; x is the answer, for evaluation, and

@@ -9,6 +9,11 @@ use crate::schedule::Schedule;
 /// **Yogi**: Adam whose second moment moves by at most (1-β₂)g²; m = β₁m + (1-β₁)g,
 /// s += (1-β₂)·sign(g² - s)·g², Δw = -αm̂/(√ŝ + ε), with m̂ = m/(1-β₁ᵗ) and ŝ = s/(1-β₂ᵗ).
 ///
+/// When to use it: as Adam, where gradients are sparse or their size changes abruptly: s moves by
+/// (1-β₂)g² at most, so that it cannot forget faster than it learns, and rates do not leap after a
+/// quiet stretch. It is as slow to forget a beginning with large gradients. Two values a parameter;
+/// typical rates are 1e-3 to 1e-2, with the large ε.
+///
 /// | hyperparameter | default | [`optax`](Self::optax) | [`paper`](Self::paper) | range |
 /// |---|---|---|---|---|
 /// | `beta1` β₁ | 0.9 | 0.9 | 0.9 | [0, 1) |

@@ -92,6 +92,15 @@ impl Arguments {
         value.as_bool().unwrap_or_else(|| panic!("{name} = {value}"))
     }
 
+    pub fn numbers<const N: usize>(&mut self, name: &str) -> [f64; N] {
+        let value = self.take(name);
+        std::array::from_fn(|i| value[i].as_f64().unwrap())
+    }
+
+    pub fn steps(&mut self, name: &str) -> u32 {
+        self.number(name) as u32
+    }
+
     /// Both betas, under whichever names.
     pub fn betas(&mut self) -> (f64, f64) {
         if self.0.contains_key("betas") {

@@ -63,6 +63,11 @@ pub fn counterpart(case: &Case, late: Option<f64>) -> Counterpart {
             let ((beta1, beta2), eps) = (a.betas(), a.number("eps"));
             some(AdaMax::new(rate).beta1(beta1).beta2(beta2).epsilon(eps))
         }
+        "optax.adamaxw" => {
+            let ((beta1, beta2), eps) = (a.betas(), a.number("eps"));
+            let adamax = AdaMax::new(rate).beta1(beta1).beta2(beta2).epsilon(eps);
+            some(adamax.decoupled_decay(Decay::Relative(a.number("weight_decay"))))
+        }
         "keras.optimizers.Adamax" => {
             let ((beta1, beta2), eps) = (a.betas(), a.number("epsilon"));
             some(AdaMax::keras(rate).beta1(beta1).beta2(beta2).epsilon(eps))
@@ -75,6 +80,12 @@ pub fn counterpart(case: &Case, late: Option<f64>) -> Counterpart {
         "optax.nadam" => {
             let ((beta1, beta2), eps, root) = (a.betas(), a.number("eps"), a.number("eps_root"));
             let nadam = NAdam::optax(rate).beta1(beta1).beta2(beta2).epsilon(eps);
+            (root == 0.0).then(|| boxed(nadam))
+        }
+        "optax.nadamw" => {
+            let ((beta1, beta2), eps, root) = (a.betas(), a.number("eps"), a.number("eps_root"));
+            let nadam = NAdam::optax(rate).beta1(beta1).beta2(beta2).epsilon(eps);
+            let nadam = nadam.decoupled_decay(Decay::Relative(a.number("weight_decay")));
             (root == 0.0).then(|| boxed(nadam))
         }
         "torch.optim.RAdam" => {
@@ -94,7 +105,7 @@ pub fn counterpart(case: &Case, late: Option<f64>) -> Counterpart {
             let ((beta1, beta2), eps) = (a.betas(), a.number("eps"));
             let (initial, decay) = (a.number("initial_accumulator"), a.number("weight_decay"));
             let yogi = Yogi::optax(rate).beta1(beta1).beta2(beta2).epsilon(eps);
-            (decay == 0.0).then(|| boxed(yogi.initial_accumulator(initial)))
+            some(yogi.initial_accumulator(initial).decoupled_decay(Decay::Relative(decay)))
         }
         "optax.lion" | "keras.optimizers.Lion" | "pytorch_optimizer.Lion" => {
             let ((beta1, beta2), decay) = (a.betas(), a.number("weight_decay"));
@@ -109,8 +120,7 @@ pub fn counterpart(case: &Case, late: Option<f64>) -> Counterpart {
             };
             some(Lion::new(rate).beta1(beta1).beta2(beta2).decay(decay))
         }
-        // `optax.adamaxw`, `optax.nadamw`
-        _ => return None,
+        other => panic!("no counterpart of {other}: add one, or a row to NOT_OURS"),
     };
     if counterpart.is_some() {
         arguments.assert_all_taken(case);
@@ -131,19 +141,27 @@ fn sgd(case: &Case, a: &mut Arguments, rate: Rate) -> Counterpart {
     let (momentum, nesterov) = (a.number("momentum"), a.flag("nesterov"));
     let decay = if case.optimizer == "optax.sgd" { 0.0 } else { a.number("weight_decay") };
     let dampening = if case.optimizer == "torch.optim.SGD" { a.number("dampening") } else { 0.0 };
-    if keras && decay != 0.0 {
-        return None;
-    }
-    let penalty = Penalty::l2(decay);
     Some(match (momentum != 0.0, nesterov, keras) {
-        (false, ..) => boxed(Sgd::new(rate).penalty(penalty)),
-        (true, false, true) => boxed(Momentum::new(rate).momentum(momentum)),
+        (false, ..) => decayed(Sgd::new(rate), decay, keras),
+        (true, false, true) => decayed(Momentum::new(rate).momentum(momentum), decay, keras),
         (true, false, false) => {
             let torch = Momentum::torch(rate).momentum(momentum);
-            boxed(torch.dampening(dampening).penalty(penalty))
+            decayed(torch.dampening(dampening), decay, keras)
         }
-        (true, true, true) => boxed(Nesterov::new(rate).momentum(momentum)),
-        (true, true, false) => boxed(Nesterov::torch(rate).momentum(momentum).penalty(penalty)),
+        (true, true, true) => decayed(Nesterov::new(rate).momentum(momentum), decay, keras),
+        (true, true, false) => decayed(Nesterov::torch(rate).momentum(momentum), decay, keras),
+    })
+}
+
+fn decayed<R: Rule<f64>>(
+    optimizer: Elementwise<f64, R>,
+    decay: f64,
+    decoupled: bool,
+) -> Box<dyn Optimizer<f64>> {
+    boxed(if decoupled {
+        optimizer.decoupled_decay(Decay::Relative(decay))
+    } else {
+        optimizer.penalty(Penalty::l2(decay))
     })
 }
 
@@ -248,14 +266,25 @@ fn adam_keras(a: &mut Arguments, rate: Rate) -> Counterpart {
 
 fn adamw(case: &Case, a: &mut Arguments, rate: Rate) -> Counterpart {
     let ((beta1, beta2), decay) = (a.betas(), a.number("weight_decay"));
-    let (adamw, other) = match case.optimizer.as_str() {
-        "torch.optim.AdamW" => (AdamW::new(rate).epsilon(a.number("eps")), a.flag("amsgrad")),
-        "keras.optimizers.AdamW" => {
-            (AdamW::keras(rate).epsilon(a.number("epsilon")), a.flag("amsgrad"))
+    let library = case.optimizer.as_str();
+    let eps = a.number(if library.starts_with("keras") { "epsilon" } else { "eps" });
+    if library != "optax.adamw" && a.flag("amsgrad") {
+        let amsgrad =
+            if library.starts_with("keras") { AmsGrad::keras(rate) } else { AmsGrad::new(rate) };
+        let amsgrad = amsgrad.beta1(beta1).beta2(beta2).epsilon(eps);
+        return some(amsgrad.decoupled_decay(Decay::Relative(decay)));
+    }
+    let adamw = match library {
+        "torch.optim.AdamW" => AdamW::new(rate),
+        "keras.optimizers.AdamW" => AdamW::keras(rate),
+        _ => {
+            if a.number("eps_root") != 0.0 {
+                return None;
+            }
+            AdamW::optax(rate)
         }
-        _ => (AdamW::optax(rate).epsilon(a.number("eps")), a.number("eps_root") != 0.0),
     };
-    (!other).then(|| boxed(adamw.beta1(beta1).beta2(beta2).weight_decay(decay)))
+    some(adamw.beta1(beta1).beta2(beta2).epsilon(eps).weight_decay(decay))
 }
 
 fn amsgrad_optax(a: &mut Arguments, rate: Rate) -> Counterpart {
@@ -273,8 +302,8 @@ fn nadam_torch(a: &mut Arguments, rate: Rate) -> Counterpart {
     let (momentum_decay, decay) = (a.number("momentum_decay"), a.number("weight_decay"));
     let decoupled = a.flag("decoupled_weight_decay");
     let nadam = NAdam::new(rate).beta1(beta1).beta2(beta2).epsilon(eps);
-    let nadam = nadam.momentum_decay(momentum_decay).penalty(Penalty::l2(decay));
-    (!decoupled).then(|| boxed(nadam))
+    let nadam = nadam.momentum_decay(momentum_decay);
+    Some(decayed(nadam, decay, decoupled))
 }
 
 fn radam_optax(a: &mut Arguments, rate: Rate) -> Counterpart {
@@ -296,14 +325,20 @@ fn adabelief(case: &Case, a: &mut Arguments, rate: Rate) -> Counterpart {
     let ((beta1, beta2), eps) = (a.betas(), a.number("eps"));
     let (decay, decoupled) = (a.number("weight_decay"), a.flag("weight_decouple"));
     let mut other = a.flag("rectify");
+    let mut fixed = false;
     if case.optimizer == "adabelief_pytorch.AdaBelief" {
         // How to do without the rectification says nothing where there is none.
         a.flag("degenerated_to_sgd");
-        other |= a.flag("amsgrad") | a.flag("fixed_decay");
+        other |= a.flag("amsgrad");
+        fixed = a.flag("fixed_decay");
     } else {
         other |= a.flag("ams_bound");
     }
-    other |= decoupled && decay != 0.0;
     let adabelief = AdaBelief::new(rate).beta1(beta1).beta2(beta2).epsilon(eps);
-    (!other).then(|| boxed(adabelief.penalty(Penalty::l2(decay))))
+    let adabelief = match (decoupled, fixed) {
+        (false, _) => adabelief.penalty(Penalty::l2(decay)),
+        (true, false) => adabelief.decoupled_decay(Decay::Relative(decay)),
+        (true, true) => adabelief.decoupled_decay(Decay::Absolute(decay)),
+    };
+    (!other).then(|| boxed(adabelief))
 }

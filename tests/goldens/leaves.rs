@@ -6,15 +6,16 @@ use ndarray::ArrayD;
 use serde::Deserialize;
 
 use crate::book::{Book, load};
+use crate::parity::Measured;
 use crate::subject::{Case, Model, Subject, Tracks, subject};
 
 const FILES: [&str; 5] = ["optax", "torch", "pytorch_optimizer", "schedulefree", "timm"];
 
 /// Of the largest magnitude that a leaf has at any checkpoint.
-const TOLERANCE: f64 = 1e-12;
+pub const TOLERANCE: f64 = 1e-12;
 
 /// File, case, reason.
-const NOT_OURS: &[(&str, &str, &str)] = &[
+pub const NOT_OURS: &[(&str, &str, &str)] = &[
     ("optax", "schedule_free_warmup", ONE_AHEAD),
     ("optax", "schedule_free_warmup_power", ONE_AHEAD),
     ("optax", "lookahead_momentum_reset", KEEPS),
@@ -48,13 +49,13 @@ const OTHER_LEAVES: &[(&str, &str, &str, &str)] = &[
 
 const UNITS: &str = "of rank 3, units differ by two axes there and by one here";
 
-/// Muon is compared beside its own tests.
+/// Muon is compared beside this.
 fn elsewhere(case: &Case) -> bool {
     case.optimizer.ends_with("uon")
 }
 
 #[derive(Deserialize)]
-struct Problem {
+pub struct Problem {
     leaves: BTreeMap<String, Leaf>,
 }
 
@@ -71,8 +72,13 @@ impl Problem {
         self.leaves.iter().map(|(name, leaf)| (name.clone(), array(leaf))).collect()
     }
 
-    fn initial(&self) -> Model {
+    pub fn initial(&self) -> Model {
         self.model(|leaf| &leaf.initial)
+    }
+
+    /// Those of a step, counted from 1.
+    pub fn gradients(&self, step: usize) -> Model {
+        self.model(|leaf| &leaf.gradients[step - 1])
     }
 }
 
@@ -80,7 +86,7 @@ fn leaf_shape(leaf: &Leaf) -> Vec<usize> {
     leaf.shape.clone()
 }
 
-fn book(file: &str) -> Book<Case> {
+pub fn book(file: &str) -> Book<Case> {
     load(&format!("leaves_{file}"))
 }
 
@@ -94,7 +100,7 @@ fn run(case: &Case, problem: &Problem, mut subject: Subject, late: Option<f64>) 
         {
             subject.set_learning_rate(late);
         }
-        subject.step(&mut w, &problem.model(|leaf| &leaf.gradients[step - 1]));
+        subject.step(&mut w, &problem.gradients(step));
         if case.checkpoints["w"].contains_key(&step) {
             for (track, model) in subject.show(&mut w) {
                 let leaves = model.into_iter();
@@ -140,18 +146,17 @@ fn compare(file: &str, case: &Case, ours: &Tracks) -> (f64, Vec<String>) {
     (worst, wrong)
 }
 
-#[test]
-fn the_crate_agrees_with_every_library_on_leaves() {
+/// Every case with a counterpart, and what is too far off.
+pub fn measure() -> (Measured, Vec<String>) {
     let problem: Problem = load("leaves");
     let initial = problem.initial();
-    let mut wrong = Vec::new();
-    let mut summary = BTreeMap::<_, (usize, f64)>::new();
+    let (mut measured, mut wrong) = (Measured::default(), Vec::new());
     for file in FILES {
         let book = book(file);
+        let library = format!("{} {}", book.library, book.version);
         for case in &book.cases {
             let Some(mut plain) = subject(case, None, &initial) else { continue };
-            let key = (format!("{} {}", book.library, book.version), &case.optimizer, plain.name());
-            let key = (key.0, key.1.clone(), key.2);
+            let ours = plain.name();
             let late = case.late_rate();
             let mut runs = vec![run(case, &problem, plain, late)];
             if late.is_some() {
@@ -159,20 +164,19 @@ fn the_crate_agrees_with_every_library_on_leaves() {
                 let scheduled = subject(case, late, &initial).unwrap();
                 runs.push(run(case, &problem, scheduled, None));
             }
-            let row = summary.entry(key).or_default();
-            row.0 += 1;
-            for ours in runs {
-                let (worst, lines) = compare(file, case, &ours);
-                row.1 = row.1.max(worst);
+            for run in runs {
+                let (worst, lines) = compare(file, case, &run);
+                measured.add(&library, &case.optimizer, &ours, &case.id, worst);
                 wrong.extend(lines);
             }
         }
     }
-    println!("| library | theirs | ours | cases | worst relative deviation |");
-    println!("|---|---|---|---|---|");
-    for ((library, theirs, ours), (cases, worst)) in &summary {
-        println!("| {library} | {theirs} | {ours} | {cases} | {worst:.1e} |");
-    }
+    (measured, wrong)
+}
+
+#[test]
+fn the_crate_agrees_with_every_library_on_leaves() {
+    let (_, wrong) = measure();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

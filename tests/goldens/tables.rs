@@ -3,38 +3,27 @@
 /// File, case, reason.
 pub const NOT_OURS: &[(&str, &str, &str)] = &[
     ("torch", "rmsprop_centered_momentum", CENTERED_MOMENTUM),
-    ("torch", "adamw_amsgrad_default", DECOUPLED),
-    ("torch", "adamw_amsgrad_betas", DECOUPLED),
-    ("torch", "nadam_decoupled", DECOUPLED),
-    ("keras", "sgd_decay", DECOUPLED),
     ("keras", "rmsprop_centered_momentum", CENTERED_MOMENTUM),
-    ("keras", "adamw_amsgrad", DECOUPLED),
     ("optax", "rmsprop_bias_correction", "RMSprop is not corrected"),
     ("optax", "rmsprop_bias_correction_eps", "RMSprop is not corrected"),
     ("optax", "rmsprop_nesterov", "RMSprop's momentum has no look-ahead"),
     ("optax", "rmsprop_centered_momentum", CENTERED_MOMENTUM),
     ("optax", "amsgrad_eps_root", EPSILON_ROOT),
-    ("optax", "adamaxw_decay", DECOUPLED),
-    ("optax", "nadamw_decay", DECOUPLED),
     ("optax", "radam_threshold", "the threshold of RAdam is 5"),
     ("optax", "adabelief_eps", "AdaBelief has one ε, in the state and in the root"),
     ("optax", "adabelief_eps_root", "AdaBelief has one ε, in the state and in the root"),
     ("optax", "adabelief_nesterov", "AdaBelief has no look-ahead"),
     ("optax", "yogi_eps_root", EPSILON_ROOT),
     ("adabelief_pytorch", "adabelief_default", RECTIFIED),
-    ("adabelief_pytorch", "adabelief_plain_decoupled", DECOUPLED),
-    ("adabelief_pytorch", "adabelief_plain_fixed_decay", DECOUPLED),
     ("adabelief_pytorch", "adabelief_plain_amsgrad", "AdaBelief has no maximum"),
     ("adabelief_pytorch", "adabelief_rectified_betas", RECTIFIED),
     ("adabelief_pytorch", "adabelief_rectified_eps", RECTIFIED),
     ("adabelief_pytorch", "adabelief_rectified_skip", RECTIFIED),
-    ("pytorch_optimizer", "yogi_decay", DECOUPLED),
     ("pytorch_optimizer", "adabelief_plain_amsgrad", "AdaBelief has no maximum"),
     ("pytorch_optimizer", "adabelief_rectified", RECTIFIED),
 ];
 
 const CENTERED_MOMENTUM: &str = "centred RMSprop has no momentum";
-const DECOUPLED: &str = "decoupled weight decay is of AdamW and Lion alone";
 const EPSILON_ROOT: &str = "an ε inside the corrected root is of Adam alone";
 const RECTIFIED: &str = "AdaBelief is not rectified";
 

@@ -16,6 +16,11 @@ use crate::scalar::Scalar;
 
 /// **Conjugate gradient**: ρ = -g + βρ₋, w += αρ, β by [`Beta`], Polak-Ribière (PR+) by default.
 ///
+/// When to use it: smooth functions of very many parameters with exact gradients, where memory or the
+/// cost of an iteration decides: it keeps one vector, and takes a few vector operations beside the
+/// evaluations. [`Lbfgs`](crate::Lbfgs) usually needs fewer evaluations. Batches are not for it: its
+/// search compares points of one function.
+///
 /// With an objective it is a [`Solver`](super::Solver) for [`minimize`](super::minimize()). α is
 /// found by a [`LineSearch`], [`Cubic`] by default; where the objective gives products with its
 /// Hessian, the first trial is α* = -gᵀρ/ρᵀHρ. Where f along ρ turns out to be a parabola to about

@@ -22,6 +22,10 @@ const MEMORY: Interval = Interval::closed(1.0, 1e6, "a number of pairs from 1 to
 /// pairs s = w - w₋, y = g - g₋: H ← (I - syᵀ/sᵀy) H (I - ysᵀ/sᵀy) + ssᵀ/sᵀy for each of them, from
 /// sᵀy/yᵀy·I of the newest on.
 ///
+/// When to use it: smooth functions with exact gradients: the first solver to try, of any size. It
+/// needs no learning rate and few evaluations, for 2m + 1 vectors. Batches are not for it: the pairs
+/// are differences of gradients, and noise in them is noise in the curvature.
+///
 /// | setting | default | range |
 /// |---|---|---|
 /// | `memory` m | 10 | from 1 on |

@@ -79,6 +79,11 @@ type Predicate = Arc<dyn Fn(&str, &[usize]) -> bool + Send + Sync>;
 /// The iteration is Newton and Schulz's, with coefficients that raise small singular values fast
 /// rather than meet 1: those of X end between about 0.7 and 1.2, unless u is nearly singular.
 ///
+/// When to use it: the hidden layers of networks whose matrices are large; attention models reach the
+/// loss of AdamW in fewer steps (Jordan et al. 2024; Liu et al. 2025). One value for each element of
+/// a matrix, half of AdamW's, and more arithmetic. Typical rates are 0.02, or AdamW's with
+/// [`Scale::MatchRms`]`(0.2)`.
+///
 /// | hyperparameter | default | [`torch`](Self::torch) | [`optax`](Self::optax) | range |
 /// |---|---|---|---|---|
 /// | `momentum` μ | 0.95 | 0.95 | 0.95, bias-corrected | [0, 1) |

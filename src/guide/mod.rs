@@ -1,0 +1,35 @@
+//! How to: pages by task, each with a complete example.
+//!
+//! | I want to | page |
+//! |---|---|
+//! | train a network | [`training`] |
+//! | fit or minimize a function | [`fitting`] |
+//! | know why a training is slow | [`slow_training`] |
+//! | write a rule of my own | [`own_rule`] |
+//! | choose an optimizer | [`choosing`] |
+//! | know which formula exactly, and who agrees with it | [`conventions`] |
+//! | come from PyTorch, Optax, Keras or argmin | [`migration`] |
+//!
+//! Their examples run as tests. Those that draw numbers need the crate `rand` 0.10 besides.
+
+#[doc = include_str!("training.md")]
+pub mod training {}
+
+#[doc = include_str!("fitting.md")]
+pub mod fitting {}
+
+#[doc = include_str!("slow_training.md")]
+pub mod slow_training {}
+
+#[doc = include_str!("own_rule.md")]
+pub mod own_rule {}
+
+#[doc = include_str!("choosing.md")]
+pub mod choosing {}
+
+#[doc = include_str!("conventions.md")]
+#[doc = include_str!("parity.md")]
+pub mod conventions {}
+
+#[doc = include_str!("migration.md")]
+pub mod migration {}
