@@ -105,6 +105,16 @@ fn check_count(count: usize, available: usize) -> Result<(), Error> {
 /// # Ok::<(), thalweg::Error>(())
 /// ```
 ///
+/// Points of test accuracy that a network of 64-16-10 which reads digits loses (the example `prune`;
+/// five networks, mean ± standard error):
+///
+/// | share removed | magnitude | OBD | OBS, Hessian | OBS, Fisher blocks |
+/// |---|---|---|---|---|
+/// | 50 % | 2.23 ± 0.88 | 0.67 ± 0.32 | 0.39 ± 0.34 | -0.06 ± 0.10 |
+/// | 70 % | 10.86 ± 1.13 | 6.30 ± 1.58 | 2.06 ± 0.63 | 0.78 ± 0.28 |
+/// | 80 % | 31.64 ± 4.80 | 22.90 ± 4.84 | 14.26 ± 3.35 | 8.36 ± 1.84 |
+/// | 90 % | 58.16 ± 3.52 | 55.60 ± 2.82 | 41.67 ± 3.68 | 52.20 ± 3.92 |
+///
 /// Source: Hassibi & Stork, "Second order derivatives for network pruning: Optimal Brain Surgeon",
 /// 1992; Singh & Alistarh, "WoodFisher", 2020, for the blocks.
 #[derive(Debug, Clone)]
