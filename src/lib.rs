@@ -41,8 +41,9 @@
 //! The optimizers: [`Sgd`], [`Momentum`], [`Nesterov`], [`AdaGrad`], [`RmsProp`], [`RmsPropMomentum`],
 //! [`CenteredRmsProp`], [`AdaDelta`], [`Adam`], [`AdamW`], [`AmsGrad`], [`AdaMax`], [`NAdam`],
 //! [`RAdam`], [`AdaBelief`], [`Yogi`], [`Lion`], [`Lars`], [`Lamb`], [`ScheduleFreeAdamW`]; for
-//! matrices [`Muon`]; without a learning rate [`ConjugateGradient`] and [`Lbfgs`]; by the model's own
-//! metric [`solvers::natural_gradient`]. What stands around a step (groups, clipping, penalties,
+//! matrices [`Muon`]; without a learning rate [`ConjugateGradient`] and [`Lbfgs`]. Each page has the
+//! formula, when to use it, a picture of its path, and an example. [`solvers::natural_gradient`]
+//! descends by the model's own metric. What stands around a step (groups, clipping, penalties,
 //! averages, NaN) is in [`Elementwise`] and its [`Settings`].
 //!
 //! # What always holds
@@ -56,8 +57,8 @@
 //! - State is kept by a leaf's name and shape; a changed name, count or shape is an error that names
 //!   both.
 //! - A step that has seen its leaves before allocates nothing, and passes over memory once; a norm or
-//!   the guard against NaN reads the gradients once more, a norm of the update everything. (Views with gaps and more than four axes
-//!   allocate a little.)
+//!   the guard against NaN reads the gradients once more, a norm of the update everything. (Views
+//!   with gaps and more than four axes allocate a little.)
 //! - No shape is ever broadcast into a parameter, and nothing is written outside a view or into a
 //!   gradient.
 //!

@@ -60,7 +60,7 @@ pub enum ErrorKind {
 
     /// A parameter's shape is not the one the optimizer keeps state for.
     #[error(
-        "parameter {} had shape {was:?} and now has {now:?}; use `reset` to start anew with other shapes",
+        "the parameter {} had shape {was:?} and now has {now:?}; use `reset` to start anew with other shapes",
         Name(leaf)
     )]
     ShapeChanged {

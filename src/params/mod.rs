@@ -43,6 +43,11 @@ use crate::scalar::Scalar;
 /// tree.visit(Path::ROOT, &mut |path, leaf| names.push((path.to_string(), leaf.shape().to_vec())));
 /// assert_eq!(names, [("0".to_string(), vec![3]), ("1".to_string(), vec![2])]);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no tree of arrays of `{F}`",
+    note = "arrays and views of `ndarray` are; references, tuples, arrays and `Vec`s of such; structs after `thalweg::params!`",
+    note = "numbers in a slice are one as `ndarray::ArrayView1::from(slice)`"
+)]
 pub trait Params<F: Scalar> {
     /// Calls `visit` once for each leaf, in an order that does not change from call to call.
     ///
@@ -53,6 +58,11 @@ pub trait Params<F: Scalar> {
 /// A tree of named arrays to write: the parameters of a model.
 ///
 /// [`visit_mut`](ParamsMut::visit_mut) must visit the same leaves as [`Params::visit`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no tree of arrays of `{F}` to write to",
+    note = "owned arrays and mutable views of `ndarray` are; tuples, arrays and `Vec`s of such; structs after `thalweg::params!`",
+    note = "numbers in a slice are one as `ndarray::ArrayViewMut1::from(slice)`"
+)]
 pub trait ParamsMut<F: Scalar>: Params<F> {
     /// Calls `visit` once for each leaf, in the order of [`Params::visit`].
     fn visit_mut<'a>(

@@ -14,6 +14,8 @@ use crate::schedule::Schedule;
 /// so that ε counts for more, and 1e-8 is another optimizer than 1e-16. Two values a parameter;
 /// typical rates are 1e-4 to 1e-3.
 ///
+#[doc = include_str!("../../docs/paths/adabelief.svg")]
+///
 /// | hyperparameter | default | range |
 /// |---|---|---|
 /// | `beta1` β₁ | 0.9 | [0, 1) |

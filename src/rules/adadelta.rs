@@ -12,6 +12,8 @@ use crate::schedule::Schedule;
 /// slowly, with steps of about √ε, and ε decides how slowly. Two values a parameter; α is 1, or less
 /// to be careful.
 ///
+#[doc = include_str!("../../docs/paths/adadelta.svg")]
+///
 /// It has no learning rate of its own (α = 1); the libraries multiply by one after, and x
 /// accumulates the unscaled Δ.
 ///

@@ -14,6 +14,8 @@ use crate::schedule::Schedule;
 /// as 1/√t, and a long training of a network comes to rest too early. One value a parameter; typical
 /// rates are 0.01 to 0.1.
 ///
+#[doc = include_str!("../../docs/paths/adagrad.svg")]
+///
 /// | hyperparameter | default | [`keras`](Self::keras), [`optax`](Self::optax) | range |
 /// |---|---|---|---|
 /// | `epsilon` ε | 1e-10 | 1e-7, inside the root | (0, ∞) |

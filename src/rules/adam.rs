@@ -15,6 +15,8 @@ use crate::schedule::Schedule;
 /// divided by √v̂ too, so for weight decay take [`AdamW`](crate::AdamW). Two values a parameter;
 /// typical rates are 1e-4 to 3e-3, with a β₂ of 0.95 to 0.99 where the gradients' size changes fast.
 ///
+#[doc = include_str!("../../docs/paths/adam.svg")]
+///
 /// | hyperparameter | default | [`keras`](Self::keras) | range |
 /// |---|---|---|---|
 /// | `beta1` β₁ | 0.9 | 0.9 | [0, 1) |

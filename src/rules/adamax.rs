@@ -13,6 +13,8 @@ use crate::schedule::Schedule;
 /// of late, falls slowly, and bounds a step by about α. There is no root. Two values a parameter;
 /// typical rates are 1e-3 to 2e-3.
 ///
+#[doc = include_str!("../../docs/paths/adamax.svg")]
+///
 /// | hyperparameter | default | [`keras`](Self::keras) | range |
 /// |---|---|---|---|
 /// | `beta1` β₁ | 0.9 | 0.9 | [0, 1) |

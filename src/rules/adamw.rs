@@ -14,6 +14,8 @@ use crate::schedule::Schedule;
 /// does not. Two values a parameter; typical rates are 1e-4 to 3e-3 after a warm-up, with λ from 0.01
 /// to 0.1. What decays the weights is the product αλ: change one, and look at the other.
 ///
+#[doc = include_str!("../../docs/paths/adamw.svg")]
+///
 /// | hyperparameter | default | [`optax`](Self::optax) | [`keras`](Self::keras) | range |
 /// |---|---|---|---|---|
 /// | `weight_decay` λ | 1e-2 | 1e-4 | 4e-3 | [0, ∞) |

@@ -13,6 +13,8 @@ use crate::schedule::Schedule;
 /// on the examples on which Adam does not. x never falls, so that one large gradient keeps its
 /// element slow ever after. Three values a parameter, the most of all; rates as Adam's.
 ///
+#[doc = include_str!("../../docs/paths/amsgrad.svg")]
+///
 /// | hyperparameter | default | [`keras`](Self::keras) | range |
 /// |---|---|---|---|
 /// | `beta1` β₁ | 0.9 | 0.9 | [0, 1) |

@@ -14,6 +14,8 @@ use crate::schedule::Schedule;
 /// weakness, too: where a gradient hardly varies, ε alone bounds the step. Two values a parameter;
 /// typical rates are 1e-4 to 1e-3.
 ///
+#[doc = include_str!("../../docs/paths/centered-rmsprop.svg")]
+///
 /// The variance s - ḡ² is negative by rounding where a gradient is nearly constant; it is clamped
 /// at 0, where other libraries answer NaN.
 ///

@@ -14,6 +14,8 @@ use crate::schedule::Schedule;
 /// optimizer reality check", 2021), and in small batches there is little to gain. Two values a
 /// parameter, and a pass for the norms; typical rates are 1e-3 to 1e-2 after a warm-up.
 ///
+#[doc = include_str!("../../docs/paths/lamb.svg")]
+///
 /// | hyperparameter | default | [`timm`](Self::timm) | [`pytorch_optimizer`](Self::pytorch_optimizer) | range |
 /// |---|---|---|---|---|
 /// | `weight_decay` λ | 0 | 1e-2 | 0 | [0, ∞) |

@@ -14,6 +14,8 @@ use crate::schedule::Schedule;
 /// gains left out. Momentum with as much tuning does as well (Nado et al., "A large batch optimizer
 /// reality check", 2021). One value a parameter, and a pass for the norms.
 ///
+#[doc = include_str!("../../docs/paths/lars.svg")]
+///
 /// | hyperparameter | default | [`timm`](Self::timm) | range |
 /// |---|---|---|---|
 /// | `momentum` γ | 0.9 | 0.9 | (-1, 1) |

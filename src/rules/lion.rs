@@ -14,6 +14,8 @@ use crate::schedule::Schedule;
 /// average out, and α must fall to settle. Rates are 3 to 10 times smaller than AdamW's, and λ as
 /// much larger (Chen et al. 2023).
 ///
+#[doc = include_str!("../../docs/paths/lion.svg")]
+///
 /// sign(0) = 0.
 ///
 /// | hyperparameter | default | [`optax`](Self::optax) | range |

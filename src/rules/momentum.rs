@@ -14,6 +14,8 @@ use crate::schedule::Schedule;
 /// overshoots, and its steps are up to 1/(1-γ) times as long as SGD's, so that α is as much smaller:
 /// 0.01 to 0.1 with γ = 0.9.
 ///
+#[doc = include_str!("../../docs/paths/momentum.svg")]
+///
 /// α stands inside the average, as in Keras. [`torch`](Self::torch) keeps it outside:
 /// b = γb + (1-τ)g with b = g at first, then w -= αb. The two differ once α changes.
 ///

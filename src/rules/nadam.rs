@@ -14,6 +14,8 @@ use crate::schedule::Schedule;
 /// full weight, and so turns one step sooner. What is tuned for Adam is a good start. Two values a
 /// parameter; typical rates are 1e-3 to 2e-3.
 ///
+#[doc = include_str!("../../docs/paths/nadam.svg")]
+///
 /// | hyperparameter | default | [`keras`](Self::keras) | range |
 /// |---|---|---|---|
 /// | `beta1` β₁ | 0.9 | 0.9 | [0, 1) |

@@ -14,6 +14,8 @@ use crate::schedule::Schedule;
 /// (Sutskever et al. 2013); on noisy gradients the two differ little. Typical: γ from 0.9 to 0.99, α
 /// from 0.01 to 0.1, with an L2 penalty for convolutional networks.
 ///
+#[doc = include_str!("../../docs/paths/nesterov.svg")]
+///
 /// The gradient is taken at the look-ahead point w̃ = w + γΔw. The parameters that the caller holds,
 /// and computes the gradient at, *are* w̃, so that a step is w̃ += γ(γΔw - αg) - αg;
 /// [`settle`](Self::settle) gives w.

@@ -15,6 +15,8 @@ use crate::schedule::Schedule;
 /// 2/(1-β₂) steps of Adam does as much (Ma & Yarats, "On the adequacy of untuned warmup for adaptive
 /// optimization", 2021). Two values a parameter; rates as Adam's.
 ///
+#[doc = include_str!("../../docs/paths/radam.svg")]
+///
 /// | hyperparameter | default | range |
 /// |---|---|---|
 /// | `beta1` β₁ | 0.9 | [0, 1) |

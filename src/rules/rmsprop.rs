@@ -14,6 +14,8 @@ use crate::schedule::Schedule;
 /// steps are up to α/√(1-γ) long, and at a constant α it does not settle. One value a parameter;
 /// typical rates are 1e-4 to 1e-2.
 ///
+#[doc = include_str!("../../docs/paths/rmsprop.svg")]
+///
 /// | hyperparameter | default | [`torch`](Self::torch) | [`keras`](Self::keras) | [`optax`](Self::optax) | range |
 /// |---|---|---|---|---|---|
 /// | `rho` γ | 0.9 | 0.99 | 0.9 | 0.9 | [0, 1) |

@@ -14,6 +14,8 @@ use crate::schedule::Schedule;
 /// much smaller. Two values a parameter, as many as [`Adam`](crate::Adam), which corrects the
 /// beginning too.
 ///
+#[doc = include_str!("../../docs/paths/rmsprop-momentum.svg")]
+///
 /// α stands inside the average, as in Keras and Optax; [`torch`](Self::torch) keeps it outside.
 ///
 /// | hyperparameter | default | [`torch`](Self::torch) | [`keras`](Self::keras) | [`optax`](Self::optax) | range |

@@ -14,6 +14,8 @@ use crate::schedule::Schedule;
 /// values a parameter; rates are those of AdamW with a schedule, or up to ten times that, after a
 /// warm-up, with β₁ from 0.9 to 0.98.
 ///
+#[doc = include_str!("../../docs/paths/schedule-free.svg")]
+///
 /// Of three sequences that begin at the same point, the gradient g is taken at y:
 /// u = g/(√v̂ + ε) + λy, z -= αu, x += c(z - x), y = (1-β₁)z + β₁x. The parameters that the caller
 /// holds, and computes the gradient at, *are* y; x is the answer, for evaluation, and

@@ -13,6 +13,8 @@ use crate::schedule::Schedule;
 /// best rate the error falls by a share of 2/(κ+1) a step, for a condition number κ
 /// ([`Condition`](crate::curvature::Condition) measures both). Typical rates are 0.01 to 1.
 ///
+#[doc = include_str!("../../docs/paths/sgd.svg")]
+///
 /// It keeps no state. The same in every library.
 ///
 /// Source: Robbins & Monro, "A stochastic approximation method", 1951.

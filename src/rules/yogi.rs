@@ -14,6 +14,8 @@ use crate::schedule::Schedule;
 /// quiet stretch. It is as slow to forget a beginning with large gradients. Two values a parameter;
 /// typical rates are 1e-3 to 1e-2, with the large ε.
 ///
+#[doc = include_str!("../../docs/paths/yogi.svg")]
+///
 /// | hyperparameter | default | [`optax`](Self::optax) | [`paper`](Self::paper) | range |
 /// |---|---|---|---|---|
 /// | `beta1` β₁ | 0.9 | 0.9 | 0.9 | [0, 1) |

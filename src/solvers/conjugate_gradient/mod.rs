@@ -21,6 +21,8 @@ use crate::scalar::Scalar;
 /// evaluations. [`Lbfgs`](crate::Lbfgs) usually needs fewer evaluations. Batches are not for it: its
 /// search compares points of one function.
 ///
+#[doc = include_str!("../../../docs/paths/conjugate-gradient.svg")]
+///
 /// With an objective it is a [`Solver`](super::Solver) for [`minimize`](super::minimize()). α is
 /// found by a [`LineSearch`], [`Cubic`] by default; where the objective gives products with its
 /// Hessian, the first trial is α* = -gᵀρ/ρᵀHρ. Where f along ρ turns out to be a parabola to about

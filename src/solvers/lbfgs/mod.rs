@@ -26,6 +26,8 @@ const MEMORY: Interval = Interval::closed(1.0, 1e6, "a number of pairs from 1 to
 /// needs no learning rate and few evaluations, for 2m + 1 vectors. Batches are not for it: the pairs
 /// are differences of gradients, and noise in them is noise in the curvature.
 ///
+#[doc = include_str!("../../../docs/paths/lbfgs.svg")]
+///
 /// | setting | default | range |
 /// |---|---|---|
 /// | `memory` m | 10 | from 1 on |

@@ -84,6 +84,8 @@ type Predicate = Arc<dyn Fn(&str, &[usize]) -> bool + Send + Sync>;
 /// a matrix, half of AdamW's, and more arithmetic. Typical rates are 0.02, or AdamW's with
 /// [`Scale::MatchRms`]`(0.2)`.
 ///
+#[doc = include_str!("../../../docs/paths/muon.svg")]
+///
 /// | hyperparameter | default | [`torch`](Self::torch) | [`optax`](Self::optax) | range |
 /// |---|---|---|---|---|
 /// | `momentum` μ | 0.95 | 0.95 | 0.95, bias-corrected | [0, 1) |
