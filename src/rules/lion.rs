@@ -24,8 +24,6 @@ use crate::schedule::Schedule;
 /// | `beta2` β₂ | 0.99 | 0.99 | [0, 1) |
 /// | `weight_decay` λ | 0 | 1e-3 | [0, ∞) |
 ///
-/// Every element moves by α: rates are 3 to 10 times smaller than Adam's.
-///
 /// Source: Chen et al., "Symbolic discovery of optimization algorithms", 2023.
 ///
 /// ```

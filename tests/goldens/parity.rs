@@ -117,12 +117,32 @@ fn name(library: &str) -> &str {
     library.split(' ').next().unwrap()
 }
 
-fn cell(library: &str, theirs: &str, ours: &str, row: &Row) -> String {
+fn cell(library: &str, ours: &str, row: &Row) -> String {
     let constructor =
         CONSTRUCTORS.iter().find(|(of, rule, _)| (*of, *rule) == (name(library), ours));
     let constructor = constructor.map_or("new", |(_, _, constructor)| constructor);
-    let theirs = theirs.rsplit('.').next().unwrap();
-    format!("{theirs}: `{constructor}` {} ({})", digits(row.worst), row.cases.len())
+    format!("`{constructor}` {} ({})", digits(row.worst), row.cases.len())
+}
+
+/// The comparisons of one rule, by column: library, theirs, and the cell.
+fn comparisons<'a>(
+    measured: &'a Measured,
+    rule: &str,
+) -> BTreeMap<&'static str, Vec<(&'a str, &'a str, String)>> {
+    let mut columns: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for ((library, theirs, ours), row) in &measured.0 {
+        if ours == rule && around(theirs).is_none() {
+            let column = COLUMNS.iter().find(|column| column.0 == name(library));
+            let column = column.map_or("others", |column| column.0);
+            let theirs = theirs.rsplit('.').next().unwrap();
+            columns.entry(column).or_default().push((
+                name(library),
+                theirs,
+                cell(library, ours, row),
+            ));
+        }
+    }
+    columns
 }
 
 fn page(measured: &Measured) -> String {
@@ -137,29 +157,27 @@ fn page(measured: &Measured) -> String {
     page.push_str(" others |\n|---|---|---|---|---|\n");
     let rules = catalog::<f64>().iter().map(|entry| entry.title).chain(["Muon"]);
     for rule in rules {
-        let mut cells: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for ((library, theirs, ours), row) in &measured.0 {
-            if ours == rule && around(theirs).is_none() {
-                let library = library.as_str();
-                let column = COLUMNS.iter().find(|column| column.0 == name(library));
-                let (column, of) = column
-                    .map_or(("others", format!("{}, ", name(library))), |c| (c.0, String::new()));
-                let cell = of + &cell(library, theirs, ours, row);
-                cells.entry(column).or_default().push(cell);
-            }
-        }
-        assert!(!cells.is_empty(), "nothing was compared with {rule}");
+        let columns = comparisons(measured, rule);
+        assert!(!columns.is_empty(), "nothing was compared with {rule}");
         write!(page, "| [`{rule}`](crate::{rule}) |").unwrap();
         for column in ["torch", "optax", "keras", "others"] {
-            let cell = cells.get(column).map_or(String::new(), |cells| cells.join("<br>"));
-            write!(page, " {cell} |").unwrap();
+            let cells = columns.get(column).map_or(&[][..], Vec::as_slice);
+            let lines: Vec<String> = cells
+                .iter()
+                .map(|(library, theirs, cell)| match (column, cells.len()) {
+                    ("others", _) => format!("{library}: {cell}"),
+                    (_, 1) => cell.clone(),
+                    _ => format!("{theirs}: {cell}"),
+                })
+                .collect();
+            write!(page, " {} |", lines.join("<br>")).unwrap();
         }
         page.push('\n');
     }
 
     page.push_str(
-        "\nTheirs: the constructor here, the worst relative deviation, and in how many cases. Less than \
-         1e-16 is written so.\n\nOther versions: ",
+        "\nThe constructor here, the worst relative deviation, and in how many cases; theirs is named where \
+         two of them are one here. Less than 1e-16 is written so.\n\nOther versions: ",
     );
     let others =
         versions.iter().filter(|(library, _)| COLUMNS.iter().all(|column| column.0 != **library));
