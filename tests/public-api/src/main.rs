@@ -67,6 +67,13 @@ fn rustdoc_json(root: &Path) -> Result<PathBuf, String> {
     Ok(target.join("doc/thalweg.json"))
 }
 
+/// Traits that the compiler implements and that are none of a user's business.
+const INTERNAL: [&str; 3] = [
+    "core::marker::Freeze for",
+    "core::marker::StructuralPartialEq for",
+    "core::marker::UnsafeUnpin for",
+];
+
 /// One line an item, without what the standard library implements for every type.
 fn listing(json: &Path) -> Result<String, String> {
     let text = fs::read_to_string(json).map_err(|error| format!("{}: {error}", json.display()))?;
@@ -75,7 +82,8 @@ fn listing(json: &Path) -> Result<String, String> {
         .omit_blanket_impls(true)
         .build()
         .map_err(|error| format!("{}: {error}", json.display()))?;
-    Ok(api.to_string())
+    let lines = api.items().map(|item| format!("{item}\n"));
+    Ok(lines.filter(|line| INTERNAL.iter().all(|name| !line.contains(name))).collect())
 }
 
 /// The format of rustdoc's JSON changes with the toolchain.
