@@ -264,6 +264,18 @@ fn write_the_parity_page() {
 }
 
 #[test]
+fn every_name_in_the_tables_is_of_a_comparison() {
+    let measured = measure();
+    for (library, rule, constructor) in CONSTRUCTORS {
+        let is = |(of, _, ours): &Key| name(of) == *library && ours == rule;
+        assert!(measured.0.keys().any(is), "{library} {rule} {constructor}");
+    }
+    for (start, ours) in AROUND {
+        assert!(measured.0.keys().any(|key| around(&key.1) == Some(ours)), "{start}: {ours}");
+    }
+}
+
+#[test]
 fn deviations_are_told_from_text() {
     assert_eq!(apart("a 2e-15 (3)\nb 1e-6\n"), ("a # (3)\nb #\n".to_owned(), vec![2e-15, 1e-6]));
 }
