@@ -44,6 +44,11 @@ impl<F: Scalar> Scale<F> {
         self.power == F::one() && self.factor == F::one()
     }
 
+    /// The factor, if that is all.
+    pub(super) fn as_factor(self) -> Option<F> {
+        (self.power == F::one()).then_some(self.factor)
+    }
+
     pub(super) fn negated(self) -> Self {
         Self { factor: -self.factor, ..self }
     }
