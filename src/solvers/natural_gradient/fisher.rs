@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 
 use ndarray::{Array2, ArrayRef2};
 
-use super::batch::{Batch, DenseLayer, check_finite};
+use super::batch::Batch;
+use super::layer::{DenseLayer, check_finite};
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
 use crate::loss;
@@ -74,7 +75,7 @@ pub struct Outputs<F, K> {
 impl<F: Scalar, K: FisherKind> Outputs<F, K> {
     fn new(passes: Vec<Array2<F>>) -> Result<Self, Error> {
         for pass in &passes {
-            check_finite("a gradient by the outputs", pass.iter())?;
+            check_finite("a gradient by the outputs", pass)?;
         }
         Ok(Self { passes, kind: PhantomData })
     }
@@ -122,7 +123,7 @@ fn check_rows<F: Scalar>(owner: &'static str, outputs: &ArrayRef2<F>) -> Result<
     if outputs.is_empty() {
         return Err(ErrorKind::EmptyBatch { owner }.into());
     }
-    check_finite("an output", outputs.iter())
+    check_finite("an output", outputs)
 }
 
 fn check_deviation<F: Scalar>(deviation: f64) -> Result<(), Error> {

@@ -336,6 +336,12 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> NaturalGradient<F, M, O> {
         if let Some(direction) = &self.direction {
             record.tree("direction", direction);
         }
+        record
+    }
+
+    /// The metric's own.
+    fn metric_record(&self) -> Record {
+        let mut record = Record::new::<F>(self.metric.name());
         self.metric.save(&mut record);
         record
     }
@@ -372,9 +378,12 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> NaturalGradient<F, M, O> {
             saved.adopt(schedule);
             *schedule = saved;
         }
+        let inside = state.inner()?;
+        let statistics = inside.record::<F>(self.metric.name())?;
         self.metric.set_damping(damping);
-        self.metric.load(record)?;
-        self.inner.load_state(&state.inner()?)?;
+        self.metric.load(layout.as_ref(), statistics)?;
+        statistics.assert_like(&self.metric_record())?;
+        self.inner.load_state(&inside.inner()?)?;
         self.damping = course;
         (self.age, self.promise) = (age, promise);
         (self.layout, self.direction) = (layout, direction);
@@ -475,7 +484,7 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> Optimizer<F> for NaturalGradient<
     }
 
     fn state(&self) -> State {
-        self.inner.state().around(self.record())
+        self.inner.state().around(self.metric_record()).around(self.record())
     }
 
     fn load_state(&mut self, state: &State) -> Result<(), Error> {
