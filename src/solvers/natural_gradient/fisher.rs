@@ -230,8 +230,10 @@ impl Sampled {
             // The probabilities' rounded sum may fall short of 1.
             (0..row.len()).rev().find(|&class| row[class] > 0.0).unwrap_or(0)
         };
-        let classes: Vec<usize> = softmax(scores).rows().into_iter().map(draw).collect();
-        Outputs::new(vec![by_classes(scores, &classes)?])
+        let mut p = softmax(scores);
+        let classes: Vec<usize> = p.rows().into_iter().map(draw).collect();
+        classes.iter().enumerate().for_each(|(row, &class)| p[[row, class]] -= 1.0);
+        Outputs::new(vec![p.mapv(F::from_f64)])
     }
 
     /// Outputs that are means of independent normal distributions of that deviation σ: ε/σ with ε of

@@ -2,6 +2,7 @@
 
 use ndarray::{Array2, ArrayRef2, Axis};
 
+use super::layer::row_major;
 use crate::scalar::Scalar;
 use crate::simd::{Simd, Work};
 
@@ -17,7 +18,11 @@ pub(super) fn moments<F: Scalar>(
     bias: bool,
 ) -> [Array2<f64>; 3] {
     let share = F::from_f64(1.0 / samples as f64);
-    let squares = deltas.mapv(|d| d * d * share).as_standard_layout().into_owned();
+    // A square with no digits left to lose counts as 0: subnormal numbers are slow.
+    let least = F::min_positive_value() / F::epsilon();
+    let square = |d: F| d * d * share;
+    let square = |d: F| if square(d) < least { F::zero() } else { square(d) };
+    let squares = row_major(deltas.mapv(square));
     let totals = squares.sum_axis(Axis(0));
     let mut means = Array2::zeros((a.ncols(), deltas.ncols()));
     if bias {
@@ -102,37 +107,66 @@ fn columns<F: Scalar, const LANES: usize>(
 pub(super) fn merge(old: &[Array2<f64>], new: &mut [Array2<f64>], kept: f64) {
     for (old, new) in old.chunks_exact(3).zip(new.chunks_exact_mut(3)) {
         let [spread, mean, total] = new else { continue };
-        let mut between = Array2::zeros(total.raw_dim());
-        let mut share = Array2::zeros(total.raw_dim());
-        for (j, total) in total.iter_mut().enumerate() {
-            let (a, b) = (kept * old[2][[0, j]], (1.0 - kept) * *total);
+        let outputs = total.len();
+        let (mut between, mut share) = (vec![0.0; outputs], vec![0.0; outputs]);
+        for (j, (total, &old)) in total.iter_mut().zip(&old[2]).enumerate() {
+            let (a, b) = (kept * old, (1.0 - kept) * *total);
             if a + b > 0.0 {
-                between[[0, j]] = a * b / (a + b);
-                share[[0, j]] = b / (a + b);
+                (between[j], share[j]) = (a * b / (a + b), b / (a + b));
             }
             *total = a + b;
         }
-        let (between, share) = (between.row(0), share.row(0));
-        let rows = spread.rows_mut().into_iter().zip(mean.rows_mut());
-        let before = old[0].rows().into_iter().zip(old[1].rows());
-        for ((mut spread, mut mean), (old_spread, old_mean)) in rows.zip(before) {
-            ndarray::Zip::from(&mut mean)
-                .and(&mut spread)
-                .and(&old_mean)
-                .and(&old_spread)
-                .and(&between)
-                .and(&share)
-                .for_each(|mean, spread, &old_mean, &old_spread, &between, &share| {
-                    let apart = *mean - old_mean;
-                    *spread = kept * old_spread + (1.0 - kept) * *spread + between * apart * apart;
-                    *mean = old_mean + share * apart;
-                });
+        if let (Some(spread), Some(mean), Some(old_spread), Some(old_mean)) =
+            (spread.as_slice_mut(), mean.as_slice_mut(), old[0].as_slice(), old[1].as_slice())
+        {
+            let (between, share) = (&between[..], &share[..]);
+            Simd::default().run(Union { spread, mean, old_spread, old_mean, between, share, kept });
         }
     }
 }
 
+/// Of matrices that are row-major, and constants of each column.
+struct Union<'a> {
+    spread: &'a mut [f64],
+    mean: &'a mut [f64],
+    old_spread: &'a [f64],
+    old_mean: &'a [f64],
+    between: &'a [f64],
+    share: &'a [f64],
+    kept: f64,
+}
+
+impl Work for Union<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { spread, mean, old_spread, old_mean, between, share, kept } = self;
+        let n = between.len();
+        if n == 0 {
+            return;
+        }
+        let new = spread.chunks_exact_mut(n).zip(mean.chunks_exact_mut(n));
+        let old = old_spread.chunks_exact(n).zip(old_mean.chunks_exact(n));
+        for ((spread, mean), (old_spread, old_mean)) in new.zip(old) {
+            let share = &share[..n];
+            for j in 0..n {
+                let apart = mean[j] - old_mean[j];
+                spread[j] =
+                    kept * old_spread[j] + (1.0 - kept) * spread[j] + between[j] * apart * apart;
+                mean[j] = old_mean[j] + share[j] * apart;
+            }
+        }
+    }
+}
+
+/// The share F₀₀/(F₀₀ + λ) of a bias that is its own; 0 where it has nothing.
+pub(super) fn own_share(total: f64, damping: f64) -> f64 {
+    if total > 0.0 { total / (total + damping) } else { 0.0 }
+}
+
 /// The inverse of a pair's damped block, as an elimination has it: d = (g - ratio·g₀)/rest for the
-/// weight, then g₀/(total + λ) - ratio·d for the bias.
+/// weight, then g₀/(F₀₀ + λ) - ratio·d for the bias.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pair {
     /// F₀ᵢ/(F₀₀ + λ)
@@ -142,10 +176,10 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    #[inline]
-    pub(super) fn of(spread: f64, mean: f64, total: f64, damping: f64) -> Self {
-        // Without a bias the mean is 0, and the total may be.
-        let ratio = if mean == 0.0 { 0.0 } else { total * mean / (total + damping) };
+    /// By the bias's [`own_share`]; without a bias the mean is 0.
+    #[inline(always)]
+    pub(super) fn of(spread: f64, mean: f64, own_share: f64, damping: f64) -> Self {
+        let ratio = own_share * mean;
         Self { ratio, rest: damping + spread + ratio * mean * damping }
     }
 }

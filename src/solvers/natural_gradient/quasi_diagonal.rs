@@ -1,16 +1,17 @@
 //! The diagonal, and each weight's product with its unit's bias.
 
-use ndarray::{Array1, Array2, ArrayView1, Zip};
+use ndarray::Array2;
 
 use super::average::{Averaged, averaged, nothing_observed, singular};
 use super::batch::Batch;
 use super::fisher::FisherKind;
 use super::layer::Place;
 use super::metric::Metric;
-use super::pairs::{Pair, merge, moments};
+use super::pairs::{Pair, merge, moments, own_share};
 use crate::error::Error;
 use crate::params::{Flatten, Params};
 use crate::scalar::Scalar;
+use crate::simd::{Simd, Work};
 use crate::state::Record;
 
 const NAME: &str = "QuasiDiagonal";
@@ -65,63 +66,107 @@ impl<F: Scalar, K: FisherKind> QuasiDiagonal<F, K> {
 /// The inverses of a layer's pairs.
 #[derive(Debug, Clone)]
 struct Inverse {
-    /// Of each weight, as a [`Pair`] has them, in×out.
-    ratios: Array2<f64>,
-    rests: Array2<f64>,
+    /// Of each weight, as a [`Pair`] has them, in×out row-major.
+    ratios: Vec<f64>,
+    rests: Vec<f64>,
     /// F₀₀ + λ of each unit; none where there is no bias.
-    totals: Option<Array1<f64>>,
+    totals: Option<Vec<f64>>,
 }
 
 impl Inverse {
     fn of(place: &Place, arrays: &[Array2<f64>], damping: f64) -> Result<Self, Error> {
         let [spreads, means, totals] = arrays else { return Err(nothing_observed()) };
-        let (mut ratios, mut rests) = (means.clone(), spreads.clone());
-        let totals = totals.row(0);
-        let rows = ratios.rows_mut().into_iter().zip(rests.rows_mut());
-        for (ratios, rests) in rows {
-            Zip::from(ratios).and(rests).and(totals).for_each(|mean, spread, &total| {
-                let Pair { ratio, rest } = Pair::of(*spread, *mean, total, damping);
-                (*mean, *spread) = (ratio, rest);
-            });
-        }
-        let damped = totals.mapv(|total| total + damping);
+        let (mut ratios, mut rests): (Vec<f64>, Vec<f64>) =
+            (means.iter().copied().collect(), spreads.iter().copied().collect());
+        let shares: Vec<f64> = totals.iter().map(|&total| own_share(total, damping)).collect();
+        Simd::default().run(Invert {
+            ratios: &mut ratios,
+            rests: &mut rests,
+            shares: &shares,
+            damping,
+        });
+        let damped = totals.iter().map(|&total| total + damping).collect::<Vec<f64>>();
         if place.bias.is_some() && damped.iter().any(|&total| total <= 0.0) {
             return Err(singular("the bias of a unit in the Fisher matrix"));
         }
-        if rests.iter().any(|&rest| rest <= 0.0) {
+        if rests.iter().fold(false, |any, &rest| any | (rest <= 0.0)) {
             return Err(singular("a weight of a unit in the Fisher matrix"));
         }
         Ok(Self { ratios, rests, totals: place.bias.map(|_| damped) })
     }
 
     fn solve<F: Scalar>(&self, place: &Place, gradient: &[F], direction: &mut [F]) {
-        let (Some(from), Some(mut to)) = (place.weights(gradient), place.weights_mut(direction))
-        else {
-            return;
-        };
+        let Some(from) = place.weights(gradient) else { return };
+        let from = from.as_standard_layout();
         let of_bias = match place.biases(gradient) {
-            Some(biases) => ArrayView1::from(biases).mapv(F::into_f64),
-            None => Array1::zeros(place.outputs),
+            Some(biases) => biases.iter().map(|g| g.into_f64()).collect(),
+            None => vec![0.0; place.outputs],
         };
-        let mut correction = Array1::<f64>::zeros(place.outputs);
-        let rows = from.rows().into_iter().zip(to.rows_mut());
-        let inverse = self.ratios.rows().into_iter().zip(self.rests.rows());
-        for ((from, to), (ratios, rests)) in rows.zip(inverse) {
-            Zip::from(to)
-                .and(from)
-                .and(ratios)
-                .and(rests)
-                .and(&of_bias)
-                .and(&mut correction)
-                .for_each(|to, from, &ratio, &rest, &of_bias, correction| {
-                    let d = (from.into_f64() - ratio * of_bias) / rest;
-                    *to = F::from_f64(d);
-                    *correction += ratio * d;
-                });
+        let mut correction = vec![0.0; place.outputs];
+        let mut solved = Array2::zeros(from.raw_dim());
+        if let (Some(from), Some(to)) = (from.as_slice(), solved.as_slice_mut()) {
+            let (of_bias, correction) = (&of_bias[..], &mut correction[..]);
+            Simd::default().run(Eliminate { inverse: self, from, to, of_bias, correction });
+        }
+        if let Some(mut to) = place.weights_mut(direction) {
+            to.assign(&solved);
         }
         if let (Some(bias), Some(totals)) = (place.bias, &self.totals) {
             for j in 0..place.outputs {
                 direction[bias + j] = F::from_f64(of_bias[j] / totals[j] - correction[j]);
+            }
+        }
+    }
+}
+
+/// Means become ratios, and spreads rests.
+struct Invert<'a> {
+    ratios: &'a mut [f64],
+    rests: &'a mut [f64],
+    shares: &'a [f64],
+    damping: f64,
+}
+
+impl Work for Invert<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { ratios, rests, shares, damping } = self;
+        let n = shares.len().max(1);
+        for (ratios, rests) in ratios.chunks_exact_mut(n).zip(rests.chunks_exact_mut(n)) {
+            for j in 0..n {
+                let Pair { ratio, rest } = Pair::of(rests[j], ratios[j], shares[j], damping);
+                (ratios[j], rests[j]) = (ratio, rest);
+            }
+        }
+    }
+}
+
+/// d = (g - ratio·g₀)/rest, and the sums of ratio·d.
+struct Eliminate<'a, F> {
+    inverse: &'a Inverse,
+    from: &'a [F],
+    to: &'a mut [F],
+    of_bias: &'a [f64],
+    correction: &'a mut [f64],
+}
+
+impl<F: Scalar> Work for Eliminate<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { inverse, from, to, of_bias, correction } = self;
+        let n = of_bias.len().max(1);
+        let inverse = inverse.ratios.chunks_exact(n).zip(inverse.rests.chunks_exact(n));
+        let rows = from.chunks_exact(n).zip(to.chunks_exact_mut(n));
+        for ((from, to), (ratios, rests)) in rows.zip(inverse) {
+            let (of_bias, correction) = (&of_bias[..n], &mut correction[..n]);
+            for j in 0..n {
+                let d = (from[j].into_f64() - ratios[j] * of_bias[j]) / rests[j];
+                to[j] = F::from_f64(d);
+                correction[j] += ratios[j] * d;
             }
         }
     }

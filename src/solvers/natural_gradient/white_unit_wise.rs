@@ -7,7 +7,7 @@ use super::batch::Batch;
 use super::fisher::FisherKind;
 use super::layer::{DenseLayer, Place};
 use super::metric::Metric;
-use super::pairs::{Pair, merge, moments};
+use super::pairs::{Pair, merge, moments, own_share};
 use crate::error::Error;
 use crate::params::{Flatten, Params};
 use crate::scalar::Scalar;
@@ -229,7 +229,8 @@ fn pairs(arrays: &[Array2<f64>], damping: f64) -> Result<Vec<Pair>, Error> {
     let [spread, mean, total, _] = arrays else { return Err(nothing_observed()) };
     let pair = |unit: usize| {
         let total = total[[0, unit]];
-        let pair = Pair::of(spread[[0, unit]], mean[[0, unit]], total, damping);
+        let share = own_share(total, damping);
+        let pair = Pair::of(spread[[0, unit]], mean[[0, unit]], share, damping);
         if total + damping > 0.0 && pair.rest > 0.0 {
             Ok(pair)
         } else {
