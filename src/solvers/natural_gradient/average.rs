@@ -26,7 +26,7 @@ pub(super) fn singular(what: &'static str) -> Error {
 type Merge = fn(&[Array2<f64>], &mut [Array2<f64>], f64);
 
 /// kept·old + (1 - kept)·new
-fn linear(old: &[Array2<f64>], new: &mut [Array2<f64>], kept: f64) {
+pub(super) fn linear(old: &[Array2<f64>], new: &mut [Array2<f64>], kept: f64) {
     for (new, old) in new.iter_mut().zip(old) {
         new.zip_mut_with(old, |new, &old| *new = kept * old + (1.0 - kept) * *new);
     }
@@ -47,17 +47,7 @@ impl Average {
         (1.0 - 1.0 / (self.count + 1) as f64).min(self.decay)
     }
 
-    /// average = kept·average + (1 - kept)·new
-    pub(super) fn add(
-        &mut self,
-        owner: &'static str,
-        places: Vec<Place>,
-        arrays: Vec<Array2<f64>>,
-    ) -> Result<(), Error> {
-        self.add_by(owner, places, arrays, linear)
-    }
-
-    /// As [`add`](Average::add), for arrays that have an average of their own.
+    /// Takes new arrays in, by what makes an average of them and of those before.
     ///
     /// # Errors
     /// If the new ones are not finite, or of other layers than those before.

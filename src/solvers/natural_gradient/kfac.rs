@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use ndarray::Array2;
 
-use super::average::{Average, check_shapes, load_arrays, nothing_observed, save_arrays};
+use super::average::{Average, check_shapes, linear, load_arrays, nothing_observed, save_arrays};
 use super::batch::Batch;
 use super::cholesky::Cholesky;
 use super::fisher::FisherKind;
@@ -140,7 +140,7 @@ impl<F: Scalar, K: FisherKind> Metric<F> for Kfac<F, K> {
             arrays.push(a.mapv(F::into_f64));
             arrays.push(g.mapv(|entry| entry.into_f64() * passes));
         }
-        self.average.add(NAME, places, arrays)?;
+        self.average.add_by(NAME, places, arrays, linear)?;
         if (self.average.count - 1).is_multiple_of(self.inverse_every) {
             self.used.clear();
             self.factors.clear();
