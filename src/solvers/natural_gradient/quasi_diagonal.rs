@@ -21,9 +21,9 @@ const NAME: &str = "QuasiDiagonal";
 /// With mᵢ = F₀ᵢ/(F₀₀ + λ), dᵢ = (gᵢ - mᵢg₀)/(Fᵢᵢ + λ - mᵢF₀ᵢ) and d₀ = g₀/(F₀₀ + λ) - Σ mᵢdᵢ: the inverse of
 /// each pair of a weight and its bias, which undoes a shift or a scaling of any input. The
 /// denominators are kept as E(δ²(aᵢ - μᵢ)²), a sum of squares around the weighted mean, and so
-/// cannot become negative. A unit without a bias has the plain diagonal. Costs twice the parameters,
-/// and a step half as much again as the network's own; a part of each batch as its statistics, or one
-/// batch of many ([`observe_every`](super::NaturalGradient::observe_every)), costs less.
+/// cannot become negative. A unit without a bias has the plain diagonal. Costs twice the parameters;
+/// with a part of each batch as statistics, or one batch of many
+/// ([`observe_every`](super::NaturalGradient::observe_every)), it takes less time.
 ///
 /// Source: Ollivier, "Riemannian metrics for neural networks I: feedforward networks", 2015.
 ///
