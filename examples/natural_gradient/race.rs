@@ -133,7 +133,8 @@ pub fn run(
     Ok(Run { reached: false, epochs, seconds })
 }
 
-/// What an epoch costs over one of `other` with the same batches: the best of some turns each.
+/// What an epoch costs over one of `other` with the same batches, and its rate in proportion to them: the
+/// best of some turns each.
 pub fn cost(
     method: &Method,
     other: &Method,
@@ -142,7 +143,8 @@ pub fn cost(
     images: &Digits,
 ) -> Result<f64, Error> {
     let mut best = [Duration::MAX; 2];
-    let others = Config { batch: config.batch, ..other.chosen };
+    let rate = other.chosen.rate * config.batch as f64 / other.chosen.batch as f64;
+    let others = Config { batch: config.batch, rate, ..other.chosen };
     let mut trainings = [(method, config), (other, &others)]
         .map(|(method, config)| Training::new(method, config, 1, images));
     for _ in 0..turns {

@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 #[cfg(feature = "linalg")]
 use super::average::{check_shapes, invalid, load_arrays, load_places, save_arrays, save_places};
 use super::fisher::FisherKind;
-use super::layer::{DenseLayer, Place, check_finite, row_major};
+use super::layer::{DenseLayer, Place, check_finite, drop_tiny, row_major};
 use super::products::combine_rows;
 #[cfg(feature = "linalg")]
 use super::products::gram;
@@ -62,13 +62,14 @@ impl<F: Scalar, K: FisherKind> Batch<F, K> {
     }
 
     /// As [`of_layers`](Batch::of_layers), of several passes, one under another.
-    pub(super) fn stacked(samples: usize, layers: Vec<DenseLayer<F>>) -> Result<Self, Error> {
+    pub(super) fn stacked(samples: usize, mut layers: Vec<DenseLayer<F>>) -> Result<Self, Error> {
         let rows = layers.first().map_or(0, |layer| layer.inputs.nrows());
         if samples == 0 || rows == 0 {
             return Err(ErrorKind::EmptyBatch { owner: "Batch" }.into());
         }
-        for layer in &layers {
+        for layer in &mut layers {
             layer.check()?;
+            drop_tiny(&mut layer.deltas);
             if layer.inputs.nrows() != rows || !rows.is_multiple_of(samples) {
                 let (expected, found) = (vec![rows, layer.inputs.ncols()], layer.inputs.shape());
                 let (owner, what) = ("Batch", "matrix of a layer's inputs");

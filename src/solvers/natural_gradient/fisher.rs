@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use ndarray::{Array2, ArrayRef2};
 
 use super::batch::Batch;
-use super::layer::{DenseLayer, check_finite};
+use super::layer::{DenseLayer, check_finite, drop_tiny};
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
 use crate::loss;
@@ -74,11 +74,9 @@ pub struct Outputs<F, K> {
 
 impl<F: Scalar, K: FisherKind> Outputs<F, K> {
     fn new(mut passes: Vec<Array2<F>>) -> Result<Self, Error> {
-        // What has a square without digits counts as 0: products of subnormal numbers are slow.
-        let least = (F::min_positive_value() / F::epsilon()).sqrt();
         for pass in &mut passes {
             check_finite("a gradient by the outputs", pass)?;
-            pass.mapv_inplace(|g| if g.abs() < least { F::zero() } else { g });
+            drop_tiny(pass);
         }
         Ok(Self { passes, kind: PhantomData })
     }
