@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "epochs and seconds to 97 % of the test images, means of {seeds} seeds ± standard error;"
     );
-    println!("the cost of an epoch over one of SGD with the same batches, in turns");
+    println!("the cost of a first epoch over one of SGD with the same batches, in turns");
     println!("{:<18}{:>9}{:>16}{:>10}{:>7}  settings", "", "reached", "epochs", "seconds", "cost");
     for method in METHODS.iter().filter(chosen) {
         let run =
