@@ -9,9 +9,13 @@ mod approximations;
 mod around;
 #[path = "natural_gradient/bad_input.rs"]
 mod bad_input;
+#[path = "natural_gradient/damaged.rs"]
+mod damaged;
 #[path = "natural_gradient/golden.rs"]
 mod golden;
 #[path = "natural_gradient/support.rs"]
 mod support;
 #[path = "natural_gradient/theory.rs"]
 mod theory;
+#[path = "natural_gradient/white.rs"]
+mod white;

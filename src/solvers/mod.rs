@@ -34,6 +34,7 @@ mod objective;
 mod report;
 mod scaled_conjugate_gradient;
 mod solver;
+mod stepped;
 mod stop;
 
 pub use barzilai_borwein::BarzilaiBorwein;

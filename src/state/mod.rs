@@ -19,7 +19,8 @@ const VERSION: u32 = 1;
 /// The state of an optimizer: what [`state`](crate::Optimizer::state) returns and
 /// [`load_state`](crate::Optimizer::load_state) takes.
 ///
-/// It holds one [`Record`] for the optimizer and one for each optimizer inside it, and can be compared,
+/// It holds one [`Record`] for the optimizer and one for each optimizer inside it (and one for the
+/// statistics of a metric, whose arrays are of no parameter's shape), and can be compared,
 /// and with the feature `serde` written to any format. State of a leaf is kept by its name and shape,
 /// in row-major order whatever the layout of the parameters was.
 ///

@@ -2,7 +2,7 @@ use ndarray::{Array1, Array2, Axis};
 use thalweg::curvature::LinearOperator;
 use thalweg::solvers::natural_gradient::{
     Batch, Dense, DenseLayer, Diagonal, Empirical, Exact, Kfac, MatrixFree, Metric, PushThrough,
-    QuasiDiagonal, Sampled, UnitWise,
+    QuasiDiagonal, Sampled, UnitWise, WhiteUnitWise,
 };
 
 use crate::support::*;
@@ -354,6 +354,7 @@ fn a_weight_of_outputs_by_inputs_gives_the_turned_direction() {
         PushThrough::new(0.1),
         UnitWise::new(0.1),
         QuasiDiagonal::new(0.1),
+        WhiteUnitWise::new(0.1),
         Kfac::new(0.1)
     );
 }

@@ -3,7 +3,7 @@
 use ndarray::{Array2, array};
 use thalweg::solvers::natural_gradient::{
     Dense, Diagonal, Empirical, Exact, Kfac, MatrixFree, Metric, NaturalGradient, PushThrough,
-    QuasiDiagonal, UnitWise,
+    QuasiDiagonal, UnitWise, WhiteUnitWise,
 };
 use thalweg::{ErrorKind, Momentum, NonFinite, Optimizer, Schedule, Sgd, State};
 
@@ -127,7 +127,11 @@ fn length_and_momentum_minimize_the_quadratic_model() {
         fn set_damping(&mut self, _: f64) {}
         fn forget(&mut self) {}
         fn save(&self, _: &mut thalweg::state::Record) {}
-        fn load(&mut self, _: &thalweg::state::Record) -> Result<(), thalweg::Error> {
+        fn load(
+            &mut self,
+            _: Option<&thalweg::params::Flatten>,
+            _: &thalweg::state::Record,
+        ) -> Result<(), thalweg::Error> {
             Ok(())
         }
     }
@@ -237,6 +241,7 @@ fn a_resumed_run_gives_the_same_bits() {
     resumes(|| NaturalGradient::new(0.1, Diagonal::new(1e-2).decay(0.5)), exact, false);
     resumes(|| NaturalGradient::new(0.1, UnitWise::new(1e-2).decay(0.5)), exact, false);
     resumes(|| NaturalGradient::new(0.1, QuasiDiagonal::new(1e-2).decay(0.5)), exact, false);
+    resumes(|| NaturalGradient::new(0.1, WhiteUnitWise::new(1e-2).decay(0.5)), exact, false);
     resumes(|| NaturalGradient::new(0.1, PushThrough::new(1e-2)), empirical, false);
     resumes(|| NaturalGradient::new(0.1, PushThrough::new(1e-2)), exact, false);
     resumes(

@@ -1,7 +1,7 @@
 use ndarray::{Array1, Array2, array};
 use thalweg::solvers::natural_gradient::{
     Batch, Dense, DenseLayer, Diagonal, Empirical, Exact, Kfac, MatrixFree, Metric,
-    NaturalGradient, Outputs, PushThrough, QuasiDiagonal, UnitWise,
+    NaturalGradient, Outputs, PushThrough, QuasiDiagonal, UnitWise, WhiteUnitWise,
 };
 use thalweg::{ErrorKind, Optimizer};
 
@@ -50,6 +50,7 @@ fn a_singular_matrix_without_damping_is_refused() {
     };
     is_singular(Diagonal::new(0.0), dead());
     is_singular(QuasiDiagonal::new(0.0), dead());
+    is_singular(WhiteUnitWise::new(0.0), dead());
     let zeros = Array2::<f64>::zeros((net.len(), net.len()));
     is_singular(MatrixFree::new(0.0, 1e-10, 100), zeros);
 }

@@ -149,7 +149,7 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
     /// Sets the search by slopes that runs across the calls of `step`; default σ = 0.4.
     #[must_use]
     pub fn slope_search(mut self, search: Secant) -> Self {
-        self.stepped.search = search;
+        self.stepped.trail.search = search;
         self
     }
 
@@ -162,13 +162,13 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
     /// noise of a batch. Where gᵀρ ≥ 0, it restarts along -g.
     #[must_use]
     pub fn fixed_rate(mut self, learning_rate: f64) -> Self {
-        self.stepped.fixed_rate = Some(learning_rate);
+        self.stepped.trail.fixed_rate = Some(learning_rate);
         self
     }
 
     fn check(&self) -> Result<(), Error> {
         Interval::POSITIVE.check::<F>("ConjugateGradient", "restart_after", self.restart_after)?;
-        match self.stepped.fixed_rate {
+        match self.stepped.trail.fixed_rate {
             Some(rate) => {
                 Interval::NON_NEGATIVE.check::<F>("ConjugateGradient", "fixed_rate", rate)
             }

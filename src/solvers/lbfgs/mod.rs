@@ -137,7 +137,7 @@ impl<F: Scalar, L: LineSearch> Lbfgs<F, L> {
     /// Sets the search by slopes that runs across the calls of `step`; default σ = 0.9.
     #[must_use]
     pub fn slope_search(mut self, search: Secant) -> Self {
-        self.stepped.search = search;
+        self.stepped.trail.search = search;
         self
     }
 
@@ -147,13 +147,13 @@ impl<F: Scalar, L: LineSearch> Lbfgs<F, L> {
     /// differs between two batches is taken for curvature.
     #[must_use]
     pub fn fixed_rate(mut self, learning_rate: f64) -> Self {
-        self.stepped.fixed_rate = Some(learning_rate);
+        self.stepped.trail.fixed_rate = Some(learning_rate);
         self
     }
 
     fn check(&self) -> Result<(), Error> {
         MEMORY.check::<F>("Lbfgs", "memory", self.memory as f64)?;
-        match self.stepped.fixed_rate {
+        match self.stepped.trail.fixed_rate {
             Some(rate) => Interval::NON_NEGATIVE.check::<F>("Lbfgs", "fixed_rate", rate),
             None => Ok(()),
         }

@@ -2,127 +2,100 @@
 
 use super::pairs::Pairs;
 use super::{Lbfgs, first_length};
-use crate::error::{Error, ErrorKind, Tree};
-use crate::interval::Interval;
+use crate::error::Error;
 use crate::optimizer::{Optimizer, StepInfo};
-use crate::params::{Flatten, Params, ParamsMut};
+use crate::params::{Params, ParamsMut};
 use crate::scalar::Scalar;
 use crate::solvers::line_search::{LineSearch, Next, Sample, Secant};
-use crate::solvers::model::zero;
+use crate::solvers::stepped::Trail;
 use crate::state::State;
 use crate::vector;
 
 /// What is kept from one call to the next.
 #[derive(Debug, Clone)]
 pub(super) struct Stepped<F> {
-    pub(super) search: Secant,
-    pub(super) fixed_rate: Option<f64>,
-    pub(super) flatten: Option<Flatten>,
+    pub(super) trail: Trail<F>,
     pub(super) pairs: Pairs<F>,
-    /// The last accepted iterate, and the gradient there.
-    pub(super) base: Vec<F>,
-    pub(super) base_gradient: Vec<F>,
-    pub(super) direction: Vec<F>,
-    /// Where the parameters were left.
-    pub(super) point: Vec<F>,
-    /// The parameters and the gradient of this call.
-    pub(super) incoming: Vec<F>,
-    pub(super) gradient: Vec<F>,
-    pub(super) numbers: Numbers,
-}
-
-/// The part of it that is numbers.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Numbers {
-    /// gᵀd at the base.
-    pub(super) slope: f64,
-    /// α of the trial that the parameters are left at.
-    pub(super) length: f64,
-    pub(super) steps: u64,
-    pub(super) restarts: u64,
-    pub(super) accepted: bool,
 }
 
 impl<F: Scalar> Stepped<F> {
     pub(super) fn new() -> Self {
-        Self {
-            search: Secant::new().curvature(0.9),
-            fixed_rate: None,
-            flatten: None,
-            pairs: Pairs::default(),
-            base: Vec::new(),
-            base_gradient: Vec::new(),
-            direction: Vec::new(),
-            point: Vec::new(),
-            incoming: Vec::new(),
-            gradient: Vec::new(),
-            numbers: Numbers::default(),
-        }
+        Self { trail: Trail::new(Secant::new().curvature(0.9)), pairs: Pairs::default() }
     }
 
     /// Begins a search along the direction from the base, at that length.
     fn begin_search(&mut self, first: f64) {
-        self.numbers.slope = vector::dot(&self.base_gradient, &self.direction);
-        let start = Sample { length: 0.0, value: f64::NAN, slope: self.numbers.slope };
-        self.numbers.length =
-            if self.numbers.slope < 0.0 { self.search.begin(start, first, 0.0) } else { 0.0 };
+        let trail = &mut self.trail;
+        trail.slope = vector::dot(&trail.base_gradient, &trail.direction);
+        if trail.slope < 0.0 {
+            trail.begin_search(first);
+        } else {
+            trail.length = 0.0;
+        }
     }
 
     /// Along -g from the base, no pair being left.
     fn along_gradient(&mut self, first: f64) {
         self.pairs.clear();
-        vector::combine(-1.0, &self.base_gradient, 0.0, &mut self.direction);
+        vector::combine(-1.0, &self.trail.base_gradient, 0.0, &mut self.trail.direction);
         self.begin_search(first);
     }
 
     /// Makes the point and the gradient of this call the base.
     fn rebase(&mut self) {
-        std::mem::swap(&mut self.base, &mut self.point);
-        std::mem::swap(&mut self.base_gradient, &mut self.gradient);
-        self.numbers.accepted = true;
+        self.trail.rebase();
+        self.trail.accepted = true;
+    }
+
+    /// The length of a first step from the base.
+    fn first_length(&self) -> f64 {
+        first_length(&self.trail.base, &self.trail.base_gradient)
     }
 
     /// Begins anew at the point and with the gradient of this call.
     fn begin_anew(&mut self) {
         self.rebase();
-        let first = first_length(&self.base, &self.base_gradient);
-        self.along_gradient(first);
+        self.along_gradient(self.first_length());
+    }
+
+    /// Keeps the pair of the way from the base to the point of this call.
+    fn push_pair(&mut self) {
+        let Trail { point, base, gradient, base_gradient, .. } = &self.trail;
+        self.pairs.push(point, base, gradient, base_gradient);
     }
 
     /// The point of this call is the next iterate.
     fn accept(&mut self) {
-        self.pairs.push(&self.point, &self.base, &self.gradient, &self.base_gradient);
-        let length = self.numbers.length;
+        self.push_pair();
+        let length = self.trail.length;
         self.rebase();
-        self.pairs.direction(&self.base_gradient, &mut self.direction);
+        self.pairs.direction(&self.trail.base_gradient, &mut self.trail.direction);
         // Along a line without curvature there is no pair; the next step goes further.
         self.begin_search(if self.pairs.is_empty() { 10.0 * length } else { 1.0 });
-        let zero = self.base_gradient.iter().all(|g| *g == F::zero());
-        if self.numbers.length == 0.0 && !zero {
-            self.numbers.restarts += 1;
-            let first = first_length(&self.base, &self.base_gradient);
-            self.along_gradient(first);
+        let zero = self.trail.base_gradient.iter().all(|g| *g == F::zero());
+        if self.trail.length == 0.0 && !zero {
+            self.trail.restarts += 1;
+            self.along_gradient(self.first_length());
         }
     }
 
     /// The next point after a trial with that slope.
     fn advance(&mut self, slope: f64) {
-        let length = self.numbers.length;
-        match self.search.advance(Sample { length, value: f64::NAN, slope }) {
+        let length = self.trail.length;
+        match self.trail.search.advance(Sample { length, value: f64::NAN, slope }) {
             Next::Try(next) => {
-                self.numbers.length = next;
-                self.numbers.accepted = false;
+                self.trail.length = next;
+                self.trail.accepted = false;
             }
             Next::Accept => self.accept(),
             Next::Fail(_) => {
-                self.numbers.restarts += 1;
+                self.trail.restarts += 1;
                 if slope.is_finite() {
                     // The bracket has shrunk around this very point.
                     self.begin_anew();
                 } else {
-                    self.numbers.accepted = false;
-                    let first = first_length(&self.base, &self.base_gradient);
-                    self.along_gradient(1e-3 * first);
+                    self.trail.accepted = false;
+                    self.along_gradient(1e-3 * self.first_length());
                 }
             }
         }
@@ -134,12 +107,12 @@ impl<F: Scalar, L: LineSearch> Lbfgs<F, L> {
     /// Whether the gradient last given to `step` was one at an accepted iterate, rather than at a
     /// trial on the way to it.
     pub fn accepted(&self) -> bool {
-        self.stepped.numbers.accepted
+        self.stepped.trail.accepted
     }
 
     /// How often `step` forgot its pairs for -g.
     pub fn restarts(&self) -> u64 {
-        self.stepped.numbers.restarts
+        self.stepped.trail.restarts
     }
 
     /// Puts the parameters back to the last accepted iterate: each is below the one before along its
@@ -148,11 +121,7 @@ impl<F: Scalar, L: LineSearch> Lbfgs<F, L> {
     /// # Errors
     /// If the leaves are not those of the steps; the parameters are then as they were.
     pub fn settle(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        let state = &self.stepped;
-        match (&state.flatten, state.fixed_rate) {
-            (Some(flatten), None) => flatten.scatter(&state.base, params),
-            _ => Ok(()),
-        }
+        self.stepped.trail.settle(params)
     }
 }
 
@@ -168,66 +137,27 @@ impl<F: Scalar, L: LineSearch> Optimizer<F> for Lbfgs<F, L> {
         grads: &dyn Params<F>,
     ) -> Result<StepInfo, Error> {
         self.check()?;
-        let memory = self.memory;
         let state = &mut self.stepped;
-        let fresh = match &state.flatten {
-            Some(_) => None,
-            None => Some(Flatten::of(&*params)?),
-        };
-        let Some(flatten) = fresh.as_ref().or(state.flatten.as_ref()) else {
-            return Err(ErrorKind::NoLeaves.into());
-        };
-        state.incoming.resize(flatten.len(), F::zero());
-        state.gradient.resize(flatten.len(), F::zero());
-        flatten.gather(&*params, &mut state.incoming)?;
-        flatten.gather_as(grads, Tree::Gradients, &mut state.gradient)?;
-        let moved = fresh.is_some() || state.incoming != state.point;
-        let on_trial = !moved && state.fixed_rate.is_none();
-        if !on_trial && let Some(at) = state.gradient.iter().position(|g| !g.is_finite()) {
-            let (leaf, index) = flatten.locate(at).unwrap_or_default();
-            let (leaf, value) = (leaf.to_owned(), state.gradient[at].into_f64());
-            return Err(ErrorKind::NonFiniteGradient { leaf, index, value }.into());
+        let fresh = state.trail.flatten.is_none();
+        let moved = state.trail.arrive(&*params, grads)?;
+        if fresh {
+            state.pairs.begin(state.trail.base.len(), self.memory);
         }
-        // Nothing fails from here on.
-        if let Some(flatten) = fresh {
-            let dim = flatten.len();
-            state.pairs.begin(dim, memory);
-            for vector in
-                [&mut state.base, &mut state.base_gradient, &mut state.direction, &mut state.point]
-            {
-                zero(vector, dim);
-            }
-            state.flatten = Some(flatten);
-        }
-        std::mem::swap(&mut state.point, &mut state.incoming);
-        if let Some(rate) = state.fixed_rate {
-            if state.numbers.steps > 0 {
-                let Stepped { pairs, point, base, gradient, base_gradient, .. } = state;
-                pairs.push(point, base, gradient, base_gradient);
+        if let Some(rate) = state.trail.fixed_rate {
+            if state.trail.steps > 0 {
+                state.push_pair();
             }
             state.rebase();
-            state.pairs.direction(&state.base_gradient, &mut state.direction);
-            state.numbers.length = rate;
+            state.pairs.direction(&state.trail.base_gradient, &mut state.trail.direction);
+            state.trail.length = rate;
         } else if moved {
-            state.numbers.restarts += u64::from(state.numbers.steps > 0);
+            state.trail.restarts += u64::from(state.trail.steps > 0);
             state.begin_anew();
         } else {
-            let slope = vector::dot(&state.gradient, &state.direction);
+            let slope = vector::dot(&state.trail.gradient, &state.trail.direction);
             state.advance(slope);
         }
-        let length = state.numbers.length;
-        vector::shifted(&state.base, length, &state.direction, &mut state.point);
-        state.numbers.steps += 1;
-        if let Some(flatten) = &state.flatten {
-            flatten.scatter(&state.point, params)?;
-        }
-        let norm = || vector::norm(&state.base_gradient);
-        Ok(StepInfo {
-            step: state.numbers.steps,
-            learning_rate: length,
-            grad_norm: state.numbers.accepted.then(norm),
-            ..StepInfo::default()
-        })
+        state.trail.leave(params, |trail| vector::norm(&trail.base_gradient))
     }
 
     fn validate(&self) -> Result<(), Error> {
@@ -235,22 +165,16 @@ impl<F: Scalar, L: LineSearch> Optimizer<F> for Lbfgs<F, L> {
     }
 
     fn learning_rate(&self) -> f64 {
-        self.stepped.fixed_rate.unwrap_or(self.stepped.numbers.length)
+        self.stepped.trail.learning_rate()
     }
 
     /// Sets a fixed rate, as [`fixed_rate`](Lbfgs::fixed_rate) does.
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        let allowed = Interval::NON_NEGATIVE.check::<F>("", "", learning_rate);
-        if allowed.is_err() {
-            let step = self.stepped.numbers.steps + 1;
-            return Err(ErrorKind::LearningRate { value: learning_rate, step }.into());
-        }
-        self.stepped.fixed_rate = Some(learning_rate);
-        Ok(())
+        self.stepped.trail.set_learning_rate(learning_rate)
     }
 
     fn steps(&self) -> u64 {
-        self.stepped.numbers.steps
+        self.stepped.trail.steps
     }
 
     fn skipped(&self) -> u64 {
@@ -258,9 +182,7 @@ impl<F: Scalar, L: LineSearch> Optimizer<F> for Lbfgs<F, L> {
     }
 
     fn reset(&mut self) {
-        let Stepped { search, fixed_rate, .. } = &self.stepped;
-        self.stepped =
-            Stepped { search: search.clone(), fixed_rate: *fixed_rate, ..Stepped::new() };
+        self.stepped = Stepped { trail: self.stepped.trail.anew(), ..Stepped::new() };
     }
 
     fn name(&self) -> &'static str {

@@ -1,226 +1,22 @@
-//! Statistics of a batch: gradients of single samples, whole or as the factors that a dense layer
-//! makes them of.
+//! Statistics of a batch: gradients of single samples, whole or by layers, and their products.
 
 use std::marker::PhantomData;
-use std::ops::Range;
 
-use ndarray::{Array1, Array2, Array3, ArrayView1, Axis, concatenate};
+use ndarray::{Array1, Array2, ArrayView1, Axis};
 
-use super::fisher::FisherKind;
 #[cfg(feature = "linalg")]
-use super::metric::{invalid, load_arrays, load_places, save_arrays, save_places};
+use super::average::{check_shapes, invalid, load_arrays, load_places, save_arrays, save_places};
+use super::fisher::FisherKind;
+use super::layer::{DenseLayer, Place, check_finite, drop_tiny, row_major};
+use super::products::combine_rows;
+#[cfg(feature = "linalg")]
+use super::products::gram;
 use crate::curvature::LinearOperator;
 use crate::error::{Error, ErrorKind};
 use crate::params::Flatten;
 use crate::scalar::Scalar;
 #[cfg(feature = "linalg")]
 use crate::state::Record;
-
-/// A dense layer of a batch: its inputs a (n×in) and the gradients δ by its pre-activations (n×out).
-///
-/// A sample's gradient is aδᵀ by the weight (in×out, as in x·W), δ by the bias. δ is that of single
-/// samples: not divided by n.
-///
-/// ```
-/// use ndarray::{Array2, array};
-/// use thalweg::solvers::natural_gradient::DenseLayer;
-/// let a = array![[1.0, 2.0], [3.0, 4.0]];
-/// let layer = DenseLayer::new("weight", a, array![[1.0], [10.0]]).bias("bias");
-/// assert_eq!(layer.gradients(), array![[1.0, 2.0, 1.0], [30.0, 40.0, 10.0]]);
-/// let (a, g) = layer.kronecker_factors();
-/// assert_eq!(a, array![[5.0, 7.0, 2.0], [7.0, 10.0, 3.0], [2.0, 3.0, 1.0]]);
-/// assert_eq!(g, array![[50.5]]);
-/// ```
-#[derive(Debug, Clone)]
-pub struct DenseLayer<F> {
-    weight: String,
-    bias: Option<String>,
-    outputs_first: bool,
-    inputs: Array2<F>,
-    deltas: Array2<F>,
-}
-
-impl<F: Scalar> DenseLayer<F> {
-    /// A layer without bias, whose weight is the leaf of that name, in×out.
-    pub fn new(weight: impl Into<String>, inputs: Array2<F>, deltas: Array2<F>) -> Self {
-        let inputs = inputs.as_standard_layout().into_owned();
-        let deltas = deltas.as_standard_layout().into_owned();
-        Self { weight: weight.into(), bias: None, outputs_first: false, inputs, deltas }
-    }
-
-    /// Gives it a bias, the leaf of that name.
-    #[must_use]
-    pub fn bias(mut self, leaf: impl Into<String>) -> Self {
-        self.bias = Some(leaf.into());
-        self
-    }
-
-    /// Says that the weight is out×in, as in W·x.
-    #[must_use]
-    pub fn outputs_first(mut self) -> Self {
-        self.outputs_first = true;
-        self
-    }
-
-    /// The inputs, with a last column of ones where there is a bias: n×(in + 1).
-    pub fn extended_inputs(&self) -> Array2<F> {
-        if self.bias.is_none() {
-            return self.inputs.clone();
-        }
-        let (rows, columns) = self.inputs.dim();
-        let mut extended = Array2::ones((rows, columns + 1));
-        extended.slice_axis_mut(Axis(1), (..columns).into()).assign(&self.inputs);
-        extended
-    }
-
-    /// The gradients of single samples, n×((in + 1)·out): of each input the outputs, the bias last.
-    pub fn gradients(&self) -> Array2<F> {
-        let a = self.extended_inputs();
-        let (inputs, outputs) = (a.ncols(), self.deltas.ncols());
-        Array2::from_shape_fn((a.nrows(), inputs * outputs), |(sample, at)| {
-            a[[sample, at / outputs]] * self.deltas[[sample, at % outputs]]
-        })
-    }
-
-    /// The blocks of F that belong to a unit and its incoming weights, (1/n) Σ δⱼ²aaᵀ:
-    /// out×(in + 1)×(in + 1).
-    pub fn unit_blocks(&self) -> Array3<F> {
-        let blocks = unit_blocks(self, self.inputs.nrows());
-        Array3::from_shape_fn((blocks.len(), self.width(), self.width()), |(unit, i, j)| {
-            blocks[unit][[i, j]]
-        })
-    }
-
-    /// The factors A = (1/n) Σ aaᵀ and G = (1/n) Σ δδᵀ, with F ≈ A⊗G.
-    pub fn kronecker_factors(&self) -> (Array2<F>, Array2<F>) {
-        let a = self.extended_inputs();
-        let share = F::from_f64(1.0 / a.nrows() as f64);
-        let g = self.deltas.t().dot(&self.deltas);
-        (a.t().dot(&a).mapv_into(|a| a * share), g.mapv_into(|g| g * share))
-    }
-
-    /// Inputs, and one more where there is a bias.
-    pub(super) fn width(&self) -> usize {
-        self.inputs.ncols() + usize::from(self.bias.is_some())
-    }
-
-    pub(super) fn inputs(&self) -> &Array2<F> {
-        &self.inputs
-    }
-
-    pub(super) fn deltas(&self) -> &Array2<F> {
-        &self.deltas
-    }
-
-    /// The rows of one pass under those of another.
-    pub(super) fn stack(above: Vec<Self>, below: Vec<Self>) -> Result<Vec<Self>, Error> {
-        let owner = "DenseLayer";
-        if above.len() != below.len() {
-            let (expected, found) = (vec![above.len()], vec![below.len()]);
-            let what = "list of layers of a backward pass";
-            return Err(ErrorKind::Shape { owner, what, expected, found }.into());
-        }
-        let join = |what, a: &Array2<F>, b: &Array2<F>| {
-            if a.ncols() != b.ncols() {
-                let (expected, found) = (vec![b.nrows(), a.ncols()], b.shape().to_vec());
-                return Err(Error::from(ErrorKind::Shape { owner, what, expected, found }));
-            }
-            Ok(concatenate(Axis(0), &[a.view(), b.view()]).unwrap_or_default())
-        };
-        let both = above.into_iter().zip(below);
-        both.map(|(above, below)| {
-            let inputs = join("matrix of inputs", &above.inputs, &below.inputs)?;
-            let deltas = join("matrix of deltas", &above.deltas, &below.deltas)?;
-            Ok(Self { inputs, deltas, ..above })
-        })
-        .collect()
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        let rows = self.inputs.nrows();
-        if self.deltas.nrows() != rows {
-            let (expected, found) = (vec![rows, self.deltas.ncols()], self.deltas.shape().to_vec());
-            let (owner, what) = ("DenseLayer", "matrix of deltas");
-            return Err(ErrorKind::Shape { owner, what, expected, found }.into());
-        }
-        check_finite("an input of a layer", self.inputs.iter())?;
-        check_finite("a delta of a layer", self.deltas.iter())
-    }
-
-    /// Where its parameters lie in the flat vector.
-    pub(super) fn place(&self, layout: &Flatten) -> Result<Place, Error> {
-        let (inputs, outputs) = (self.inputs.ncols(), self.deltas.ncols());
-        let shape = if self.outputs_first { [outputs, inputs] } else { [inputs, outputs] };
-        let weight = find(layout, &self.weight, &shape)?;
-        let bias = match &self.bias {
-            Some(bias) => Some(find(layout, bias, &[outputs])?.start),
-            None => None,
-        };
-        Ok(Place { weight: weight.start, bias, inputs, outputs, outputs_first: self.outputs_first })
-    }
-}
-
-/// Σ δⱼ²aaᵀ over the rows, divided by the samples.
-pub(super) fn unit_blocks<F: Scalar>(layer: &DenseLayer<F>, samples: usize) -> Vec<Array2<F>> {
-    let a = layer.extended_inputs();
-    let share = F::from_f64(1.0 / samples as f64).sqrt();
-    let block = |deltas: ArrayView1<'_, F>| {
-        let scaled = &a * &deltas.mapv(|d| d * share).insert_axis(Axis(1));
-        scaled.t().dot(&scaled)
-    };
-    layer.deltas.columns().into_iter().map(block).collect()
-}
-
-fn find(layout: &Flatten, leaf: &str, expected: &[usize]) -> Result<Range<usize>, Error> {
-    let Some((_, found, range)) = layout.leaves().find(|(name, ..)| *name == leaf) else {
-        let known = layout.leaves().map(|(name, ..)| name.to_owned()).collect();
-        return Err(ErrorKind::UnknownLeaf { leaf: leaf.to_owned(), known }.into());
-    };
-    if found != expected {
-        // The bias of a model may be a row.
-        let (owner, what) = ("DenseLayer", "parameter of a layer");
-        let (expected, found) = (expected.to_vec(), found.to_vec());
-        return Err(ErrorKind::Shape { owner, what, expected, found }.into());
-    }
-    Ok(range)
-}
-
-/// Where the parameters of a layer lie in a flat vector.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) weight: usize,
-    pub(super) bias: Option<usize>,
-    pub(super) inputs: usize,
-    pub(super) outputs: usize,
-    pub(super) outputs_first: bool,
-}
-
-impl Place {
-    pub(super) fn width(&self) -> usize {
-        self.inputs + usize::from(self.bias.is_some())
-    }
-
-    /// The place of the element of that input and output; the input after the last is the bias.
-    #[inline]
-    pub(super) fn at(&self, input: usize, output: usize) -> usize {
-        match self.bias {
-            Some(bias) if input == self.inputs => bias + output,
-            _ if self.outputs_first => self.weight + output * self.inputs + input,
-            _ => self.weight + input * self.outputs + output,
-        }
-    }
-
-    /// The layer's part of a flat vector, (in + 1)×out.
-    pub(super) fn gather<F: Scalar>(&self, flat: &[F]) -> Array2<f64> {
-        Array2::from_shape_fn((self.width(), self.outputs), |(i, j)| flat[self.at(i, j)].into_f64())
-    }
-
-    pub(super) fn scatter<F: Scalar>(&self, part: &Array2<f64>, flat: &mut [F]) {
-        for ((i, j), &value) in part.indexed_iter() {
-            flat[self.at(i, j)] = F::from_f64(value);
-        }
-    }
-}
 
 /// What a metric is fed: gradients of single samples, n×p, or the layers that they are made of.
 ///
@@ -250,12 +46,8 @@ impl<F: Scalar, K: FisherKind> Batch<F, K> {
         if samples == 0 {
             return Err(ErrorKind::EmptyBatch { owner: "Batch" }.into());
         }
-        let gradients = if gradients.is_standard_layout() {
-            gradients
-        } else {
-            gradients.as_standard_layout().into_owned()
-        };
-        check_finite("a sample's gradient", gradients.iter())?;
+        let gradients = row_major(gradients);
+        check_finite("a sample's gradient", &gradients)?;
         Ok(Self { samples, rows: Rows::Gradients(gradients), kind: PhantomData })
     }
 
@@ -270,13 +62,14 @@ impl<F: Scalar, K: FisherKind> Batch<F, K> {
     }
 
     /// As [`of_layers`](Batch::of_layers), of several passes, one under another.
-    pub(super) fn stacked(samples: usize, layers: Vec<DenseLayer<F>>) -> Result<Self, Error> {
+    pub(super) fn stacked(samples: usize, mut layers: Vec<DenseLayer<F>>) -> Result<Self, Error> {
         let rows = layers.first().map_or(0, |layer| layer.inputs.nrows());
         if samples == 0 || rows == 0 {
             return Err(ErrorKind::EmptyBatch { owner: "Batch" }.into());
         }
-        for layer in &layers {
+        for layer in &mut layers {
             layer.check()?;
+            drop_tiny(&mut layer.deltas);
             if layer.inputs.nrows() != rows || !rows.is_multiple_of(samples) {
                 let (expected, found) = (vec![rows, layer.inputs.ncols()], layer.inputs.shape());
                 let (owner, what) = ("Batch", "matrix of a layer's inputs");
@@ -367,43 +160,51 @@ impl<F: Scalar> FisherOperator<F> {
 
     #[cfg(feature = "linalg")]
     pub(super) fn save(&self, record: &mut Record) {
-        record.count("metric.dim", self.dim as u64);
-        record.count("metric.samples", self.samples as u64);
-        let wide = |array: &Array2<F>| array.mapv(F::into_f64);
-        let arrays: Vec<Array2<f64>> = match &self.rows {
-            Rows::Gradients(gradients) => vec![wide(gradients)],
-            Rows::Layers(layers) => {
-                layers.iter().flat_map(|layer| [wide(&layer.inputs), wide(&layer.deltas)]).collect()
-            }
-        };
+        record.count("samples", self.samples as u64);
         save_places(record, &self.places);
-        save_arrays(record, "metric.rows", &arrays);
+        match &self.rows {
+            Rows::Gradients(gradients) => save_arrays(record, "gradients", &[gradients.view()]),
+            Rows::Layers(layers) => {
+                let inputs: Vec<_> = layers.iter().map(|layer| layer.inputs.view()).collect();
+                let deltas: Vec<_> = layers.iter().map(|layer| layer.deltas.view()).collect();
+                save_arrays(record, "inputs", &inputs);
+                save_arrays(record, "deltas", &deltas);
+            }
+        }
     }
 
+    /// What was saved of a model with `dim` parameters.
     #[cfg(feature = "linalg")]
-    pub(super) fn load(record: &Record) -> Result<Self, Error> {
-        let places = load_places(record)?;
-        let arrays: Vec<Array2<F>> = load_arrays(record, "metric.rows")?
-            .into_iter()
-            .map(|array| array.mapv(F::from_f64))
-            .collect();
-        let rows = match (&places[..], &arrays[..]) {
-            ([], [gradients]) => Rows::Gradients(gradients.clone()),
-            (places, arrays) if 2 * places.len() == arrays.len() => {
-                let layer = |(place, pair): (&Place, &[Array2<F>])| DenseLayer {
-                    weight: String::new(),
-                    bias: place.bias.map(|_| String::new()),
-                    outputs_first: place.outputs_first,
-                    inputs: pair[0].clone(),
-                    deltas: pair[1].clone(),
-                };
-                Rows::Layers(places.iter().zip(arrays.chunks(2)).map(layer).collect())
-            }
-            _ => return Err(invalid("metric.rows")),
+    pub(super) fn load(dim: usize, record: &Record) -> Result<Self, Error> {
+        let samples = record.get_counter("samples")? as usize;
+        let places = load_places(record, dim)?;
+        let mut gradients = load_arrays::<F>(record, "gradients")?;
+        let (inputs, deltas) = (load_arrays(record, "inputs")?, load_arrays(record, "deltas")?);
+        let all = if places.is_empty() { &gradients } else { &inputs };
+        let rows = all.first().map_or(0, Array2::nrows);
+        if samples == 0 || rows == 0 || !rows.is_multiple_of(samples) {
+            return Err(invalid("samples", "does not fit the matrices"));
+        }
+        let widths = |width: fn(&Place) -> usize| -> Vec<[usize; 2]> {
+            places.iter().map(|place| [rows, width(place)]).collect()
         };
-        let dim = record.get_count("metric.dim")? as usize;
-        let samples = record.get_count("metric.samples")? as usize;
-        Ok(Self { dim, samples, rows, places })
+        check_shapes("inputs", &inputs, &widths(|place| place.inputs))?;
+        check_shapes("deltas", &deltas, &widths(|place| place.outputs))?;
+        let whole = if places.is_empty() { vec![[rows, dim]] } else { Vec::new() };
+        check_shapes("gradients", &gradients, &whole)?;
+        if let Some(gradients) = gradients.pop() {
+            let rows = Rows::Gradients(gradients);
+            return Ok(Self { dim, samples, rows, places });
+        }
+        let layer = |(place, (inputs, deltas)): (&Place, (Array2<F>, Array2<F>))| DenseLayer {
+            weight: String::new(),
+            bias: place.bias.map(|_| String::new()),
+            outputs_first: place.outputs_first,
+            inputs,
+            deltas,
+        };
+        let layers = places.iter().zip(inputs.into_iter().zip(deltas)).map(layer).collect();
+        Ok(Self { dim, samples, rows: Rows::Layers(layers), places })
     }
 
     /// The rows of G: samples, times the backward passes of a sample.
@@ -456,18 +257,17 @@ impl<F: Scalar> FisherOperator<F> {
     #[cfg(feature = "linalg")]
     pub(super) fn gram(&self) -> Array2<F> {
         match &self.rows {
-            Rows::Gradients(gradients) => gradients.dot(&gradients.t()),
+            Rows::Gradients(gradients) => gram(gradients),
             Rows::Layers(layers) => {
-                let mut gram = Array2::zeros((self.rows(), self.rows()));
+                let mut sum = Array2::zeros((self.rows(), self.rows()));
                 for layer in layers {
                     let one = if layer.bias.is_some() { F::one() } else { F::zero() };
-                    let aa = layer.inputs.dot(&layer.inputs.t());
-                    let dd = layer.deltas.dot(&layer.deltas.t());
-                    gram.zip_mut_with(&(aa.mapv_into(|a| a + one) * dd), |sum, &part| {
+                    let (aa, dd) = (gram(&layer.inputs), gram(&layer.deltas));
+                    sum.zip_mut_with(&(aa.mapv_into(|a| a + one) * dd), |sum, &part| {
                         *sum = *sum + part
                     });
                 }
-                gram
+                sum
             }
         }
     }
@@ -499,8 +299,8 @@ impl<F: Scalar> FisherOperator<F> {
     pub(super) fn transposed_times(&self, z: &Array1<F>, share: F, y: &mut [F]) {
         match &self.rows {
             Rows::Gradients(gradients) => {
-                let product = gradients.t().dot(&z.mapv(|z| z * share));
-                y.iter_mut().zip(&product).for_each(|(y, &product)| *y = product);
+                let z = z.mapv(|z| z * share).to_vec();
+                combine_rows(gradients.as_slice().unwrap_or_default(), &z, y);
             }
             Rows::Layers(layers) => {
                 for (layer, place) in layers.iter().zip(&self.places) {
@@ -529,23 +329,5 @@ impl<F: Scalar> LinearOperator<F> for FisherOperator<F> {
         let z = self.times(x);
         self.transposed_times(&z, F::from_f64(1.0 / self.samples as f64), y);
         Ok(())
-    }
-}
-
-/// An error that names the first statistic that is NaN or infinite.
-pub(super) fn check_finite<'a, F: Scalar>(
-    what: &'static str,
-    mut values: impl Iterator<Item = &'a F>,
-) -> Result<(), Error> {
-    let mut index = 0;
-    match values.find(|value| {
-        index += 1;
-        !value.is_finite()
-    }) {
-        None => Ok(()),
-        Some(value) => {
-            let value = value.into_f64();
-            Err(ErrorKind::NonFiniteStatistic { what, index: index - 1, value }.into())
-        }
     }
 }

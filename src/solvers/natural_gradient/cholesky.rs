@@ -4,7 +4,7 @@ use faer::linalg::solvers::{Llt, Solve};
 use faer::{MatMut, MatRef, Side};
 use ndarray::Array2;
 
-use super::metric::singular;
+use super::average::singular;
 use crate::error::Error;
 
 /// L with A = LLᵀ.

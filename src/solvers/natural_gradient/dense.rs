@@ -1,13 +1,13 @@
 //! The whole Fisher matrix.
 
-use std::marker::PhantomData;
-
 use ndarray::{Array2, ArrayView1};
 
-use super::batch::{Batch, check_finite};
+use super::average::{Averaged, averaged, nothing_observed};
+use super::batch::Batch;
 use super::cholesky::Cholesky;
 use super::fisher::FisherKind;
-use super::metric::{Average, Metric, check_decay, nothing_observed};
+use super::layer::check_finite;
+use super::metric::Metric;
 use crate::error::{Error, ErrorKind};
 use crate::params::{Flatten, Params};
 use crate::scalar::Scalar;
@@ -58,38 +58,31 @@ impl<F, K> From<Array2<F>> for DenseStatistics<F, K> {
 /// Source: Amari, "Natural gradient works efficiently in learning", 1998.
 #[derive(Debug, Clone)]
 pub struct Dense<F, K> {
-    damping: f64,
-    average: Average,
-    factor: Option<Cholesky>,
-    kind: PhantomData<(F, K)>,
+    averaged: Averaged<F, K, Cholesky>,
 }
 
 impl<F: Scalar, K: FisherKind> Dense<F, K> {
     /// With a damping λ ≥ 0.
     pub fn new(damping: f64) -> Self {
-        Self { damping, average: Average::default(), factor: None, kind: PhantomData }
+        Self { averaged: Averaged::new(damping) }
     }
 
     /// Averages F over batches: F = ρF + (1-ρ)F_batch, ρ = min(1 - 1/k, `decay`) at the k-th; in [0, 1),
     /// 0 without.
     #[must_use]
     pub fn decay(mut self, decay: f64) -> Self {
-        self.average.decay = decay;
+        self.averaged.average.decay = decay;
         self
     }
 
     /// F, without the damping; `None` before the first batch.
     pub fn matrix(&self) -> Option<&Array2<f64>> {
-        self.average.arrays.first()
+        self.averaged.average.arrays.first()
     }
 }
 
 impl<F: Scalar, K: FisherKind> Metric<F> for Dense<F, K> {
     type Statistics = DenseStatistics<F, K>;
-
-    fn name(&self) -> &'static str {
-        NAME
-    }
 
     fn observe(
         &mut self,
@@ -97,7 +90,6 @@ impl<F: Scalar, K: FisherKind> Metric<F> for Dense<F, K> {
         _: &dyn Params<F>,
         statistics: DenseStatistics<F, K>,
     ) -> Result<(), Error> {
-        check_decay(NAME, self.average.decay)?;
         let matrix = match statistics {
             DenseStatistics::Batch(batch) => {
                 let operator = batch.bind(layout)?;
@@ -111,13 +103,11 @@ impl<F: Scalar, K: FisherKind> Metric<F> for Dense<F, K> {
                     let (owner, what) = (NAME, "Fisher matrix");
                     return Err(ErrorKind::Shape { owner, what, expected, found }.into());
                 }
-                check_finite("an entry of the Fisher matrix", matrix.iter())?;
+                check_finite("an entry of the Fisher matrix", &matrix)?;
                 matrix.mapv(F::into_f64)
             }
         };
-        self.average.add(Vec::new(), vec![matrix])?;
-        self.factor = None;
-        Ok(())
+        self.averaged.add(NAME, Vec::new(), vec![matrix])
     }
 
     fn apply(&mut self, _: &Flatten, x: &[F], y: &mut [F]) -> Result<(), Error> {
@@ -133,45 +123,14 @@ impl<F: Scalar, K: FisherKind> Metric<F> for Dense<F, K> {
         gradient: &[F],
         direction: &mut [F],
     ) -> Result<(), Error> {
-        let factor = match self.factor.take() {
-            Some(factor) => factor,
-            None => {
-                let matrix = self.matrix().ok_or_else(nothing_observed)?;
-                Cholesky::of(matrix, self.damping, "the Fisher matrix")?
-            }
-        };
+        let (_, factor) = self.averaged.derived(|average, damping| {
+            Cholesky::of(&average.arrays[0], damping, "the Fisher matrix")
+        })?;
         let mut d = Array2::from_shape_fn((gradient.len(), 1), |(i, _)| gradient[i].into_f64());
         factor.solve(&mut d);
         direction.iter_mut().zip(&d).for_each(|(to, &d)| *to = F::from_f64(d));
-        self.factor = Some(factor);
         Ok(())
     }
 
-    fn damping(&self) -> f64 {
-        self.damping
-    }
-
-    fn set_damping(&mut self, damping: f64) {
-        if damping != self.damping {
-            self.factor = None;
-        }
-        self.damping = damping;
-    }
-
-    fn forget(&mut self) {
-        self.average.forget();
-        self.factor = None;
-    }
-
-    fn save(&self, record: &mut Record) {
-        record.text("metric.fisher", K::NAME);
-        self.average.save(record);
-    }
-
-    fn load(&mut self, record: &Record) -> Result<(), Error> {
-        crate::state::compare("the Fisher matrix", record.get_text("metric.fisher")?, K::NAME)?;
-        self.average = self.average.load(record)?;
-        self.factor = None;
-        Ok(())
-    }
+    averaged!(NAME, |_, dim| vec![[dim, dim]]);
 }

@@ -1,16 +1,15 @@
 //! The diagonal of the Fisher matrix.
 
-use std::marker::PhantomData;
-
 use ndarray::Array2;
 
+use super::average::{Averaged, averaged, nothing_observed, singular};
 use super::batch::Batch;
 use super::fisher::FisherKind;
-use super::metric::{Average, Metric, check_decay, nothing_observed, singular};
+use super::metric::Metric;
 use crate::error::Error;
 use crate::params::{Flatten, Params};
 use crate::scalar::Scalar;
-use crate::state::{Record, compare};
+use crate::state::Record;
 
 const NAME: &str = "Diagonal";
 
@@ -31,36 +30,30 @@ const NAME: &str = "Diagonal";
 /// ```
 #[derive(Debug, Clone)]
 pub struct Diagonal<F, K> {
-    damping: f64,
-    average: Average,
-    kind: PhantomData<(F, K)>,
+    averaged: Averaged<F, K, ()>,
 }
 
 impl<F: Scalar, K: FisherKind> Diagonal<F, K> {
     /// With a damping λ ≥ 0.
     pub fn new(damping: f64) -> Self {
-        Self { damping, average: Average::default(), kind: PhantomData }
+        Self { averaged: Averaged::new(damping) }
     }
 
     /// Averages F over batches: F = ρF + (1-ρ)F_batch, ρ = min(1 - 1/k, `decay`) at the k-th; in [0, 1),
     /// 0 without.
     #[must_use]
     pub fn decay(mut self, decay: f64) -> Self {
-        self.average.decay = decay;
+        self.averaged.average.decay = decay;
         self
     }
 
     fn diagonal(&self) -> Result<&Array2<f64>, Error> {
-        self.average.arrays.first().ok_or_else(nothing_observed)
+        self.averaged.observed()?.arrays.first().ok_or_else(nothing_observed)
     }
 }
 
 impl<F: Scalar, K: FisherKind> Metric<F> for Diagonal<F, K> {
     type Statistics = Batch<F, K>;
-
-    fn name(&self) -> &'static str {
-        NAME
-    }
 
     fn observe(
         &mut self,
@@ -68,11 +61,10 @@ impl<F: Scalar, K: FisherKind> Metric<F> for Diagonal<F, K> {
         _: &dyn Params<F>,
         batch: Batch<F, K>,
     ) -> Result<(), Error> {
-        check_decay(NAME, self.average.decay)?;
         let operator = batch.bind(layout)?;
         let share = 1.0 / operator.samples() as f64;
         let diagonal = operator.sums_of_squares().mapv(|sum| sum * share);
-        self.average.add(Vec::new(), vec![diagonal])
+        self.averaged.add(NAME, Vec::new(), vec![diagonal])
     }
 
     fn apply(&mut self, _: &Flatten, x: &[F], y: &mut [F]) -> Result<(), Error> {
@@ -88,36 +80,15 @@ impl<F: Scalar, K: FisherKind> Metric<F> for Diagonal<F, K> {
         gradient: &[F],
         direction: &mut [F],
     ) -> Result<(), Error> {
-        let diagonal = self.diagonal()?;
-        if diagonal.iter().any(|&f| f + self.damping <= 0.0) {
+        let (diagonal, damping) = (self.diagonal()?, self.averaged.damping);
+        if diagonal.iter().any(|&f| f + damping <= 0.0) {
             return Err(singular("the diagonal of the Fisher matrix"));
         }
         for ((d, &g), &f) in direction.iter_mut().zip(gradient).zip(diagonal) {
-            *d = F::from_f64(g.into_f64() / (f + self.damping));
+            *d = F::from_f64(g.into_f64() / (f + damping));
         }
         Ok(())
     }
 
-    fn damping(&self) -> f64 {
-        self.damping
-    }
-
-    fn set_damping(&mut self, damping: f64) {
-        self.damping = damping;
-    }
-
-    fn forget(&mut self) {
-        self.average.forget();
-    }
-
-    fn save(&self, record: &mut Record) {
-        record.text("metric.fisher", K::NAME);
-        self.average.save(record);
-    }
-
-    fn load(&mut self, record: &Record) -> Result<(), Error> {
-        compare("the Fisher matrix", record.get_text("metric.fisher")?, K::NAME)?;
-        self.average = self.average.load(record)?;
-        Ok(())
-    }
+    averaged!(NAME, |_, dim| vec![[1, dim]]);
 }

@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 
 use ndarray::{Array2, ArrayRef2};
 
-use super::batch::{Batch, DenseLayer, check_finite};
+use super::batch::Batch;
+use super::layer::{DenseLayer, check_finite, drop_tiny};
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
 use crate::loss;
@@ -72,9 +73,10 @@ pub struct Outputs<F, K> {
 }
 
 impl<F: Scalar, K: FisherKind> Outputs<F, K> {
-    fn new(passes: Vec<Array2<F>>) -> Result<Self, Error> {
-        for pass in &passes {
-            check_finite("a gradient by the outputs", pass.iter())?;
+    fn new(mut passes: Vec<Array2<F>>) -> Result<Self, Error> {
+        for pass in &mut passes {
+            check_finite("a gradient by the outputs", pass)?;
+            drop_tiny(pass);
         }
         Ok(Self { passes, kind: PhantomData })
     }
@@ -122,7 +124,7 @@ fn check_rows<F: Scalar>(owner: &'static str, outputs: &ArrayRef2<F>) -> Result<
     if outputs.is_empty() {
         return Err(ErrorKind::EmptyBatch { owner }.into());
     }
-    check_finite("an output", outputs.iter())
+    check_finite("an output", outputs)
 }
 
 fn check_deviation<F: Scalar>(deviation: f64) -> Result<(), Error> {
@@ -229,8 +231,10 @@ impl Sampled {
             // The probabilities' rounded sum may fall short of 1.
             (0..row.len()).rev().find(|&class| row[class] > 0.0).unwrap_or(0)
         };
-        let classes: Vec<usize> = softmax(scores).rows().into_iter().map(draw).collect();
-        Outputs::new(vec![by_classes(scores, &classes)?])
+        let mut p = softmax(scores);
+        let classes: Vec<usize> = p.rows().into_iter().map(draw).collect();
+        classes.iter().enumerate().for_each(|(row, &class)| p[[row, class]] -= 1.0);
+        Outputs::new(vec![p.mapv(F::from_f64)])
     }
 
     /// Outputs that are means of independent normal distributions of that deviation σ: ε/σ with ε of

@@ -4,10 +4,12 @@ use std::marker::PhantomData;
 
 use ndarray::Array2;
 
+use super::average::{Average, check_shapes, linear, load_arrays, nothing_observed, save_arrays};
 use super::batch::Batch;
 use super::cholesky::Cholesky;
 use super::fisher::FisherKind;
-use super::metric::{Average, Metric, check_decay, load_arrays, nothing_observed, save_arrays};
+use super::layer::Place;
+use super::metric::Metric;
 use crate::error::Error;
 use crate::params::{Flatten, Params};
 use crate::scalar::Scalar;
@@ -124,7 +126,6 @@ impl<F: Scalar, K: FisherKind> Metric<F> for Kfac<F, K> {
         _: &dyn Params<F>,
         batch: Batch<F, K>,
     ) -> Result<(), Error> {
-        check_decay(NAME, self.average.decay)?;
         if self.inverse_every == 0 {
             let allowed = "a whole number >= 1";
             return Err(Error::hyperparameter(NAME, "inverse_every", 0.0, allowed));
@@ -135,11 +136,11 @@ impl<F: Scalar, K: FisherKind> Metric<F> for Kfac<F, K> {
         for layer in layers {
             let (a, g) = layer.kronecker_factors();
             // A is a mean over all rows; of G the passes of one sample are summed.
-            let passes = layer.deltas().nrows() as f64 / batch.samples() as f64;
+            let passes = layer.deltas.nrows() as f64 / batch.samples() as f64;
             arrays.push(a.mapv(F::into_f64));
             arrays.push(g.mapv(|entry| entry.into_f64() * passes));
         }
-        self.average.add(places, arrays)?;
+        self.average.add_by(NAME, places, arrays, linear)?;
         if (self.average.count - 1).is_multiple_of(self.inverse_every) {
             self.used.clear();
             self.factors.clear();
@@ -200,19 +201,27 @@ impl<F: Scalar, K: FisherKind> Metric<F> for Kfac<F, K> {
     }
 
     fn save(&self, record: &mut Record) {
-        record.text("metric.fisher", K::NAME);
-        record.count("metric.inverse_every", self.inverse_every);
+        record.text("fisher", K::NAME);
+        record.count("inverse_every", self.inverse_every);
         self.average.save(record);
-        save_arrays(record, "metric.used", &self.used);
+        let used: Vec<_> = self.used.iter().map(|array| array.view()).collect();
+        save_arrays(record, "used", &used);
     }
 
-    fn load(&mut self, record: &Record) -> Result<(), Error> {
-        compare("the Fisher matrix", record.get_text("metric.fisher")?, K::NAME)?;
-        record.compare_count("metric.inverse_every", self.inverse_every)?;
-        let used = load_arrays(record, "metric.used")?;
-        let average = self.average.load(record)?;
+    fn load(&mut self, layout: Option<&Flatten>, record: &Record) -> Result<(), Error> {
+        compare("the Fisher matrix", record.get_text("fisher")?, K::NAME)?;
+        record.compare_count("inverse_every", self.inverse_every)?;
+        let average = self.average.load(layout, record, shapes)?;
+        let used = load_arrays(record, "used")?;
+        let expected = if used.is_empty() { Vec::new() } else { shapes(&average.places, 0) };
+        check_shapes("used", &used, &expected)?;
         (self.average, self.used) = (average, used);
         self.factors.clear();
         Ok(())
     }
+}
+
+/// Those of A and G of each layer.
+fn shapes(places: &[Place], _: usize) -> Vec<[usize; 2]> {
+    places.iter().flat_map(|place| [[place.width(); 2], [place.outputs; 2]]).collect()
 }

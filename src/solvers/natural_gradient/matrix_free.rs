@@ -3,7 +3,8 @@
 use std::fmt::Debug;
 use std::marker::PhantomData;
 
-use super::metric::{Metric, nothing_observed, singular};
+use super::average::{nothing_observed, singular};
+use super::metric::Metric;
 use crate::curvature::LinearOperator;
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
@@ -169,13 +170,13 @@ where
     }
 
     fn save(&self, record: &mut Record) {
-        record.number("metric.tolerance", self.tolerance);
-        record.count("metric.max_products", self.max_products as u64);
+        record.number("tolerance", self.tolerance);
+        record.count("max_products", self.max_products as u64);
     }
 
-    fn load(&mut self, record: &Record) -> Result<(), Error> {
-        record.compare_number("metric.tolerance", self.tolerance)?;
-        record.compare_count("metric.max_products", self.max_products as u64)?;
+    fn load(&mut self, _: Option<&Flatten>, record: &Record) -> Result<(), Error> {
+        record.compare_number("tolerance", self.tolerance)?;
+        record.compare_count("max_products", self.max_products as u64)?;
         self.operator = None;
         Ok(())
     }

@@ -38,6 +38,7 @@
 //! | [`Diagonal`] | diagonal | | np |
 //! | `PushThrough` | whole, of rank n | `linalg` | n²p, of layers n²(in + out) |
 //! | `UnitWise` | a block each unit | `linalg` | n·out·in² + out·in³/3 |
+//! | [`WhiteUnitWise`] | that of white Gaussian inputs, by three numbers each unit | | n·in·out |
 //! | [`QuasiDiagonal`] | diagonal, and each unit's bias | | 2np |
 //! | `Kfac` | A⊗G each layer | `linalg` | n(in² + out²) + (in³ + out³)/3 |
 //! | [`MatrixFree`] | known by its products | | a product each iteration |
@@ -45,6 +46,7 @@
 //! [`Exact`], [`Sampled`] and [`Empirical`] say which expectation F takes. The statistics of a dense
 //! network are its layers' inputs and gradients by pre-activations: [`DenseLayer`].
 
+mod average;
 mod batch;
 #[cfg(feature = "linalg")]
 mod cholesky;
@@ -54,22 +56,27 @@ mod diagonal;
 mod fisher;
 #[cfg(feature = "linalg")]
 mod kfac;
+mod layer;
 mod matrix_free;
 mod metric;
 mod optimizer;
+mod pairs;
+mod products;
 #[cfg(feature = "linalg")]
 mod push_through;
 mod quasi_diagonal;
 #[cfg(feature = "linalg")]
 mod unit_wise;
+mod white_unit_wise;
 
-pub use batch::{Batch, DenseLayer, FisherOperator};
+pub use batch::{Batch, FisherOperator};
 #[cfg(feature = "linalg")]
 pub use dense::{Dense, DenseStatistics};
 pub use diagonal::Diagonal;
 pub use fisher::{Empirical, Exact, FisherKind, Outputs, Sampled};
 #[cfg(feature = "linalg")]
 pub use kfac::Kfac;
+pub use layer::DenseLayer;
 pub use matrix_free::MatrixFree;
 pub use metric::Metric;
 pub use optimizer::NaturalGradient;
@@ -78,3 +85,4 @@ pub use push_through::PushThrough;
 pub use quasi_diagonal::QuasiDiagonal;
 #[cfg(feature = "linalg")]
 pub use unit_wise::UnitWise;
+pub use white_unit_wise::{WhiteBlock, WhiteUnitWise};

@@ -5,10 +5,12 @@ use std::marker::PhantomData;
 use faer::{MatRef, Side};
 use ndarray::{Array1, Array2, Axis};
 
+use super::average::{invalid, nothing_observed, singular};
 use super::batch::{Batch, FisherOperator};
 use super::cholesky::Cholesky;
 use super::fisher::FisherKind;
-use super::metric::{Metric, nothing_observed, singular};
+use super::layer::check_finite;
+use super::metric::Metric;
 use crate::curvature::LinearOperator;
 use crate::error::Error;
 use crate::params::{Flatten, Params};
@@ -101,7 +103,7 @@ impl<F: Scalar, K: FisherKind> Metric<F> for PushThrough<F, K> {
         let operator = batch.bind(layout)?;
         let before = (std::mem::take(&mut self.gram), self.operator.take());
         self.set(operator);
-        super::batch::check_finite("a product of gradients", self.gram.iter()).inspect_err(|_| {
+        check_finite("a product of gradients", &self.gram).inspect_err(|_| {
             (self.gram, self.operator) = before;
         })
     }
@@ -188,19 +190,19 @@ impl<F: Scalar, K: FisherKind> Metric<F> for PushThrough<F, K> {
     }
 
     fn save(&self, record: &mut Record) {
-        record.text("metric.fisher", K::NAME);
-        record.count("metric.observed", u64::from(self.operator.is_some()));
+        record.text("fisher", K::NAME);
+        record.count("observed", u64::from(self.operator.is_some()));
         if let Some(operator) = &self.operator {
             operator.save(record);
         }
     }
 
-    fn load(&mut self, record: &Record) -> Result<(), Error> {
-        compare("the Fisher matrix", record.get_text("metric.fisher")?, K::NAME)?;
-        if record.get_count("metric.observed")? == 0 {
-            self.forget();
-        } else {
-            self.set(FisherOperator::load(record)?);
+    fn load(&mut self, layout: Option<&Flatten>, record: &Record) -> Result<(), Error> {
+        compare("the Fisher matrix", record.get_text("fisher")?, K::NAME)?;
+        match (record.get_flag("observed")?, layout) {
+            (false, _) => self.forget(),
+            (true, Some(layout)) => self.set(FisherOperator::load(layout.len(), record)?),
+            (true, None) => return Err(invalid("observed", "is 1 without a model")),
         }
         Ok(())
     }

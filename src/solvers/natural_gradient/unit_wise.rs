@@ -1,17 +1,17 @@
 //! Blocks of units.
 
-use std::marker::PhantomData;
-
 use ndarray::{Array2, Axis};
 
-use super::batch::{Batch, unit_blocks};
+use super::average::{Averaged, averaged};
+use super::batch::Batch;
 use super::cholesky::Cholesky;
 use super::fisher::FisherKind;
-use super::metric::{Average, Metric, check_decay, nothing_observed};
+use super::layer::{Place, unit_blocks};
+use super::metric::Metric;
 use crate::error::Error;
 use crate::params::{Flatten, Params};
 use crate::scalar::Scalar;
-use crate::state::{Record, compare};
+use crate::state::Record;
 
 const NAME: &str = "UnitWise";
 
@@ -43,57 +43,46 @@ const NAME: &str = "UnitWise";
 /// ```
 #[derive(Debug, Clone)]
 pub struct UnitWise<F, K> {
-    damping: f64,
-    average: Average,
-    factors: Vec<Cholesky>,
-    kind: PhantomData<(F, K)>,
+    averaged: Averaged<F, K, Vec<Cholesky>>,
 }
 
 impl<F: Scalar, K: FisherKind> UnitWise<F, K> {
     /// With a damping λ ≥ 0.
     pub fn new(damping: f64) -> Self {
-        Self { damping, average: Average::default(), factors: Vec::new(), kind: PhantomData }
+        Self { averaged: Averaged::new(damping) }
     }
 
     /// Averages F over batches: F = ρF + (1-ρ)F_batch, ρ = min(1 - 1/k, `decay`) at the k-th; in [0, 1),
     /// 0 without.
     #[must_use]
     pub fn decay(mut self, decay: f64) -> Self {
-        self.average.decay = decay;
+        self.averaged.average.decay = decay;
         self
     }
+}
 
-    /// Calls `each` with the part of every unit and the index of its block.
-    fn map(
-        average: &Average,
-        from: &[F],
-        to: &mut [F],
-        mut each: impl FnMut(usize, &mut Array2<f64>),
-    ) -> Result<(), Error> {
-        if average.count == 0 {
-            return Err(nothing_observed());
+/// Calls `each` with the part of every unit and the index of its block.
+fn map<F: Scalar>(
+    places: &[Place],
+    from: &[F],
+    to: &mut [F],
+    mut each: impl FnMut(usize, &mut Array2<f64>),
+) {
+    let mut block = 0;
+    for place in places {
+        let mut part = place.gather(from);
+        for unit in 0..place.outputs {
+            let mut column = part.column(unit).to_owned().insert_axis(Axis(1));
+            each(block, &mut column);
+            part.column_mut(unit).assign(&column.column(0));
+            block += 1;
         }
-        let mut block = 0;
-        for place in &average.places {
-            let mut part = place.gather(from);
-            for unit in 0..place.outputs {
-                let mut column = part.column(unit).to_owned().insert_axis(Axis(1));
-                each(block, &mut column);
-                part.column_mut(unit).assign(&column.column(0));
-                block += 1;
-            }
-            place.scatter(&part, to);
-        }
-        Ok(())
+        place.scatter(&part, to);
     }
 }
 
 impl<F: Scalar, K: FisherKind> Metric<F> for UnitWise<F, K> {
     type Statistics = Batch<F, K>;
-
-    fn name(&self) -> &'static str {
-        NAME
-    }
 
     fn observe(
         &mut self,
@@ -101,18 +90,17 @@ impl<F: Scalar, K: FisherKind> Metric<F> for UnitWise<F, K> {
         _: &dyn Params<F>,
         batch: Batch<F, K>,
     ) -> Result<(), Error> {
-        check_decay(NAME, self.average.decay)?;
         let layers = batch.layers()?;
         let places = batch.places(layout)?;
         let blocks = layers.iter().flat_map(|layer| unit_blocks(layer, batch.samples()));
-        self.average.add(places, blocks.map(|block| block.mapv(F::into_f64)).collect())?;
-        self.factors.clear();
-        Ok(())
+        let blocks = blocks.map(|block| block.mapv(F::into_f64)).collect();
+        self.averaged.add(NAME, places, blocks)
     }
 
     fn apply(&mut self, _: &Flatten, x: &[F], y: &mut [F]) -> Result<(), Error> {
-        let blocks = &self.average.arrays;
-        Self::map(&self.average, x, y, |block, part| *part = blocks[block].dot(part))
+        let average = self.averaged.observed()?;
+        map(&average.places, x, y, |block, part| *part = average.arrays[block].dot(part));
+        Ok(())
     }
 
     fn apply_inverse(
@@ -121,40 +109,16 @@ impl<F: Scalar, K: FisherKind> Metric<F> for UnitWise<F, K> {
         gradient: &[F],
         direction: &mut [F],
     ) -> Result<(), Error> {
-        if self.factors.is_empty() {
-            let factor =
-                |block: &Array2<f64>| Cholesky::of(block, self.damping, "the block of a unit");
-            self.factors = self.average.arrays.iter().map(factor).collect::<Result<_, _>>()?;
-        }
-        let factors = &self.factors;
-        Self::map(&self.average, gradient, direction, |block, part| factors[block].solve(part))
-    }
-
-    fn damping(&self) -> f64 {
-        self.damping
-    }
-
-    fn set_damping(&mut self, damping: f64) {
-        if damping != self.damping {
-            self.factors.clear();
-        }
-        self.damping = damping;
-    }
-
-    fn forget(&mut self) {
-        self.average.forget();
-        self.factors.clear();
-    }
-
-    fn save(&self, record: &mut Record) {
-        record.text("metric.fisher", K::NAME);
-        self.average.save(record);
-    }
-
-    fn load(&mut self, record: &Record) -> Result<(), Error> {
-        compare("the Fisher matrix", record.get_text("metric.fisher")?, K::NAME)?;
-        self.average = self.average.load(record)?;
-        self.factors.clear();
+        let (average, factors) = self.averaged.derived(|average, damping| {
+            let factor = |block: &Array2<f64>| Cholesky::of(block, damping, "the block of a unit");
+            average.arrays.iter().map(factor).collect()
+        })?;
+        map(&average.places, gradient, direction, |block, part| factors[block].solve(part));
         Ok(())
     }
+
+    averaged!(NAME, |places, _| {
+        let blocks = |place: &Place| vec![[place.width(); 2]; place.outputs];
+        places.iter().flat_map(blocks).collect()
+    });
 }

@@ -1,5 +1,7 @@
 //! The optimizer around a metric and another optimizer.
 
+mod saved;
+
 use std::fmt::Debug;
 
 use super::metric::Metric;
@@ -10,7 +12,7 @@ use crate::params::{Flatten, Params, ParamsMut, Snapshot};
 use crate::rules::sgd::Optimizer as Sgd;
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
-use crate::state::{Record, State, compare};
+use crate::state::State;
 use crate::vector::{combine, dot};
 
 const NAME: &str = "NaturalGradient";
@@ -320,66 +322,6 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> NaturalGradient<F, M, O> {
         let model = 0.5 * rate * rate * square - rate * dot(gradient, direction);
         Ok(adaptive.then_some(model))
     }
-
-    fn record(&self) -> Record {
-        let mut record = Record::new::<F>(NAME);
-        record.text("metric", self.metric.name());
-        record.text("settings", self.describe());
-        record.count("observed", u64::from(self.age.is_some()));
-        record.count("age", self.age.unwrap_or(0));
-        record.number("damping", self.metric.damping());
-        record.count("promised", u64::from(self.promise.is_some()));
-        record.number("promise", self.promise.unwrap_or(0.0));
-        if let Damping::Scheduled(schedule) = &self.damping {
-            record.schedule("damping", schedule.clone());
-        }
-        if let Some(direction) = &self.direction {
-            record.tree("direction", direction);
-        }
-        self.metric.save(&mut record);
-        record
-    }
-
-    /// What a state must agree with.
-    fn describe(&self) -> String {
-        let damping = match &self.damping {
-            Damping::Fixed => "fixed".to_owned(),
-            Damping::Scheduled(_) => "scheduled".to_owned(),
-            Damping::LevenbergMarquardt(omega) => format!("Levenberg-Marquardt {omega:?}"),
-        };
-        let (trust, model, every) = (self.trust_region, self.quadratic_model, self.observe_every);
-        format!("damping {damping}, trust region {trust:?}, quadratic model {model}, every {every}")
-    }
-
-    fn load(&mut self, state: &State) -> Result<(), Error> {
-        let record = state.record::<F>(NAME)?;
-        compare("the metric", record.get_text("metric")?, self.metric.name())?;
-        compare("the settings", record.get_text("settings")?, &self.describe())?;
-        let direction = record.get_snapshot("direction", self.direction.as_ref())?;
-        let layout = match &direction {
-            Some(direction) => Some(Flatten::of(direction)?),
-            None => None,
-        };
-        let damping = record.get_number("damping")?;
-        Interval::NON_NEGATIVE.check::<F>(NAME, "damping", damping)?;
-        let observed = record.get_count("observed")? != 0;
-        let age = observed.then_some(record.get_count("age")?);
-        let promised = record.get_count("promised")? != 0;
-        let promise = promised.then_some(record.get_number("promise")?);
-        let mut course = self.damping.clone();
-        if let Damping::Scheduled(schedule) = &mut course {
-            let mut saved = record.get_schedule("damping")?.clone();
-            saved.adopt(schedule);
-            *schedule = saved;
-        }
-        self.metric.set_damping(damping);
-        self.metric.load(record)?;
-        self.inner.load_state(&state.inner()?)?;
-        self.damping = course;
-        (self.age, self.promise) = (age, promise);
-        (self.layout, self.direction) = (layout, direction);
-        record.assert_like(&self.record())
-    }
 }
 
 impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> Optimizer<F> for NaturalGradient<F, M, O> {
@@ -475,7 +417,7 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> Optimizer<F> for NaturalGradient<
     }
 
     fn state(&self) -> State {
-        self.inner.state().around(self.record())
+        self.save()
     }
 
     fn load_state(&mut self, state: &State) -> Result<(), Error> {

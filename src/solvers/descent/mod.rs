@@ -1,40 +1,19 @@
 //! The points of a minimization, and the way to new ones.
 
+mod point;
+mod search;
+
 use std::mem::swap;
 use std::time::Instant;
 
-use super::line_search::{LineSearch, Next, NoLength, Sample};
+use super::line_search::Sample;
 use super::objective::FlatObjective;
-use super::report::{Evaluations, Stall, Status, Test};
+use super::report::{Evaluations, Status, Test};
 use super::solver::Halt;
-use super::stop::Stop;
 use crate::scalar::Scalar;
 use crate::vector;
 
-/// A point, f and ∇f there.
-#[derive(Debug)]
-pub(crate) struct Point<F> {
-    pub(crate) x: Vec<F>,
-    pub(crate) gradient: Vec<F>,
-    pub(crate) value: f64,
-    /// NaN where the gradient was not computed.
-    pub(crate) gradient_max: f64,
-    /// Whether value and gradient were interpolated, not evaluated.
-    pub(crate) predicted: bool,
-}
-
-impl<F: Scalar> Point<F> {
-    pub(crate) fn new(dim: usize) -> Self {
-        let zeros = || vec![F::zero(); dim];
-        Self {
-            x: zeros(),
-            gradient: zeros(),
-            value: f64::NAN,
-            gradient_max: f64::NAN,
-            predicted: false,
-        }
-    }
-}
+pub(crate) use point::{Limits, Point};
 
 /// Which of the three points is the best.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,28 +21,6 @@ enum Best {
     Current,
     Trial,
     Spare,
-}
-
-/// The tests that every evaluation makes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    gradient_max: Option<f64>,
-    gradient_norm: Option<f64>,
-    target: Option<f64>,
-    evaluations: u64,
-    deadline: Option<Instant>,
-}
-
-impl Limits {
-    pub(crate) fn of<F: Scalar>(stop: &Stop<'_, F>, begun: Instant) -> Self {
-        Self {
-            gradient_max: stop.gradient_max,
-            gradient_norm: stop.gradient_norm,
-            target: stop.target,
-            evaluations: stop.evaluations.unwrap_or(u64::MAX),
-            deadline: stop.time.and_then(|time| begun.checked_add(time)),
-        }
-    }
 }
 
 /// The points of a minimization: the current one, from which a [`Solver`](super::Solver) goes on,
@@ -354,82 +311,6 @@ impl<'a, F: Scalar> Descent<'a, F> {
         Ok(true)
     }
 
-    /// Differences of f at the current point that are smaller than this are rounding.
-    pub fn noise(&self) -> f64 {
-        F::epsilon().into_f64().powf(2.0 / 3.0) * self.current.value.abs()
-    }
-
-    /// Searches along a direction of that slope ∇fᵀd < 0, from the length `first`, and accepts what
-    /// the search accepts; the length, or why there is none.
-    ///
-    /// # Errors
-    /// As [`try_length`](Descent::try_length).
-    pub fn line_search(
-        &mut self,
-        search: &mut dyn LineSearch,
-        direction: &[F],
-        slope: f64,
-        first: f64,
-    ) -> Result<Result<f64, NoLength>, Halt> {
-        if !(slope < 0.0 && slope.is_finite()) {
-            return Ok(Err(NoLength::NotDescent));
-        }
-        let start = Sample { length: 0.0, value: self.current.value, slope };
-        let mut length = search.begin(start, first, self.noise());
-        loop {
-            let sample = if search.needs_slope() {
-                self.try_length(length, direction)?
-            } else {
-                let value = self.try_value(length, direction)?;
-                Sample { length, value, slope: f64::NAN }
-            };
-            match search.advance(sample) {
-                Next::Try(next) => length = next,
-                Next::Accept => {
-                    self.complete_trial(length, direction)?;
-                    self.accept(length);
-                    return Ok(Ok(length));
-                }
-                Next::Fail(why) => return Ok(Err(why)),
-            }
-        }
-    }
-
-    /// Why no step along -∇f lowers f: looks at difference quotients, at most six evaluations.
-    ///
-    /// # Errors
-    /// As [`try_length`](Descent::try_length).
-    pub fn why_stalled(&mut self) -> Result<Halt, Halt> {
-        let norm = vector::norm(&self.current.gradient);
-        let size = vector::norm(&self.current.x).max(1.0);
-        let mut direction = vec![F::zero(); self.dim()];
-        vector::combine(-1.0, &self.current.gradient, 0.0, &mut direction);
-        let noise = self.noise().max(f64::MIN_POSITIVE);
-        let mut finite = false;
-        // Quotients over what the gradient says, where they are more than rounding.
-        let mut ratios = [f64::NAN; 3];
-        for (ratio, reach) in ratios.iter_mut().zip([1e-4, 1e-5, 1e-6]) {
-            let length = reach * size / norm;
-            let up = self.try_value(length, &direction)?;
-            let down = self.try_value(-length, &direction)?;
-            finite |= up.is_finite() || down.is_finite();
-            if (up - down).abs() > 10.0 * noise {
-                *ratio = (up - down) / (-2.0 * length * norm * norm);
-            }
-        }
-        if !finite {
-            return Ok(Stall::NonFinite.into());
-        }
-        // Two quotients that agree are those of a smooth f.
-        let agree = |a: f64, b: f64| (a - b).abs() <= 0.01 * a.abs().min(b.abs());
-        let found = ratios.windows(2).rev().find(|pair| agree(pair[0], pair[1]));
-        Ok(match found {
-            Some(pair) if (pair[1] + 1.0).abs() < 0.1 => Stall::GradientSign.into(),
-            Some(pair) if (pair[1] - 1.0).abs() > 0.1 => Stall::GradientMismatch.into(),
-            _ => Stall::Precision.into(),
-        })
-    }
-
     /// Whether a test of the gradient holds at the current point.
     pub(crate) fn test_gradient(&self) -> Option<Test> {
         self.limits.test_gradient(&self.current)
@@ -549,22 +430,5 @@ impl<'a, F: Scalar> Descent<'a, F> {
             return Err(Halt::Done(Status::Converged(test)));
         }
         Ok(())
-    }
-}
-
-impl Limits {
-    fn test_gradient<F: Scalar>(&self, point: &Point<F>) -> Option<Test> {
-        let within = |limit: Option<f64>, value: f64| limit.is_some_and(|limit| value <= limit);
-        if within(self.gradient_max, point.gradient_max) {
-            Some(Test::GradientMax)
-        } else if self.gradient_norm.is_some()
-            && within(self.gradient_norm, vector::norm(&point.gradient))
-        {
-            Some(Test::GradientNorm)
-        } else if point.gradient_max == 0.0 {
-            Some(Test::Stationary)
-        } else {
-            None
-        }
     }
 }
