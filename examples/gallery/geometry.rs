@@ -22,6 +22,11 @@ impl Grid {
         Self { columns, rows, values }
     }
 
+    /// Row by row, from the lower left corner.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
     /// Levels that part the frame into `count` + 1 bands, narrower where the loss is low: quantiles
     /// of the losses on the grid at (i/(count + 1))².
     pub fn levels(&self, count: usize) -> Vec<f64> {

@@ -47,7 +47,25 @@ impl fmt::Debug for Kind {
     }
 }
 
+/// The columns of a picture.
+pub const FAMILIES: [&str; 4] =
+    ["By the gradient", "Divided by its size", "Adam and its kin", "Solvers, without a rate"];
+
 impl Method {
+    /// One of [`FAMILIES`].
+    pub fn family(&self) -> &'static str {
+        const PLAIN: [&str; 8] =
+            ["sgd", "momentum", "nesterov", "lars", "lion", "muon", "accumulate", "sam"];
+        const ADAM: [&str; 8] =
+            ["adam", "adamw", "amsgrad", "adamax", "nadam", "radam", "adabelief", "yogi"];
+        FAMILIES[match self.kind {
+            Kind::Solver(_) => 3,
+            _ if PLAIN.contains(&self.name) => 0,
+            _ if ADAM.contains(&self.name) => 2,
+            _ => 1,
+        }]
+    }
+
     /// Whether it has a learning rate.
     pub fn takes_rate(&self) -> bool {
         !matches!(self.kind, Kind::Solver(_))

@@ -44,7 +44,7 @@ pub fn pictures() -> Result<Vec<(&'static str, String)>, thalweg::Error> {
 }
 
 /// Writes every picture.
-pub fn write(folder: &File) -> Result<(), Box<dyn std::error::Error>> {
+pub fn write(folder: &File) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     fs::create_dir_all(folder)?;
     for (name, text) in pictures()? {
         fs::write(folder.join(name).with_extension("svg"), text)?;
@@ -53,7 +53,7 @@ pub fn write(folder: &File) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// The names of pictures that are missing, or not what the crate draws now.
-pub fn stale(folder: &File) -> Result<Vec<&'static str>, Box<dyn std::error::Error>> {
+pub fn stale(folder: &File) -> Result<Vec<&'static str>, Box<dyn std::error::Error + Send + Sync>> {
     let mut stale = Vec::new();
     for (name, text) in pictures()? {
         match fs::read_to_string(folder.join(name).with_extension("svg")) {

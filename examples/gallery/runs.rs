@@ -1,6 +1,5 @@
 //! Trajectories, and the search for each method's learning rate.
 
-use std::error::Error;
 use std::ops::ControlFlow;
 
 use ndarray::{Array2, array};
@@ -110,17 +109,13 @@ impl<'a> Walk<'a> {
     fn steps(&mut self, optimizer: &mut dyn Optimizer<f64>) -> Result<(), thalweg::Error> {
         let mut gradient = self.surface.gradients();
         let mut w = self.start();
-        loop {
-            let [gx, gy] = gradient(&point(&w));
-            if !(gx.is_finite() && gy.is_finite()) {
-                self.end = End::Diverged;
-                return Ok(());
-            }
-            optimizer.step(&mut w, &array![[gx], [gy]])?;
+        while let Some(g) = self.met(gradient(&point(&w))) {
+            optimizer.step(&mut w, &g)?;
             if self.arrive(&w).is_break() {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 
     /// Two evaluations a step: the parameters rest during the first.
@@ -129,19 +124,28 @@ impl<'a> Walk<'a> {
         let mut gradient = self.surface.gradients();
         let mut w = self.start();
         let mut sam = Sam::new(Sgd::new(rate), (high - low) / 50.0);
-        loop {
+        while let Some(g) = self.met(gradient(&point(&w))) {
             let home = w.clone();
-            let [gx, gy] = gradient(&point(&w));
-            sam.ascend(&mut w, &array![[gx], [gy]])?;
+            sam.ascend(&mut w, &g)?;
             if self.arrive(&home).is_break() {
-                return Ok(());
+                break;
             }
-            let [gx, gy] = gradient(&point(&w));
-            sam.step(&mut w, &array![[gx], [gy]])?;
+            let Some(g) = self.met(gradient(&point(&w))) else { break };
+            sam.step(&mut w, &g)?;
             if self.arrive(&w).is_break() {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
+    }
+
+    /// A gradient as a matrix; where it is not finite, this is the end.
+    fn met(&mut self, [x, y]: Point) -> Option<Array2<f64>> {
+        if x.is_finite() && y.is_finite() {
+            return Some(array![[x], [y]]);
+        }
+        self.end = End::Diverged;
+        None
     }
 
     /// The parameters rest between the points that the solver accepts.
@@ -242,7 +246,7 @@ pub fn search_starts(surface: &Surface) -> Vec<Point> {
 }
 
 /// `work` on each item, on all processors; the answers in the items' order.
-pub fn parallel<T: Sync, U: Send, E: Error + Send>(
+pub fn parallel<T: Sync, U: Send, E: Send>(
     items: &[T],
     work: impl Fn(&T) -> Result<U, E> + Sync,
 ) -> Result<Vec<U>, E> {

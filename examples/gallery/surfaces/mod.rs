@@ -91,3 +91,71 @@ fn normal(rng: &mut ChaCha8Rng) -> f64 {
     let (u, v): (f64, f64) = (rng.random(), rng.random());
     (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array1, array};
+    use thalweg::solvers::check_gradient;
+
+    use super::*;
+
+    /// Points of the frame on no axis of symmetry.
+    fn points(surface: &Surface, side: usize) -> Vec<Point> {
+        let part = |i: usize, shift: f64| (i as f64 + shift) / side as f64;
+        (0..side * side)
+            .map(|i| surface.at([part(i % side, 0.437), part(i / side, 0.571)]))
+            .collect()
+    }
+
+    #[test]
+    fn each_derivative_is_that_of_its_function() {
+        for surface in all() {
+            for [x, y] in points(&surface, 8) {
+                let mut objective = |w: &Array1<f64>| {
+                    let w = [w[0], w[1]];
+                    (surface.value(&w), Array1::from(surface.gradient(&w).to_vec()))
+                };
+                let check = check_gradient(&mut array![x, y], &mut objective).unwrap();
+                assert!(check.is_right(), "{} at ({x}, {y}): {check}", surface.name);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_in_the_frame_is_lower_than_the_minima() {
+        for surface in all().iter().filter(|surface| !surface.minima.is_empty()) {
+            let lowest = surface.lowest();
+            for w in points(surface, 120) {
+                assert!(surface.value(&w) >= lowest - 1e-12, "{} at {w:?}", surface.name);
+            }
+            for w in surface.minima {
+                let height = surface.value(w) - lowest;
+                assert!(height <= 1e-10 * lowest.abs().max(1.0), "{} at {w:?}", surface.name);
+                assert!(surface.shows(w), "{} at {w:?}", surface.name);
+            }
+        }
+    }
+
+    #[test]
+    fn starts_are_within_the_frame_and_names_differ() {
+        let all = all();
+        let names: std::collections::BTreeSet<_> = all.iter().map(|surface| surface.name).collect();
+        assert_eq!(names.len(), all.len());
+        assert!(all.iter().all(|surface| surface.shows(&surface.start)));
+    }
+
+    #[test]
+    fn every_optimizer_meets_the_same_noise() {
+        let noisy = all().into_iter().find(|surface| surface.noise > 0.0).unwrap();
+        let (mut first, mut second) = (noisy.gradients(), noisy.gradients());
+        let draws: Vec<Point> = (0..2000).map(|_| first(&noisy.start)).collect();
+        assert!(draws.iter().all(|draw| *draw == second(&noisy.start)));
+        let exact = noisy.gradient(&noisy.start);
+        for axis in 0..2 {
+            let off: Vec<f64> = draws.iter().map(|draw| draw[axis] - exact[axis]).collect();
+            let mean = off.iter().sum::<f64>() / 2000.0;
+            let deviation = (off.iter().map(|x| x * x).sum::<f64>() / 2000.0).sqrt();
+            assert!(mean.abs() < 0.15 && (deviation / noisy.noise - 1.0).abs() < 0.08);
+        }
+    }
+}
