@@ -58,7 +58,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// A part of a range, in 65,536 levels.
-pub fn level(part: f64) -> u16 {
+fn level(part: f64) -> u16 {
     // A NaN becomes 0.
     (part.clamp(0.0, 1.0) * f64::from(u16::MAX)).round() as u16
 }

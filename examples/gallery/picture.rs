@@ -67,7 +67,7 @@ pub fn draw(file: &File, surface: &Surface, steps: usize, groups: &[Group<'_>]) 
         map(&root, (left, HEAD), surface, &grid, group)?;
         let top = HEAD + MAP.1 + 16;
         let area = root.clone().shrink((left - 40, top), (MAP.0 + 50, CHART));
-        chart(&area, surface, base, steps, group)?;
+        chart(&root, &area, surface, base, steps, group)?;
         legend(&root, (left, top + CHART + 24), surface, group)?;
     }
     let note = "Ring: start. Cross: lowest known loss. Triangle at the edge: the line leaves the \
@@ -213,6 +213,7 @@ fn stroke(area: &Canvas<'_>, style: usize, points: &[(i32, i32)]) -> Result {
 
 /// The height above the lowest loss, after each gradient.
 fn chart(
+    root: &Canvas<'_>,
     area: &Canvas<'_>,
     surface: &Surface,
     base: f64,
@@ -256,7 +257,7 @@ fn chart(
             (step as f64, height.log10().min(high))
         });
         let points: Vec<_> = points.map(|point| chart.backend_coord(&point)).collect();
-        stroke(area, style, &points)?;
+        stroke(root, style, &points)?;
     }
     Ok(())
 }
@@ -275,11 +276,11 @@ fn legend(
         if method.takes_rate() {
             label += &format!(", rate {}", path.rate);
         }
-        root.draw(&Text::new(label, (left + 70, y), font(27)))?;
+        root.draw(&Text::new(label, (left + 66, y), font(25)))?;
         let loss = short(surface.value(&path.last()));
-        root.draw(&Text::new(loss, (left + 410, y), font(27)))?;
+        root.draw(&Text::new(loss, (left + 425, y), font(25)))?;
         if let Some(fate) = fate(surface, path) {
-            root.draw(&Text::new(fate, (left + 532, y + 3), font(22)))?;
+            root.draw(&Text::new(fate, (left + 545, y + 2), font(22)))?;
         }
     }
     Ok(())

@@ -167,8 +167,9 @@ impl<'a> Walk<'a> {
             ControlFlow::Continue(())
         });
         let report = minimize(solver, &mut w, &mut objective, stop)?;
-        // It goes to the best point that was seen.
+        // It goes back to the best point that was seen.
         if point(&w) != points[points.len() - 1] {
+            points.truncate(self.steps);
             points.push(point(&w));
         }
         self.end = match report.status {

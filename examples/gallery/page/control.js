@@ -29,9 +29,7 @@ function fillReadout() {
     return;
   }
   const [u, v] = state.probe;
-  const [columns, rows] = gallery.coarse;
-  const node = Math.round(v * rows) * (columns + 1) + Math.round(u * columns);
-  const [gradient, low, high] = [sheet.gradient, sheet.low, sheet.high].map((table) => signed(table[node]));
+  const [gradient, low, high] = [sheet.gradient, sheet.low, sheet.high].map((table) => between(table, gallery.coarse, u, v));
   const sizes = [low, high].map(Math.abs).sort((a, b) => a - b);
   const kappa = sizes[0] < 1e-9 * sizes[1] ? "∞" : digits(sizes[1] / sizes[0], 3);
   const kind = low < 0 ? (high > 0 ? ", a saddle's" : ", downward") : "";

@@ -51,14 +51,14 @@ async function decode(surface) {
   const tables = reader(await unpacked(surface.tables));
   const nodes = ([columns, rows]) => (columns + 1) * (rows + 1);
   const loss = tables.series(nodes(gallery.fine));
-  const [gradient, low, high] = [0, 1, 2].map(() => tables.series(nodes(gallery.coarse)));
+  const [gradient, low, high] = [0, 1, 2].map(() => Float64Array.from(tables.series(nodes(gallery.coarse)), signed));
   const bytes = reader(await unpacked(surface.paths));
-  const fraction = (code) => (3 * code) / 65535 - 1;
+  const fraction = (code) => code / 4096 - 1;
   const paths = methods.map(() => surface.starts.map(() => {
     const [count, written, end] = [bytes.count(), bytes.count(), bytes.count()];
     const x = Float64Array.from(bytes.series(written), fraction);
     const y = Float64Array.from(bytes.series(written), fraction);
-    return { count, x, y, heights: bytes.series(written), end: end && surface.ends[end - 1] };
+    return { count, x, y, heights: bytes.series(written).map((code) => 16 * code), end: end && surface.ends[end - 1] };
   }));
   const finals = bytes.numbers(methods.length * surface.starts.length);
   paths.forEach((all, m) => all.forEach((path, s) => { path.final = finals[m * surface.starts.length + s]; }));
@@ -71,14 +71,14 @@ const chosen = () => [...state.slots].map(([name, slot]) => {
   return { method: methods[m], m, slot, path: sheet.paths[m][state.start] };
 });
 const at = (path, step) => Math.min(step, path.x.length - 1);
-const height = (code) => (code > 1 ? 10 ** ((20 * code) / 65535 - 16) : 0);
+const height = (code) => (code > 16 ? 10 ** ((20 * code) / 65535 - 16) : 0);
 const lossOf = (code) => surface().base + surface().scale * height(code);
 const signed = (code) => (code ? 10 ** ((30 * ((code >> 1) - 1)) / 32766 - 15) * (code & 1 ? -1 : 1) : NaN);
-/** The last loss whole, those before it to three digits; lower ones than the frame has are outside. */
+/** The last loss whole, those before it to two digits; lower ones than the frame has are outside. */
 function lossAt(path, step) {
   if (step >= path.count - 1) return digits(path.final, 6);
   const code = path.heights[at(path, step)];
-  return (code ? "" : "< ") + digits(lossOf(code), 3);
+  return (code ? "" : "< ") + digits(lossOf(code), 2);
 }
 
 function digits(value, count) {

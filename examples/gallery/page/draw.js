@@ -17,15 +17,15 @@ function sized(canvas) {
   return { context, width, height };
 }
 
-/** The table of losses between its nodes, at fractions of the frame. */
-function code(x, y) {
-  const [columns, rows] = gallery.fine;
+/** A table between its nodes, at fractions of the frame. */
+function between(table, [columns, rows], x, y) {
   const [u, v] = [Math.min(Math.max(x, 0), 1) * columns, Math.min(Math.max(y, 0), 1) * rows];
   const [i, j] = [Math.min(Math.floor(u), columns - 1), Math.min(Math.floor(v), rows - 1)];
   const [a, b, k, width] = [u - i, v - j, j * (columns + 1) + i, columns + 1];
-  const { loss } = sheet;
-  return (1 - b) * ((1 - a) * loss[k] + a * loss[k + 1]) + b * ((1 - a) * loss[k + width] + a * loss[k + width + 1]);
+  return (1 - b) * ((1 - a) * table[k] + a * table[k + 1]) + b * ((1 - a) * table[k + width] + a * table[k + width + 1]);
 }
+
+const code = (x, y) => between(sheet.loss, gallery.fine, x, y);
 
 /** Bands of the loss, with a line between two. */
 function shade(width, height) {
@@ -43,7 +43,7 @@ function shade(width, height) {
   }
   for (let i = 0; i < band.length; i++) {
     const edge = (i % width && band[i] !== band[i - 1]) || (i >= width && band[i] !== band[i - width]);
-    const gray = dark ? 24 + 3.4 * band[i] + (edge ? 34 : 0) : 254 - 5 * band[i] - (edge ? 60 : 0);
+    const gray = dark ? 24 + 3.4 * band[i] + (edge ? 24 : 0) : 254 - 5 * band[i] - (edge ? 38 : 0);
     image.data.set([gray, gray, gray + (dark ? 4 : 0), 255], 4 * i);
   }
   const canvas = document.createElement("canvas");

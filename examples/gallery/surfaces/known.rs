@@ -115,7 +115,7 @@ pub(super) fn all() -> Vec<Surface> {
         Surface {
             name: "picheny",
             title: "Picheny",
-            formula: "(ln(Goldstein-Price(4x - 2, 4y - 2)) - 8.693)/2.427",
+            formula: "(log10(Goldstein-Price(4x - 2, 4y - 2)) - 8.693)/2.427",
             lesson: "The logarithm of Goldstein and Price's function, which tames it.",
             frame: [[0.0, 0.0], [1.0, 1.0]],
             start: [0.15, 0.65],
