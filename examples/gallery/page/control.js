@@ -7,12 +7,12 @@ function fillRows() {
   $("rows").innerHTML = chosen().map(({ method, m, slot, path }) => {
     const rate = surface().rates[m];
     return `<tr data-name="${method.name}"><td>${swatch(slot)}</td><td title="${method.formula}">${method.title}</td>` +
-      `<td class="rate">${rate === null ? "" : rate}</td><td class="loss"></td><td class="fate">${fate(path)}</td></tr>`;
+      `<td class="rate">${rate === null ? "" : rate}</td><td class="loss"></td><td class="fate" title="${path.end || ""}">${fate(path)}</td></tr>`;
   }).join("");
   for (const input of document.querySelectorAll("#families input")) {
     const slot = state.slots.get(input.value);
     input.checked = slot !== undefined;
-    input.nextSibling.style.borderTopColor = input.checked ? color(slot) : "transparent";
+    if (input.checked) input.nextSibling.style.borderTop = `3px ${slot < 7 ? "solid" : "dashed"} ${color(slot)}`;
   }
 }
 
@@ -25,7 +25,7 @@ function fillLosses() {
 
 function fillReadout() {
   if (!state.probe) {
-    $("under").textContent = "Point at the map, or tap it, to read the loss, the gradient and the curvature there. Drag the ring to start elsewhere.";
+    $("under").textContent = "Point at the map, or tap it, to read loss, gradient and curvature. Drag the ring to another of the dotted starts: the crate has computed all paths beforehand.";
     return;
   }
   const [u, v] = state.probe;

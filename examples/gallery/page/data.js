@@ -92,12 +92,12 @@ function isOutside(path, i) {
   return path.x[i] < 0 || path.x[i] > 1 || path.y[i] < 0 || path.y[i] > 1;
 }
 
+/** What became of a path, in a few words. */
 function fate(path) {
   const last = path.count - 1;
   if (path.end === "diverged") return `diverged at step ${last}`;
   let outside = path.x.length;
   while (outside > 0 && isOutside(path, outside - 1)) outside--;
-  if (outside < path.x.length) return `left the frame at step ${outside}`;
-  if (path.end) return `${path.end.replace(/^stalled: |^converged: /, "")}, at step ${last}`;
-  return "";
+  if (outside < path.x.length) return `left at step ${outside}`;
+  return path.end ? `${path.end.split(":")[0]} at step ${last}` : "";
 }
