@@ -53,7 +53,7 @@ pub fn draw(file: &File, surface: &Surface, steps: usize, groups: &[Group<'_>]) 
     register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT).map_err(|_| "unreadable font")?;
     let entries = groups.iter().map(|group| group.paths.len()).max().unwrap_or(0) as i32;
     let columns = groups.len().max(1) as i32;
-    let height = HEAD + MAP.1 + CHART + 60 + LINE * entries + 76;
+    let height = HEAD + MAP.1 + CHART + 60 + LINE * entries + 104;
     let size = ((COLUMN * columns + 60).max(1100) as u32, height as u32);
     let root = BitMapBackend::new(file, size).into_drawing_area();
     root.fill(&WHITE)?;
@@ -70,9 +70,13 @@ pub fn draw(file: &File, surface: &Surface, steps: usize, groups: &[Group<'_>]) 
         chart(&root, &area, surface, base, steps, group)?;
         legend(&root, (left, top + CHART + 24), surface, group)?;
     }
-    let note = "Ring: start. Cross: lowest known loss. Triangle at the edge: the line leaves the \
-                frame. Chart: loss above the lowest, over evaluations of the gradient. Numbers: the last loss.";
-    root.draw(&Text::new(note, (40, height - 46), font(23)))?;
+    let notes = [
+        "Ring: start. Cross: lowest known loss. Triangle at the edge: the line leaves the frame.",
+        "Chart: loss above the lowest, over evaluations of the gradient. Numbers: the last loss.",
+    ];
+    for (note, up) in notes.into_iter().zip([80, 46]) {
+        root.draw(&Text::new(note, (40, height - up), font(23)))?;
+    }
     root.present()?;
     Ok(())
 }
