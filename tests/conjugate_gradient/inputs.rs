@@ -268,3 +268,15 @@ fn a_gradient_check_finds_the_one_wrong_element() {
         assert!(wrong.to_string().contains("`1`"));
     }
 }
+
+#[test]
+fn a_gradient_that_bends_within_the_least_difference_is_right_and_a_wrong_one_is_not() {
+    for (scale, right) in [(1.0, true), (1.0 + 1e-4, false)] {
+        let mut wave = |w: &Array1<f64>| {
+            let value = w.iter().map(|w| (1e3 * w).sin() / 1e3).sum::<f64>();
+            (value, w.mapv(|w| scale * (1e3 * w).cos()))
+        };
+        let mut w = Array1::from_vec(vec![0.3, -0.7]);
+        assert_eq!(check_gradient(&mut w, &mut wave).unwrap().is_right(), right, "{scale}");
+    }
+}
