@@ -33,8 +33,8 @@ impl<F: Scalar> Slot<F> {
 
     /// Moves to where a parameter at `address` wants it, if it lies elsewhere.
     pub(crate) fn place(&mut self, address: usize) {
-        let misplaced = address.wrapping_sub(self.as_slice().as_ptr().addr()) % PAGE != 0;
-        if self.len * size_of::<F>() >= LARGE && misplaced {
+        let distance = address.wrapping_sub(self.as_slice().as_ptr().addr());
+        if self.len * size_of::<F>() >= LARGE && !distance.is_multiple_of(PAGE) {
             *self = self.copied_for(address);
         }
     }
