@@ -1,53 +1,12 @@
 //! A step that has seen its leaves before allocates nothing.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "support/counting.rs"]
+mod counting;
 
+use counting::allocations_of;
 use ndarray::{Array1, Array2, Array4, Axis, Slice};
 use thalweg::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
 use thalweg::{Average, NonFinite, Params, ParamsMut, Scalar, Settings, catalog};
-
-struct Counting;
-
-thread_local! {
-    static CALLS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    CALLS.with(|calls| calls.set(calls.get() + 1));
-}
-
-// SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Allocations of this thread while `work` runs.
-fn allocations(work: impl FnOnce()) -> u64 {
-    let before = CALLS.with(Cell::get);
-    work();
-    CALLS.with(Cell::get) - before
-}
 
 struct Layer<F> {
     weight: Array2<F>,
@@ -101,7 +60,7 @@ fn assert_steady<F: Scalar>(what: &str, w: &mut dyn ParamsMut<F>, g: &dyn Params
         for settings in all_settings() {
             let mut optimizer = entry.build(entry.learning_rate, settings);
             optimizer.step(w, g).unwrap();
-            let calls = allocations(|| {
+            let calls = allocations_of(|| {
                 for _ in 0..10 {
                     optimizer.step(w, g).unwrap();
                 }
@@ -149,5 +108,5 @@ fn the_first_step_is_seen_to_allocate() {
     let entry = &catalog::<f32>()[8];
     let mut optimizer = entry.build(0.1, Settings::default());
     let (mut w, g) = (Array1::ones(10), Array1::ones(10));
-    assert!(allocations(|| _ = optimizer.step(&mut w, &g).unwrap()) > 0);
+    assert!(allocations_of(|| _ = optimizer.step(&mut w, &g).unwrap()) > 0);
 }

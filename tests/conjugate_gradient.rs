@@ -5,6 +5,8 @@ mod problems;
 
 #[path = "conjugate_gradient/allocations.rs"]
 mod allocations;
+#[path = "support/counting.rs"]
+mod counting;
 #[path = "conjugate_gradient/evaluations.rs"]
 mod evaluations;
 #[path = "conjugate_gradient/inputs.rs"]

@@ -2,6 +2,8 @@
 
 #[path = "curvature/bad_input.rs"]
 mod bad_input;
+#[path = "support/counting.rs"]
+mod counting;
 #[path = "curvature/critical.rs"]
 mod critical;
 #[path = "curvature/derivatives.rs"]

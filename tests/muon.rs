@@ -2,6 +2,8 @@
 
 #[path = "muon/allocations.rs"]
 mod allocations;
+#[path = "support/counting.rs"]
+mod counting;
 #[path = "muon/goldens.rs"]
 mod goldens;
 #[path = "muon/laws.rs"]

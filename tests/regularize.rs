@@ -5,6 +5,8 @@ mod allocations;
 #[cfg(feature = "rand")]
 #[path = "regularize/augment.rs"]
 mod augment;
+#[path = "support/counting.rs"]
+mod counting;
 #[cfg(feature = "rand")]
 #[path = "regularize/dropout.rs"]
 mod dropout;

@@ -64,7 +64,8 @@ impl<F: Scalar> Around<F> {
     /// The scale of the gradient, if that is all there is.
     pub(super) fn as_scaled(&self) -> Option<Scaled<F>> {
         let pulls = self.l1 != F::zero() || self.l2 != F::zero();
-        (!pulls && self.is_of_gradient()).then_some(Scaled(self.scale))
+        let factor = self.scale.as_factor()?;
+        (!pulls && self.is_of_gradient()).then_some(Scaled(factor))
     }
 
     /// The penalty, if that is all there is.
@@ -123,14 +124,14 @@ impl<F: Scalar, R: Rule<F>> Mode<F, R> for Around<F> {
     }
 }
 
-/// The gradient scaled, and nothing else.
+/// The gradient times a factor, and nothing else.
 #[derive(Clone, Copy)]
-pub(super) struct Scaled<F>(Scale<F>);
+pub(super) struct Scaled<F>(F);
 
 impl<F: Scalar, R: Rule<F>> Mode<F, R> for Scaled<F> {
     #[inline(always)]
     fn update(&self, step: &R::Step, w: F, g: F, state: R::State) -> (F, R::State) {
-        R::update(step, w, self.0.apply(g), state)
+        R::update(step, w, g * self.0, state)
     }
 }
 

@@ -52,7 +52,7 @@ fn own<F: Scalar, R: Rule<F>>(
     how: How,
 ) -> Option<Constants<F, R>> {
     let settings = &course.settings;
-    if !R::NORMS && !settings.couples() {
+    if !R::NORMS && !course.traits.couples {
         return None;
     }
     let mut own_scale = scale;

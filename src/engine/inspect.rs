@@ -44,6 +44,11 @@ impl<F: Scalar> Scale<F> {
         self.power == F::one() && self.factor == F::one()
     }
 
+    /// The factor, if that is all.
+    pub(super) fn as_factor(self) -> Option<F> {
+        (self.power == F::one()).then_some(self.factor)
+    }
+
     pub(super) fn negated(self) -> Self {
         Self { factor: -self.factor, ..self }
     }
@@ -64,11 +69,18 @@ impl<F: Scalar> Scale<F> {
 pub(super) struct Norm {
     scaled: f64,
     power: f64,
+    // Not computed on request: where there is no norm the division may be done all the same, of
+    // whatever lies in memory, and is slow where that is subnormal.
+    value: f64,
 }
 
 impl Norm {
+    fn new(scaled: f64, power: f64) -> Self {
+        Self { scaled, power, value: scaled / power }
+    }
+
     pub(super) fn value(self) -> f64 {
-        self.scaled / self.power
+        self.value
     }
 
     pub(super) fn is_finite(self) -> bool {
@@ -78,11 +90,11 @@ impl Norm {
     /// From a function that sums a power times each element, squared.
     pub(super) fn from_sums(square: f64, scaled: impl FnOnce(ScaledSquare) -> f64) -> Self {
         if square > 1e-280 && square < 1e300 {
-            return Self { scaled: square.sqrt(), power: 1.0 };
+            return Self::new(square.sqrt(), 1.0);
         }
         // `f64` gradients whose squares overflow or vanish: powers of two bring them back.
         let power = if square < 1.0 { 2.0_f64.powi(500) } else { 2.0_f64.powi(-600) };
-        Self { scaled: scaled(ScaledSquare(power)).sqrt(), power }
+        Self::new(scaled(ScaledSquare(power)).sqrt(), power)
     }
 }
 

@@ -102,8 +102,21 @@ impl<F: Scalar, R: Rule<F>> Constants<F, R> {
 
     #[inline(always)]
     fn run<M: Mode<F, R>>(&self, how: How, mode: M, stretch: Stretch<'_, F, R::State>) {
-        let simd = width(how, stretch.w.len());
-        simd.run(Update::<F, R, M> { step: self.step, mode, stretch });
+        let at = whole(stretch.w.len());
+        if at == 0 {
+            return self.run_rest(mode, stretch);
+        }
+        let (whole, rest) = stretch.split_at(at);
+        how.simd.run(Update::<F, R, M> { step: self.step, mode, stretch: whole });
+        if !rest.w.is_empty() {
+            self.run_rest(mode, rest);
+        }
+    }
+
+    #[inline(never)]
+    fn run_rest<M: Mode<F, R>>(&self, mode: M, stretch: Stretch<'_, F, R::State>) {
+        let n = stretch.w.len();
+        Update::<F, R, M> { step: self.step, mode, stretch }.sweep(n);
     }
 
     #[inline(never)]
@@ -114,9 +127,36 @@ impl<F: Scalar, R: Rule<F>> Constants<F, R> {
         rate: F,
         stretch: Stretch<'_, F, R::State>,
     ) {
-        let simd = width(how, stretch.w.len());
-        simd.run(UpdateAveraged::<F, R, M> { step: self.step, mode, rate, stretch });
+        let at = whole(stretch.w.len());
+        if at == 0 {
+            return self.run_averaged_rest(mode, rate, stretch);
+        }
+        let (whole, rest) = stretch.split_at(at);
+        how.simd.run(UpdateAveraged::<F, R, M> { step: self.step, mode, rate, stretch: whole });
+        if !rest.w.is_empty() {
+            self.run_averaged_rest(mode, rate, rest);
+        }
     }
+
+    #[inline(never)]
+    fn run_averaged_rest<M: Mode<F, R>>(
+        &self,
+        mode: M,
+        rate: F,
+        stretch: Stretch<'_, F, R::State>,
+    ) {
+        let n = stretch.w.len();
+        UpdateAveraged::<F, R, M> { step: self.step, mode, rate, stretch }.sweep(n);
+    }
+}
+
+/// The elements that fill vectors of every width.
+///
+/// Loops over them end without a tail, whose constants would be kept in registers beside the
+/// vectors', and drive those out.
+#[inline(always)]
+fn whole(len: usize) -> usize {
+    len & !(WIDEST - 1)
 }
 
 fn width(how: How, len: usize) -> Simd {
@@ -129,19 +169,28 @@ struct Update<'a, F: Scalar, R: Rule<F>, M> {
     stretch: Stretch<'a, F, R::State>,
 }
 
-impl<F: Scalar, R: Rule<F>, M: Mode<F, R>> Work for Update<'_, F, R, M> {
-    type Output = ();
-
+impl<F: Scalar, R: Rule<F>, M: Mode<F, R>> Update<'_, F, R, M> {
     #[inline(always)]
-    fn run(self) {
+    fn sweep(self, n: usize) {
         let (step, mode, Stretch { w, g, slots, .. }) = (self.step, self.mode, self.stretch);
         R::State::sweep(
+            n,
             w,
             g,
             slots,
             #[inline(always)]
             |w, g, state| mode.update(&step, w, g, state),
         );
+    }
+}
+
+impl<F: Scalar, R: Rule<F>, M: Mode<F, R>> Work for Update<'_, F, R, M> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let n = whole(self.stretch.w.len());
+        self.sweep(n);
     }
 }
 
@@ -152,14 +201,13 @@ struct UpdateAveraged<'a, F: Scalar, R: Rule<F>, M> {
     stretch: Stretch<'a, F, R::State>,
 }
 
-impl<F: Scalar, R: Rule<F>, M: Mode<F, R>> Work for UpdateAveraged<'_, F, R, M> {
-    type Output = ();
-
+impl<F: Scalar, R: Rule<F>, M: Mode<F, R>> UpdateAveraged<'_, F, R, M> {
     #[inline(always)]
-    fn run(self) {
+    fn sweep(self, n: usize) {
         let (step, mode, rate) = (self.step, self.mode, self.rate);
         let Stretch { w, g, slots, average } = self.stretch;
         R::State::sweep_averaged(
+            n,
             w,
             g,
             average,
@@ -170,6 +218,16 @@ impl<F: Scalar, R: Rule<F>, M: Mode<F, R>> Work for UpdateAveraged<'_, F, R, M> 
                 (w, averaged(average, w, rate), state)
             },
         );
+    }
+}
+
+impl<F: Scalar, R: Rule<F>, M: Mode<F, R>> Work for UpdateAveraged<'_, F, R, M> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let n = whole(self.stretch.w.len());
+        self.sweep(n);
     }
 }
 

@@ -2,9 +2,10 @@
 
 use ndarray::ArrayViewD;
 
+use super::Settings;
 use super::plan::{Course, Group, Plan};
 use crate::error::{Error, ErrorKind, Tree};
-use crate::params::{Entry, Leaf, LeafMut, Order, Params, ParamsMut, Path, Roster};
+use crate::params::{Entry, Fit, Leaf, Order, Params, Path, Roster};
 use crate::rule::{Rule, Slot, Slots};
 use crate::scalar::Scalar;
 
@@ -20,18 +21,36 @@ pub(super) struct LeafState<F: Scalar, S: Slots<F>> {
     pub(super) average: Slot<F>,
     /// The place of its course.
     pub(super) course: usize,
+    /// Whether nothing but its layout can keep it from being swept as slices.
+    pub(super) is_direct: bool,
+    /// The strides of an array in this order without gaps.
+    packed: Vec<isize>,
+    /// Whether large slots lie where the parameter's place wants them.
+    is_placed: bool,
 }
 
 impl<F: Scalar, S: Slots<F>> LeafState<F, S> {
     /// The state of a leaf that has taken no step.
-    fn new(leaf: &dyn Leaf<F>) -> Self {
+    fn new(shape: &[usize], order: Order) -> Self {
         Self {
-            shape: leaf.shape().to_vec(),
-            order: Order::of(leaf.shape(), leaf.strides()),
+            packed: order.packed(shape),
+            shape: shape.to_vec(),
+            order,
             slots: S::zeros().filled(0, 0),
             average: Slot::filled(F::zero(), 0, 0),
             course: 0,
+            is_direct: false,
+            is_placed: true,
         }
+    }
+
+    /// Whether an array of this shape and of those strides is in this order without gaps; an empty
+    /// one need not be known.
+    #[inline]
+    pub(super) fn is_packed(&self, strides: &[isize]) -> bool {
+        let axes = strides.iter().zip(&self.packed).zip(&self.shape);
+        strides.len() == self.packed.len()
+            && axes.into_iter().all(|((stride, packed), &len)| stride == packed || len == 1)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -49,9 +68,22 @@ impl<F: Scalar, S: Slots<F>> LeafState<F, S> {
         }
     }
 
-    /// Brings the slots into another order. A parameter rarely changes its layout, but it may.
-    #[cold]
-    pub(super) fn reorder(&mut self, order: Order) {
+    /// Brings the slots into the order of the parameter, and to its place. A parameter rarely
+    /// changes its layout, but it may.
+    pub(super) fn settle(&mut self, w: &dyn Leaf<F>, settings: &Settings) {
+        if !self.is_placed {
+            let address = w.as_slice().map_or(0, |slice| slice.as_ptr().addr());
+            let slots = self.slots.as_mut().iter_mut().chain([&mut self.average]);
+            slots.for_each(|slot| slot.place(address));
+            self.is_placed = true;
+            self.find_direct(settings);
+        }
+        if self.order.fit(w.shape(), w.strides()) == Fit::Differs {
+            self.reorder(Order::of(w.shape(), w.strides()));
+        }
+    }
+
+    fn reorder(&mut self, order: Order) {
         for slot in self.slots.as_mut().iter_mut().chain([&mut self.average]) {
             let mut reordered = slot.clone();
             if let Some(view) = self.order.logical(slot.as_slice(), &self.shape) {
@@ -60,7 +92,13 @@ impl<F: Scalar, S: Slots<F>> LeafState<F, S> {
             }
             *slot = reordered;
         }
+        self.packed = order.packed(&self.shape);
         self.order = order;
+    }
+
+    fn find_direct(&mut self, settings: &Settings) {
+        let more = settings.frozen || settings.max_norm.is_some();
+        self.is_direct = self.is_placed && !more && settings.clip_adaptive.is_none();
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -76,13 +114,6 @@ impl<F: Scalar, S: Slots<F>> LeafState<F, S> {
     pub(super) fn average(&self) -> Option<ArrayViewD<'_, F>> {
         self.order.logical(self.average.as_slice(), &self.shape)
     }
-}
-
-/// A parameter and its gradient, and the index of their leaf in the ledger.
-pub(super) struct Pair<'a, F: Scalar> {
-    index: usize,
-    pub(super) w: &'a mut dyn LeafMut<F>,
-    pub(super) g: Option<&'a dyn Leaf<F>>,
 }
 
 /// The leaves of the first step, in its order, and how each is treated.
@@ -117,7 +148,10 @@ impl<F: Scalar, R: Rule<F>> Ledger<F, R> {
         groups: &[Group<F, R>],
     ) -> Result<Self, Error> {
         let mut ledger = Self { roster: Roster::of(params)?, ..Self::default() };
-        params.visit(Path::ROOT, &mut |_, leaf| ledger.leaves.push(LeafState::new(leaf)));
+        params.visit(Path::ROOT, &mut |_, leaf| {
+            let order = Order::of(leaf.shape(), leaf.strides());
+            ledger.leaves.push(LeafState::new(leaf.shape(), order));
+        });
         ledger.assign(plan, groups)?;
         ledger.make_room(params)?;
         Ok(ledger)
@@ -130,13 +164,8 @@ impl<F: Scalar, R: Rule<F>> Ledger<F, R> {
         groups: &[Group<F, R>],
     ) -> Result<Self, Error> {
         let roster = Roster::from_entries(entries)?;
-        let leaf = |entry: &Entry| LeafState {
-            shape: entry.shape.clone(),
-            order: Order::row_major(entry.shape.len()),
-            slots: R::State::zeros().filled(0, 0),
-            average: Slot::filled(F::zero(), 0, 0),
-            course: 0,
-        };
+        let leaf =
+            |entry: &Entry| LeafState::new(&entry.shape, Order::row_major(entry.shape.len()));
         let leaves = roster.entries().iter().map(leaf).collect();
         let mut ledger = Self { roster, leaves, courses: Vec::new() };
         ledger.assign(plan, groups)?;
@@ -183,7 +212,10 @@ impl<F: Scalar, R: Rule<F>> Ledger<F, R> {
             }
         }
         self.courses = courses.into_iter().map(|(_, course)| course).collect();
-        self.leaves.iter_mut().zip(places).for_each(|(leaf, place)| leaf.course = place);
+        for (leaf, place) in self.leaves.iter_mut().zip(places) {
+            leaf.course = place;
+            leaf.find_direct(&self.courses[place].settings);
+        }
         Ok(())
     }
 
@@ -207,6 +239,8 @@ impl<F: Scalar, R: Rule<F>> Ledger<F, R> {
             let plan = &courses[leaf.course].plan;
             if !plan.settings.frozen {
                 leaf.make_room(plan.rule.initial(), plan.settings.average.is_some(), 0);
+                leaf.is_placed = false;
+                leaf.is_direct = false;
             }
         }
     }
@@ -224,25 +258,4 @@ impl<F: Scalar, R: Rule<F>> Ledger<F, R> {
     pub(super) fn is_trained(&self, name: &str) -> bool {
         self.leaf(name).is_none_or(|leaf| !self.courses[leaf.course].settings.frozen)
     }
-}
-
-/// Pairs parameters and gradients by name: one pair for each leaf, in the roster's order, all
-/// of one shape.
-#[inline]
-pub(super) fn pair<'a, F: Scalar>(
-    roster: &Roster,
-    params: &'a mut dyn ParamsMut<F>,
-    grads: &'a dyn Params<F>,
-    pairs: &mut Vec<Pair<'a, F>>,
-) -> Result<(), Error> {
-    let (mut in_order, mut next) = (true, 0);
-    roster.meet_mut(params, Tree::Parameters, |index, w| {
-        in_order &= index == next;
-        next = index + 1;
-        pairs.push(Pair { index, w, g: None });
-    })?;
-    if !in_order {
-        pairs.sort_by_key(|pair| pair.index);
-    }
-    roster.meet(grads, Tree::Gradients, |index, leaf| pairs[index].g = Some(leaf))
 }

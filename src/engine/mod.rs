@@ -3,7 +3,7 @@
 //! A step goes through seven stages, and writes in the last alone:
 //!
 //! 1. hyperparameters and learning rates are checked (`plan`: one course for each set of groups);
-//! 2. parameters and gradients are paired by name with the state of each leaf (`ledger`);
+//! 2. parameters and gradients are paired by name (`enlist`) with the state of each leaf (`ledger`);
 //! 3. each pair becomes a job: slices where parameter and gradient lie in one order (`sweep`), tiles
 //!    otherwise (`strided`);
 //! 4. the gradients are looked through for NaN and ∞, or their norm is computed (`inspect`);
@@ -15,6 +15,7 @@ mod around;
 mod average;
 mod builder;
 mod couple;
+mod enlist;
 mod inspect;
 mod kernel;
 mod ledger;

@@ -33,7 +33,29 @@ pub(super) struct Course<R> {
     pub(super) carried: [f64; 2],
     /// Whether no group changes it.
     pub(super) is_base: bool,
+    pub(super) traits: Traits,
     next: Next<R>,
+}
+
+/// What a step asks of its settings, found out once.
+#[derive(Clone, Copy)]
+pub(super) struct Traits {
+    /// Whether nothing but the rule happens to an element, beside a global clip and an average.
+    pub(super) is_plain: bool,
+    /// Whether a norm or a count couples the elements of a leaf.
+    pub(super) couples: bool,
+    /// Whether units are brought within a bound.
+    pub(super) bounds: bool,
+}
+
+impl Traits {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            is_plain: settings.is_plain(),
+            couples: settings.couples(),
+            bounds: settings.max_norm.is_some(),
+        }
+    }
 }
 
 /// What holds from the step on that is being prepared.
@@ -138,6 +160,7 @@ impl<R> Course<R> {
             learning_rate: 0.0,
             carried: [0.0; 2],
             is_base,
+            traits: Traits::of(&plan.settings),
             next: Next { learning_rate: 0.0, scheduled: None },
             plan,
         }
@@ -167,6 +190,7 @@ impl<R> Course<R> {
         self.learning_rate = self.next.learning_rate;
         if let Some((rule, settings)) = self.next.scheduled.take() {
             self.rule = Some(rule);
+            self.traits = Traits::of(&settings);
             self.settings = settings;
         }
     }

@@ -2,16 +2,17 @@
 
 use super::around::{Around, Constants};
 use super::couple::couple;
+use super::enlist::enlist;
 use super::inspect::{self, Norm, Scale};
 use super::kernel::{Kernel, Loops, averaged};
-use super::ledger::{LeafState, Ledger, Pair, pair};
+use super::ledger::{LeafState, Ledger};
 use super::plan::{Course, Plan};
 use super::scratch::{Lists, Scratch};
-use super::strided::{self, Source, Strided, Target, Units};
-use super::sweep::{self, Flat, Stretch};
+use super::strided;
+use super::sweep;
 use super::{Counters, NonFinite, Settings};
 use crate::error::{Error, Tree};
-use crate::params::{Fit, Leaf, LeafMut, Order, Params, ParamsMut, Roster};
+use crate::params::{Params, ParamsMut, Roster};
 use crate::reduce::How;
 use crate::rule::{Rule, Slots};
 use crate::scalar::Scalar;
@@ -58,25 +59,25 @@ pub(super) fn run<F: Scalar, R: Rule<F>>(
 ) -> Result<Option<f64>, Halt> {
     let how = settings.how();
     let mut lists = scratch.lend();
-    let outcome = pair(&ledger.roster, params, grads, &mut lists.pairs).map_err(Halt::from);
-    let Ledger { leaves, courses, .. } = ledger;
-    let outcome = outcome
-        .map(|()| enlist(leaves, &|course| &courses[course].settings, &mut lists))
-        .and_then(|()| inspect(settings, &lists))
-        .map(|norm| {
-            let scale = Scale::of(settings.clip_norm, norm);
-            let Scratch { constants, factors, .. } = scratch;
-            begin(courses, settings, counters, scale, constants);
-            if R::NORMS || courses.iter().any(|course| course.settings.couples()) {
-                couple(courses, &mut lists, constants, factors, scale, how);
-            }
-            update(&Loops(constants), &mut lists, factors, how);
-            norm.map(Norm::value)
-        });
+    let Ledger { roster, leaves, courses } = ledger;
+    let outcome =
+        enlist(roster, leaves, &|course| &courses[course].settings, params, grads, &mut lists)
+            .map_err(Halt::from)
+            .and_then(|()| inspect(settings, &lists))
+            .map(|norm| {
+                let scale = Scale::of(settings.clip_norm, norm);
+                let Scratch { constants, factors, .. } = scratch;
+                begin(courses, settings, counters, scale, constants);
+                if R::NORMS || courses.iter().any(|course| course.traits.couples) {
+                    couple(courses, &mut lists, constants, factors, scale, how);
+                }
+                update(&Loops(constants), &mut lists, factors, how);
+                norm.map(Norm::value)
+            });
     scratch.take_back(lists);
-    if outcome.is_ok() && courses.iter().any(|course| course.settings.max_norm.is_some()) {
+    if outcome.is_ok() && courses.iter().any(|course| course.traits.bounds) {
         let average = scratch.constants.first().and_then(|constants| constants.average);
-        bound(&ledger.roster, leaves, &|course| &courses[course].settings, average, params)?;
+        bound(roster, leaves, &|course| &courses[course].settings, average, params)?;
     }
     outcome
 }
@@ -115,92 +116,6 @@ fn bound<'s, F: Scalar, S: Slots<F>>(
             terms.for_each(|(average, &w)| *average = averaged(*average, w, rate));
         }
     })
-}
-
-/// Makes a job of each pair that is not frozen, bringing the slots into the parameter's order where
-/// that has changed.
-#[inline]
-fn enlist<'a, 's, F: Scalar, S: Slots<F>>(
-    leaves: &'a mut [LeafState<F, S>],
-    settings: &dyn Fn(usize) -> &'s Settings,
-    lists: &mut Lists<'a, F, S>,
-) {
-    // From the last to the first: popping leaves the list's memory where it is.
-    for leaf in leaves.iter_mut().rev() {
-        let Some(Pair { w, g: Some(g), .. }) = lists.pairs.pop() else { continue };
-        let settings = settings(leaf.course);
-        if leaf.is_empty() || settings.frozen {
-            continue;
-        }
-        // The average of a bounded leaf waits for the bound.
-        let bounded = settings.max_norm.is_some();
-        let units = settings.clip_adaptive.and_then(|clip| clip.units.axis(leaf.shape.len()));
-        let w_fit = leaf.order.fit(w.shape(), w.strides());
-        let g_fit = leaf.order.fit(g.shape(), g.strides());
-        if (w_fit, g_fit, units) == (Fit::Packed, Fit::Packed, None) {
-            let w = w.as_slice_mut().unwrap_or_default();
-            let g = g.as_slice().unwrap_or_default();
-            lists.flat.push(flat(leaf, w, g, bounded));
-        } else {
-            enlist_strided(leaf, w, g, w_fit, (units, bounded), lists);
-        }
-    }
-}
-
-fn flat<'a, F: Scalar, S: Slots<F>>(
-    leaf: &'a mut LeafState<F, S>,
-    w: &'a mut [F],
-    g: &'a [F],
-    bounded: bool,
-) -> Flat<'a, F, S> {
-    let slots = S::slices(&mut leaf.slots);
-    let average = if bounded { &mut [] } else { leaf.average.as_mut_slice() };
-    let stretch = Stretch { w, g, slots, average };
-    Flat { course: leaf.course, constants: leaf.course, stretch }
-}
-
-#[cold]
-fn enlist_strided<'a, F: Scalar, S: Slots<F>>(
-    leaf: &'a mut LeafState<F, S>,
-    w: &'a mut dyn LeafMut<F>,
-    g: &'a dyn Leaf<F>,
-    w_fit: Fit,
-    (units, bounded): (Option<usize>, bool),
-    lists: &mut Lists<'a, F, S>,
-) {
-    if w_fit == Fit::Differs {
-        leaf.reorder(Order::of(w.shape(), w.strides()));
-    }
-    let packed = |fit| fit == Fit::Packed && units.is_none();
-    let w_packed = packed(leaf.order.fit(w.shape(), w.strides()));
-    let g_packed = packed(leaf.order.fit(g.shape(), g.strides()));
-    if w_packed && g_packed {
-        let w = w.as_slice_mut().unwrap_or_default();
-        lists.flat.push(flat(leaf, w, g.as_slice().unwrap_or_default(), bounded));
-        return;
-    }
-    let w = if w_packed {
-        Target::Slice(w.as_slice_mut().unwrap_or_default())
-    } else {
-        Target::View(leaf.order.arrange_mut(w.view_mut()))
-    };
-    let g = if g_packed {
-        Source::Slice(g.as_slice().unwrap_or_default())
-    } else {
-        Source::View(leaf.order.arrange(g.view()))
-    };
-    let slots = S::slices(&mut leaf.slots);
-    let average = if bounded { &mut [] } else { leaf.average.as_mut_slice() };
-    lists.strided.push(Strided {
-        course: leaf.course,
-        constants: leaf.course,
-        w,
-        g,
-        slots,
-        average,
-        factors: Source::Slice(&[]),
-        units: units.and_then(|axis| leaf.order.place_of(axis)).map(Units::along),
-    });
 }
 
 /// ‖g‖₂ where it is wanted, if every gradient is as it must be.
@@ -243,7 +158,7 @@ fn begin<F: Scalar, R: Rule<F>>(
         let mut carried = course.carried;
         course.rule().carry(&mut constant, &mut carried);
         course.carried = carried;
-        let plain = scale.is_one() && course.settings.is_plain();
+        let plain = scale.is_one() && course.traits.is_plain;
         let around = (!plain).then(|| Around::new(&course.settings, rate, scale));
         constants.push(Constants { step: constant, around, caution: None, average });
     }

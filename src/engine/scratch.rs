@@ -3,9 +3,9 @@
 use std::mem;
 
 use super::around::Constants;
-use super::ledger::Pair;
 use super::strided::Strided;
 use super::sweep::Flat;
+use crate::params::{Leaf, LeafMut};
 use crate::rule::{Rule, Slots};
 use crate::scalar::Scalar;
 
@@ -15,16 +15,20 @@ pub(super) struct Scratch<F: Scalar, R: Rule<F>> {
     pub(super) constants: Vec<Constants<F, R>>,
     /// Of the gradients of units.
     pub(super) factors: Vec<F>,
-    // A pair holds trait objects, which would make the whole optimizer `!Send`; numbers of the
-    // same size keep its memory.
-    pairs: Vec<[usize; 5]>,
+    // Trait objects would make the whole optimizer `!Send`; numbers of the same size keep their
+    // memory.
+    grads: Vec<[usize; 2]>,
+    late: Vec<[usize; 3]>,
     flat: Vec<Flat<'static, F, R::State>>,
     strided: Vec<Strided<'static, F, R::State>>,
 }
 
 /// The lists of one step, borrowing from parameters and gradients.
 pub(super) struct Lists<'a, F: Scalar, S: Slots<F>> {
-    pub(super) pairs: Vec<Pair<'a, F>>,
+    /// Of each leaf, by its index.
+    pub(super) grads: Vec<Option<&'a dyn Leaf<F>>>,
+    /// Parameters that are not in the order of the leaves, by index.
+    pub(super) late: Vec<(usize, &'a mut dyn LeafMut<F>)>,
     pub(super) flat: Vec<Flat<'a, F, S>>,
     pub(super) strided: Vec<Strided<'a, F, S>>,
 }
@@ -33,17 +37,23 @@ impl<F: Scalar, R: Rule<F>> Scratch<F, R> {
     #[inline]
     pub(super) fn lend<'a>(&mut self) -> Lists<'a, F, R::State> {
         Lists {
-            pairs: recycle(mem::take(&mut self.pairs)),
+            grads: recycle(mem::take(&mut self.grads)),
+            late: recycle_rare(&mut self.late),
             flat: recycle(mem::take(&mut self.flat)),
-            strided: recycle(mem::take(&mut self.strided)),
+            strided: recycle_rare(&mut self.strided),
         }
     }
 
     #[inline]
-    pub(super) fn take_back(&mut self, lists: Lists<'_, F, R::State>) {
-        self.pairs = recycle(lists.pairs);
+    pub(super) fn take_back(&mut self, mut lists: Lists<'_, F, R::State>) {
+        self.grads = recycle(lists.grads);
         self.flat = recycle(lists.flat);
-        self.strided = recycle(lists.strided);
+        if lists.late.capacity() > 0 {
+            self.late = recycle_rare(&mut lists.late);
+        }
+        if lists.strided.capacity() > 0 {
+            self.strided = recycle_rare(&mut lists.strided);
+        }
     }
 }
 
@@ -61,12 +71,23 @@ pub(crate) fn recycle<A, B>(mut vector: Vec<A>) -> Vec<B> {
     vector.into_iter().filter_map(|_| None).collect()
 }
 
+/// As [`recycle`], of a list that is rarely used: moving its three words costs more than a look.
+#[inline]
+fn recycle_rare<A, B>(vector: &mut Vec<A>) -> Vec<B> {
+    #[cold]
+    fn used<A, B>(vector: Vec<A>) -> Vec<B> {
+        recycle(vector)
+    }
+    if vector.capacity() == 0 { Vec::new() } else { used(mem::take(vector)) }
+}
+
 impl<F: Scalar, R: Rule<F>> Default for Scratch<F, R> {
     fn default() -> Self {
         Self {
             constants: Vec::new(),
             factors: Vec::new(),
-            pairs: Vec::new(),
+            grads: Vec::new(),
+            late: Vec::new(),
             flat: Vec::new(),
             strided: Vec::new(),
         }

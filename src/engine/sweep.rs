@@ -21,7 +21,8 @@ impl<'a, F: Scalar, S: Slots<F>> Stretch<'a, F, S> {
         Stretch { w: self.w, g: self.g, slots: S::reborrow(&mut self.slots), average: self.average }
     }
 
-    fn split_at(self, at: usize) -> (Self, Self) {
+    #[inline]
+    pub(super) fn split_at(self, at: usize) -> (Self, Self) {
         let (w0, w1) = self.w.split_at_mut(at);
         let (g0, g1) = self.g.split_at(at);
         let (s0, s1) = S::split_at(self.slots, at);

@@ -45,6 +45,16 @@ impl Order {
         Self { axes: (0..rank).collect(), reversed: vec![false; rank] }
     }
 
+    /// The strides of an array of that shape in this order without gaps.
+    pub(crate) fn packed(&self, shape: &[usize]) -> Vec<isize> {
+        let (mut strides, mut product) = (vec![0; shape.len()], 1);
+        for &axis in self.axes.iter().rev() {
+            strides[axis] = if self.reversed[axis] { -product } else { product };
+            product *= shape[axis] as isize;
+        }
+        strides
+    }
+
     /// The place in this order of an axis of the leaf.
     pub(crate) fn place_of(&self, axis: usize) -> Option<usize> {
         self.axes.iter().position(|&other| other == axis)
@@ -138,6 +148,12 @@ mod tests {
             let fit = if memory.is_some() { Fit::Packed } else { Fit::WithGaps };
             assert_eq!(order.fit(view.shape(), view.strides()), fit);
             assert!(memory.is_none_or(|memory| memory == flat));
+            let counted = |&axis: &usize| view.shape()[axis] > 1;
+            let strides = |of: &[isize]| -> Vec<isize> {
+                (0..view.ndim()).filter(counted).map(|axis| of[axis]).collect()
+            };
+            let packed = strides(&order.packed(view.shape())) == strides(view.strides());
+            assert_eq!(packed, fit == Fit::Packed);
             assert_eq!(order.logical(&flat, view.shape()).unwrap(), view);
         }
     }

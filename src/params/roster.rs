@@ -52,7 +52,7 @@ impl Roster {
         self.by_name.get(name).copied()
     }
 
-    /// Calls `each` with every leaf of the tree and its index here.
+    /// Calls `each` with every leaf of the tree that is one of these, and its index here.
     ///
     /// # Errors
     /// Unless the tree has these leaves, each once and in its shape; `each` may have been called
@@ -140,6 +140,7 @@ impl Roster {
         strays.met.push(index);
         if !same(shape, &self.entries[index].shape) {
             strays.reshaped.get_or_insert_with(|| (index, shape.to_vec()));
+            return None;
         }
         Some(index)
     }

@@ -31,6 +31,20 @@ impl<F: Scalar> Slot<F> {
         Self { buffer, start, len }
     }
 
+    /// Moves to where a parameter at `address` wants it, if it lies elsewhere.
+    pub(crate) fn place(&mut self, address: usize) {
+        let misplaced = address.wrapping_sub(self.as_slice().as_ptr().addr()) % PAGE != 0;
+        if self.len * size_of::<F>() >= LARGE && misplaced {
+            *self = self.copied_for(address);
+        }
+    }
+
+    fn copied_for(&self, address: usize) -> Self {
+        let mut slot = Self::filled(F::zero(), self.len, address);
+        slot.as_mut_slice().copy_from_slice(self.as_slice());
+        slot
+    }
+
     pub(crate) fn as_slice(&self) -> &[F] {
         &self.buffer[self.start..self.start + self.len]
     }
@@ -43,9 +57,7 @@ impl<F: Scalar> Slot<F> {
 
 impl<F: Scalar> Clone for Slot<F> {
     fn clone(&self) -> Self {
-        let mut slot = Self::filled(F::zero(), self.len, self.as_slice().as_ptr().addr());
-        slot.as_mut_slice().copy_from_slice(self.as_slice());
-        slot
+        self.copied_for(self.as_slice().as_ptr().addr())
     }
 }
 
@@ -64,6 +76,10 @@ mod tests {
                 assert_eq!(slot.as_slice(), vec![0.5; 19_000]);
             }
         }
+        let mut moved = Slot::filled(0.5_f32, 19_000, 0);
+        moved.place(w.as_ptr().addr());
+        assert_eq!(moved.as_slice().as_ptr().addr() % PAGE, w.as_ptr().addr() % PAGE);
+        assert_eq!(moved.as_slice(), vec![0.5; 19_000]);
         assert_eq!(Slot::filled(1.0_f64, 3, 0).buffer.len(), 3);
     }
 }

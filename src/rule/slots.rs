@@ -41,9 +41,10 @@ pub trait Slots<F: Scalar>: Copy + Send + Sync + sealed::Sealed + 'static {
     #[doc(hidden)]
     fn range<'a>(slices: &'a mut Self::Slices<'_>, start: usize, end: usize) -> Self::Slices<'a>;
 
-    /// Replaces each `w` and its slots by what `update` makes of them and of `g`.
+    /// Replaces each of the first `n` of `w` and its slots by what `update` makes of them and of `g`.
     #[doc(hidden)]
     fn sweep(
+        n: usize,
         w: &mut [F],
         g: &[F],
         slices: Self::Slices<'_>,
@@ -53,6 +54,7 @@ pub trait Slots<F: Scalar>: Copy + Send + Sync + sealed::Sealed + 'static {
     /// As [`sweep`](Slots::sweep), with an average of each `w` beside the slots.
     #[doc(hidden)]
     fn sweep_averaged(
+        n: usize,
         w: &mut [F],
         g: &[F],
         average: &mut [F],
@@ -134,13 +136,13 @@ macro_rules! slots {
 
             #[inline(always)]
             fn sweep(
+                n: usize,
                 w: &mut [F],
                 g: &[F],
                 slices: Self::Slices<'_>,
                 update: impl Fn(F, F, Self) -> (F, Self),
             ) {
-                let n = w.len();
-                let g = &g[..n];
+                let (w, g) = (&mut w[..n], &g[..n]);
                 let [$($slot),*] = slices;
                 $(let $slot = &mut $slot[..n];)*
                 for i in 0..n {
@@ -152,14 +154,14 @@ macro_rules! slots {
 
             #[inline(always)]
             fn sweep_averaged(
+                n: usize,
                 w: &mut [F],
                 g: &[F],
                 average: &mut [F],
                 slices: Self::Slices<'_>,
                 update: impl Fn(F, F, F, Self) -> (F, F, Self),
             ) {
-                let n = w.len();
-                let (g, average) = (&g[..n], &mut average[..n]);
+                let (w, g, average) = (&mut w[..n], &g[..n], &mut average[..n]);
                 let [$($slot),*] = slices;
                 $(let $slot = &mut $slot[..n];)*
                 for i in 0..n {

@@ -1,51 +1,12 @@
 //! An iteration that is not the first allocates nothing.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use ndarray::Array1;
 use thalweg::solvers::{ConjugateGradient, FlatMut, Objective, Stop, minimize};
 use thalweg::{Error, Optimizer};
 
-struct Counting;
-
-thread_local! {
-    static CALLS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn calls() -> u64 {
-    CALLS.with(Cell::get)
-}
-
-fn count() {
-    CALLS.with(|calls| calls.set(calls.get() + 1));
-}
-
-// SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use crate::counting::allocations;
 
 /// Extended Rosenbrock, whose gradient is written in place.
 struct Rosenbrock;
@@ -75,7 +36,7 @@ fn an_iteration_of_conjugate_gradient_allocates_nothing_after_the_first() {
     let start = Array1::from_shape_fn(1000, |i| if i % 2 == 0 { -1.2 } else { 1.0 });
     let mut counts = Vec::with_capacity(1000);
     let stop = Stop::default().callback(|_| {
-        counts.push(calls());
+        counts.push(allocations());
         ControlFlow::Continue(())
     });
     let mut w = start.clone();
@@ -90,7 +51,7 @@ fn an_iteration_of_conjugate_gradient_allocates_nothing_after_the_first() {
         solver.step(&mut w, &g).unwrap();
     };
     step();
-    let before = calls();
+    let before = allocations();
     (0..100).for_each(|_| step());
-    assert_eq!(calls(), before);
+    assert_eq!(allocations(), before);
 }

@@ -1,33 +1,10 @@
 //! Gradients layer by layer.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use ndarray::{Array1, Array2, array};
 use thalweg::ErrorKind;
 use thalweg::curvature::{Flow, GradientFlow};
 
-/// Counts the allocations of this thread.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is handed to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use crate::counting::allocations;
 
 type Layers = Vec<(Array2<f64>, Array1<f64>)>;
 
@@ -135,13 +112,13 @@ fn an_observation_after_the_first_allocates_nothing() {
     let (weights, gradients) = (layers(1.1), layers(2.0));
     let mut watch = GradientFlow::new();
     watch.observe(&weights, &gradients).unwrap();
-    let before = COUNT.with(Cell::get);
+    let before = allocations();
     for _ in 0..10 {
         watch.observe(&weights, &gradients).unwrap();
     }
-    assert_eq!(COUNT.with(Cell::get), before);
+    assert_eq!(allocations(), before);
     let _counts = Box::new(before);
-    assert_eq!(COUNT.with(Cell::get), before + 1);
+    assert_eq!(allocations(), before + 1);
 }
 
 #[test]

@@ -1,56 +1,12 @@
 //! What is written into the caller's arrays allocates nothing.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use ndarray::{Array1, Array2, Array4, Axis, array};
 use thalweg::loss;
 use thalweg::regularize::MaxNorm;
 use thalweg::train::EarlyStopping;
 
+use crate::counting::allocations_of;
 use crate::support::Numbers;
-
-struct Counting;
-
-thread_local! {
-    static CALLS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    CALLS.with(|calls| calls.set(calls.get() + 1));
-}
-
-// SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Allocations of this thread while `work` runs.
-fn allocations(work: impl FnOnce()) -> u64 {
-    let before = CALLS.with(Cell::get);
-    work();
-    CALLS.with(Cell::get) - before
-}
 
 #[test]
 fn losses_written_into_an_array_allocate_nothing() {
@@ -59,7 +15,7 @@ fn losses_written_into_an_array_allocate_nothing() {
     let soft = Array2::from_elem((50, 7), 1.0 / 7.0);
     let signs = scores.mapv(f32::signum);
     let mut gradient = Array2::zeros((50, 7));
-    let count = allocations(|| {
+    let count = allocations_of(|| {
         loss::softmax_cross_entropy_into(&scores, &classes, &mut gradient).unwrap();
         loss::smoothed_cross_entropy_into(&scores, &classes, 0.1, &mut gradient).unwrap();
         loss::soft_cross_entropy_into(&scores, &soft, &mut gradient).unwrap();
@@ -79,7 +35,7 @@ fn the_max_norm_bound_allocates_nothing() {
     let mut matrix: Array2<f64> = Numbers::new(2).array(300, 200, 1.0);
     let mut kernels = Array4::<f64>::ones((100, 3, 3, 3));
     let mut bias = Array1::<f64>::ones(9);
-    let count = allocations(|| {
+    let count = allocations_of(|| {
         for axis in [Axis(0), Axis(1)] {
             MaxNorm::new(0.5, axis).apply(&mut matrix).unwrap();
             MaxNorm::new(0.5, axis).apply(&mut matrix.view_mut().reversed_axes()).unwrap();
@@ -96,7 +52,7 @@ fn early_stopping_allocates_for_its_first_copy_alone() {
     let mut model = (array![1.0, 2.0], Array2::<f64>::ones((3, 4)));
     let mut early_stopping = EarlyStopping::minimize(2);
     early_stopping.observe(1.0, &model).unwrap();
-    let count = allocations(|| {
+    let count = allocations_of(|| {
         early_stopping.observe(0.5, &model).unwrap();
         early_stopping.observe(0.7, &model).unwrap();
         early_stopping.observe(0.2, &model).unwrap();
@@ -130,5 +86,5 @@ fn dropout_allocates_for_its_largest_batch_alone() {
         drop_connect.backward(&mut masked).unwrap();
     };
     pass(5);
-    assert_eq!(allocations(|| (1..=5).for_each(&mut pass)), 0);
+    assert_eq!(allocations_of(|| (1..=5).for_each(&mut pass)), 0);
 }

@@ -39,6 +39,13 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// Allocations of this thread while `work` runs.
+pub fn allocations_of(work: impl FnOnce()) -> u64 {
+    let before = allocations();
+    work();
+    allocations() - before
+}
+
 /// Allocations of this thread so far.
 pub fn allocations() -> u64 {
     CALLS.with(Cell::get)

@@ -1,0 +1,150 @@
+//! Parameters, gradients and states brought together: each leaf becomes a job of the sweep.
+
+use super::Settings;
+use super::ledger::LeafState;
+use super::scratch::Lists;
+use super::strided::{Source, Strided, Target, Units};
+use super::sweep::{Flat, Stretch};
+use crate::error::{Error, Tree};
+use crate::params::{Fit, Leaf, LeafMut, Params, ParamsMut, Roster};
+use crate::rule::Slots;
+use crate::scalar::Scalar;
+
+/// Makes a job of each leaf that is not frozen, with the gradient of its name.
+///
+/// # Errors
+/// Unless parameters and gradients have the leaves of the roster, each once and in its shape;
+/// there may be jobs all the same, which must not be done.
+#[inline]
+pub(super) fn enlist<'a, 's, F: Scalar, S: Slots<F>>(
+    roster: &Roster,
+    leaves: &'a mut [LeafState<F, S>],
+    settings: &dyn Fn(usize) -> &'s Settings,
+    params: &'a mut dyn ParamsMut<F>,
+    grads: &'a dyn Params<F>,
+    lists: &mut Lists<'a, F, S>,
+) -> Result<(), Error> {
+    let paired = roster.meet(grads, Tree::Gradients, |index, g| {
+        if index == lists.grads.len() {
+            lists.grads.push(Some(g));
+        } else {
+            put(&mut lists.grads, index, g);
+        }
+    });
+    if let Err(error) = paired {
+        // Of two mistakes, the parameters' is named.
+        roster.meet(&*params, Tree::Parameters, |_, _| {})?;
+        return Err(error);
+    }
+    let (mut states, mut next) = (leaves.iter_mut(), 0);
+    roster.meet_mut(params, Tree::Parameters, |index, w| {
+        if index == next
+            && lists.late.is_empty()
+            && let (Some(leaf), Some(&Some(g))) = (states.next(), lists.grads.get(index))
+        {
+            next += 1;
+            job(leaf, w, g, settings, lists);
+        } else {
+            lists.late.push((index, w));
+        }
+    })?;
+    if !lists.late.is_empty() {
+        lists.late.sort_unstable_by_key(|&(index, _)| std::cmp::Reverse(index));
+        for leaf in states {
+            if let Some((index, w)) = lists.late.pop()
+                && let Some(g) = lists.grads[index]
+            {
+                job(leaf, w, g, settings, lists);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cold]
+fn put<'a, F: Scalar>(grads: &mut Vec<Option<&'a dyn Leaf<F>>>, index: usize, g: &'a dyn Leaf<F>) {
+    if grads.len() <= index {
+        grads.resize(index + 1, None);
+    }
+    grads[index] = Some(g);
+}
+
+/// Slices, where everything lies in one order without gaps and nothing asks for more.
+#[inline]
+fn job<'a, 's, F: Scalar, S: Slots<F>>(
+    leaf: &'a mut LeafState<F, S>,
+    w: &'a mut dyn LeafMut<F>,
+    g: &'a dyn Leaf<F>,
+    settings: &dyn Fn(usize) -> &'s Settings,
+    lists: &mut Lists<'a, F, S>,
+) {
+    if leaf.is_direct && leaf.is_packed(w.strides()) && leaf.is_packed(g.strides()) {
+        let w = w.as_slice_mut().unwrap_or_default();
+        let g = g.as_slice().unwrap_or_default();
+        lists.flat.push(flat(leaf, w, g, false));
+    } else {
+        rarer(leaf, w, g, settings, lists);
+    }
+}
+
+#[inline]
+fn flat<'a, F: Scalar, S: Slots<F>>(
+    leaf: &'a mut LeafState<F, S>,
+    w: &'a mut [F],
+    g: &'a [F],
+    bounded: bool,
+) -> Flat<'a, F, S> {
+    let slots = S::slices(&mut leaf.slots);
+    let average = if bounded { &mut [] } else { leaf.average.as_mut_slice() };
+    let stretch = Stretch { w, g, slots, average };
+    Flat { course: leaf.course, constants: leaf.course, stretch }
+}
+
+/// A job in general, bringing the slots into the parameter's order where that has changed.
+#[cold]
+fn rarer<'a, 's, F: Scalar, S: Slots<F>>(
+    leaf: &'a mut LeafState<F, S>,
+    w: &'a mut dyn LeafMut<F>,
+    g: &'a dyn Leaf<F>,
+    settings: &dyn Fn(usize) -> &'s Settings,
+    lists: &mut Lists<'a, F, S>,
+) {
+    let settings = settings(leaf.course);
+    if leaf.is_empty() || settings.frozen {
+        return;
+    }
+    leaf.settle(&*w, settings);
+    // The average of a bounded leaf waits for the bound.
+    let bounded = settings.max_norm.is_some();
+    let units = settings.clip_adaptive.and_then(|clip| clip.units.axis(leaf.shape.len()));
+    let packed = |fit| fit == Fit::Packed && units.is_none();
+    let w_packed = packed(leaf.order.fit(w.shape(), w.strides()));
+    let g_packed = packed(leaf.order.fit(g.shape(), g.strides()));
+    if w_packed && g_packed {
+        let w = w.as_slice_mut().unwrap_or_default();
+        lists.flat.push(flat(leaf, w, g.as_slice().unwrap_or_default(), bounded));
+        return;
+    }
+    let w = if w_packed {
+        Target::Slice(w.as_slice_mut().unwrap_or_default())
+    } else {
+        Target::View(leaf.order.arrange_mut(w.view_mut()))
+    };
+    let g = if g_packed {
+        Source::Slice(g.as_slice().unwrap_or_default())
+    } else {
+        Source::View(leaf.order.arrange(g.view()))
+    };
+    let slots = S::slices(&mut leaf.slots);
+    let average = if bounded { &mut [] } else { leaf.average.as_mut_slice() };
+    lists.strided.push(Strided {
+        course: leaf.course,
+        constants: leaf.course,
+        w,
+        g,
+        slots,
+        average,
+        factors: Source::Slice(&[]),
+        units: units.and_then(|axis| leaf.order.place_of(axis)).map(Units::along),
+    });
+}
