@@ -1,7 +1,7 @@
-//! stochastic_optimizers, over `ndarray` arrays.
+//! stochastic_optimizers, over vectors: its `ndarray` arrays call themselves without end with ndarray
+//! 0.17.
 
-use ndarray::Array1;
-use stochastic_optimizers::{Adam, Optimizer};
+use stochastic_optimizers::{Adam, Optimizer, Parameters};
 use thalweg::Scalar;
 
 use super::{SAMPLE, Stepper, by_precision, gradient};
@@ -10,25 +10,25 @@ use crate::work::*;
 /// Its SGD has no momentum.
 pub const RULES: &[Rule] = &[Rule::Adam];
 
-struct Stochastic<F: Scalar> {
-    adam: Adam<Array1<F>>,
-    g: Array1<F>,
+struct Stochastic<F: Parameters> {
+    adam: Adam<Vec<F>>,
+    g: Vec<F>,
 }
 
 pub fn enter(work: Work) -> Box<dyn Stepper> {
     by_precision!(made(work))
 }
 
-fn made<F: Scalar>(work: Work) -> Box<dyn Stepper>
+fn made<F: Scalar + Parameters<Scalar = F>>(work: Work) -> Box<dyn Stepper>
 where
     f64: num_traits::AsPrimitive<F>,
 {
-    // The rates it starts from are this program's.
-    let adam = Adam::new(Array1::from_elem(work.n, F::one()), F::from_f64(LEARNING_RATE));
-    Box::new(Stochastic { adam, g: Array1::from(gradient(work.n)) })
+    // The rates of its averages are this program's.
+    let adam = Adam::new(vec![F::one(); work.n], F::from_f64(LEARNING_RATE));
+    Box::new(Stochastic { adam, g: gradient(work.n) })
 }
 
-impl<F: Scalar> Stepper for Stochastic<F> {
+impl<F: Scalar + Parameters<Scalar = F>> Stepper for Stochastic<F> {
     fn step(&mut self) {
         self.adam.step(&self.g);
     }
