@@ -52,19 +52,20 @@ pub struct Contestant {
     /// Steps in a turn.
     steps: u64,
     times: Vec<f64>,
-    pub sample: Vec<f64>,
 }
 
 impl Contestant {
-    /// Starts it, and waits until it is warm.
+    /// Starts it.
     pub fn start(mut command: Command) -> Result<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take().expect("it is piped");
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
-        let mut this =
-            Self { child, input, output, steps: 1, times: Vec::new(), sample: Vec::new() };
-        this.sample = this.numbers()?;
-        Ok(this)
+        Ok(Self { child, input, output, steps: 1, times: Vec::new() })
+    }
+
+    /// Waits until it is warm, and says where it has come to.
+    pub fn sample(&mut self) -> Result<Vec<f64>> {
+        self.numbers()
     }
 
     fn numbers(&mut self) -> Result<Vec<f64>> {

@@ -132,14 +132,21 @@ fn contest(
     entries: &[&Entry],
     limits: Limits,
 ) -> Result<Vec<Step>, Box<dyn Error>> {
-    let mut contestants = Vec::new();
+    let failed = |entry: &Entry, error| format!("{}, {work:?}: {error}", entry.name);
+    let mut contestants: Vec<Contestant> = Vec::new();
+    let mut samples: Vec<Vec<f64>> = Vec::new();
     for entry in entries {
-        let contestant = Contestant::start(command(side, entry, work)?)
-            .map_err(|error| format!("{}, {work:?}: {error}", entry.name))?;
-        contestants.push(contestant);
+        let contestant = Contestant::start(command(side, entry, work)?);
+        contestants.push(contestant.map_err(|error| failed(entry, error))?);
+        // Large ones get warm one after the other: a step may need as much memory as all it holds.
+        if work.n >= IN_MEMORY || contestants.len() == entries.len() {
+            for (entry, contestant) in entries.iter().zip(&mut contestants).skip(samples.len()) {
+                samples.push(contestant.sample().map_err(|error| failed(entry, error))?);
+            }
+        }
     }
-    for (entry, contestant) in entries.iter().zip(&contestants) {
-        agree(work, entry.name, &contestant.sample, &contestants[0].sample)?;
+    for (entry, sample) in entries.iter().zip(&samples) {
+        agree(work, entry.name, sample, &samples[0])?;
     }
     hold(&mut contestants, limits)?;
     let ours = contestants[0].best();
