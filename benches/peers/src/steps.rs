@@ -7,7 +7,7 @@ use std::process::Command;
 use clap::ValueEnum;
 
 use crate::contest::{Contestant, Limits, hold};
-use crate::peers::{OURS, PEERS, STREAM};
+use crate::peers::{OURS, PEERS, Peer, STREAM};
 use crate::record::Step;
 use crate::work::{Precision, Rule, Work};
 
@@ -30,16 +30,18 @@ pub enum Side {
 struct Entry {
     name: &'static str,
     rules: &'static [Rule],
+    /// Whether each step asks for memory and gives it back.
+    temporaries: bool,
     python: bool,
 }
 
 const TORCH: &[Rule] = &[Rule::Adam, Rule::Momentum, Rule::Adadelta, Rule::ClipAdamwEma];
 const FUSED: &[Rule] = &[Rule::Adam, Rule::Momentum, Rule::ClipAdamwEma];
 static PYTHON: [Entry; 4] = [
-    Entry { name: "torch for-loop", rules: TORCH, python: true },
-    Entry { name: "torch foreach", rules: TORCH, python: true },
-    Entry { name: "torch fused", rules: FUSED, python: true },
-    Entry { name: "optax jit", rules: &Rule::ALL, python: true },
+    Entry { name: "torch for-loop", rules: TORCH, temporaries: true, python: true },
+    Entry { name: "torch foreach", rules: TORCH, temporaries: true, python: true },
+    Entry { name: "torch fused", rules: FUSED, temporaries: false, python: true },
+    Entry { name: "optax jit", rules: &Rule::ALL, temporaries: false, python: true },
 ];
 
 /// The columns of the table, in its order.
@@ -53,7 +55,12 @@ pub fn script() -> PathBuf {
 }
 
 fn entries(side: &Side, work: Work) -> Vec<Entry> {
-    let own = PEERS.iter().map(|peer| Entry { name: peer.name, rules: peer.rules, python: false });
+    let own = PEERS.iter().map(|&Peer { name, rules, temporaries, .. }| Entry {
+        name,
+        rules,
+        temporaries,
+        python: false,
+    });
     let all: Vec<Entry> = match side {
         Side::Rust => own.collect(),
         // This crate takes part in both runs.
@@ -81,6 +88,11 @@ fn command(side: &Side, entry: &Entry, work: Work) -> Result<Command, Box<dyn Er
     command.args([word(work.rule.to_possible_value()), word(work.precision.to_possible_value())]);
     command.args([work.n.to_string(), work.threads.to_string()]);
     command.env("RAYON_NUM_THREADS", work.threads.to_string());
+    if entry.temporaries {
+        // What is given back stays with the process. By default glibc returns it to the system, and
+        // the next step pays a page fault for every page: up to ten times as long.
+        command.envs([("MALLOC_MMAP_MAX_", "0"), ("MALLOC_TRIM_THRESHOLD_", "100000000000")]);
+    }
     Ok(command)
 }
 

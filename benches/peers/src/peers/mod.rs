@@ -24,7 +24,9 @@ pub const SAMPLE: usize = 3;
 pub struct Peer {
     pub name: &'static str,
     pub rules: &'static [Rule],
-    pub enter: fn(Work) -> Box<dyn Stepper>,
+    /// Whether each step asks for memory and gives it back.
+    pub temporaries: bool,
+    pub enter: Enter,
 }
 
 pub const OURS: &str = "thalweg";
@@ -34,20 +36,28 @@ const EVERY: &[Rule] = &Rule::ALL;
 
 /// All that this program itself can run.
 pub static PEERS: [Peer; 9] = [
-    Peer { name: STREAM, rules: EVERY, enter: stream::enter },
-    Peer { name: OURS, rules: EVERY, enter: ours::enter },
-    Peer { name: "thalweg, guarded", rules: EVERY, enter: ours::enter_guarded },
-    Peer { name: "ndarray Zip", rules: EVERY, enter: hand::enter },
-    Peer { name: "candle-nn", rules: candle::NN_RULES, enter: candle::enter_nn },
-    Peer {
-        name: "candle-optimisers",
-        rules: candle::OPTIMISERS_RULES,
-        enter: candle::enter_optimisers,
-    },
-    Peer { name: "burn-ndarray", rules: burn::RULES, enter: burn::enter_ndarray },
-    Peer { name: "burn-flex", rules: burn::RULES, enter: burn::enter_flex },
-    Peer { name: "stochastic_optimizers", rules: stochastic::RULES, enter: stochastic::enter },
+    steady(STREAM, EVERY, stream::enter),
+    steady(OURS, EVERY, ours::enter),
+    steady("thalweg, guarded", EVERY, ours::enter_guarded),
+    steady("ndarray Zip", EVERY, hand::enter),
+    steady("stochastic_optimizers", stochastic::RULES, stochastic::enter),
+    tensors("candle-nn", candle::NN_RULES, candle::enter_nn),
+    tensors("candle-optimisers", candle::OPTIMISERS_RULES, candle::enter_optimisers),
+    tensors("burn-ndarray", burn::RULES, burn::enter_ndarray),
+    tensors("burn-flex", burn::RULES, burn::enter_flex),
 ];
+
+type Enter = fn(Work) -> Box<dyn Stepper>;
+
+/// A peer whose steps need no memory.
+const fn steady(name: &'static str, rules: &'static [Rule], enter: Enter) -> Peer {
+    Peer { name, rules, temporaries: false, enter }
+}
+
+/// A peer whose steps make new tensors.
+const fn tensors(name: &'static str, rules: &'static [Rule], enter: Enter) -> Peer {
+    Peer { name, rules, temporaries: true, enter }
+}
 
 /// The program's peer of that name.
 pub fn find(name: &str) -> Option<&'static Peer> {
