@@ -113,7 +113,7 @@ def solve(problem, method):
         "problem": problem.name,
         "n": len(w),
         "method": method,
-        "who": f"SciPy {name}",
+        "who": "SciPy",
         "converged": gradient_max <= TOLERANCE,
         "said": said,
         "gradient_max": gradient_max if np.isfinite(gradient_max) else None,

@@ -22,7 +22,7 @@ pub struct Limits {
     /// Seconds of a turn, where a step is no longer.
     pub turn: f64,
     pub turns: usize,
-    /// Seconds after which a contestant has had enough turns, if it has had three.
+    /// Seconds after which a contestant has had enough, if it has had three turns.
     pub enough: f64,
 }
 
@@ -93,6 +93,10 @@ impl Contestant {
         loop {
             let seconds = self.time(self.steps)? * self.steps as f64 * 1e-9;
             if seconds > limits.turn / 4.0 {
+                if seconds >= limits.turn && self.steps == 1 {
+                    // That was a turn.
+                    self.times.push(seconds * 1e9);
+                }
                 self.steps = (self.steps as f64 * limits.turn / seconds).ceil() as u64;
                 return Ok(());
             }

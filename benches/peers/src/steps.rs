@@ -15,9 +15,10 @@ pub const SIZES: [usize; 4] = [100, 10_000, 1_000_000, 25_000_000];
 const THREADS: [usize; 2] = [1, 2];
 /// A memory stream says something only beyond the caches.
 pub const IN_MEMORY: usize = 25_000_000;
-/// What all contestants of one contest may hold. One of them needs about as much again as it holds
-/// while it steps.
-const MEMORY: usize = 4_400_000_000;
+/// Bytes that the contestants of one contest may hold together.
+const MEMORY: usize = 5_200_000_000;
+/// How many times parameter, gradient and state a contestant holds that makes new tensors.
+const WITH_TEMPORARIES: usize = 4;
 
 /// Who takes part, and where the program is.
 pub enum Side {
@@ -33,6 +34,12 @@ struct Entry {
     /// Whether each step asks for memory and gives it back.
     temporaries: bool,
     python: bool,
+}
+
+impl Entry {
+    fn holds(&self, work: Work) -> usize {
+        work.held() * if self.temporaries { WITH_TEMPORARIES } else { 1 }
+    }
 }
 
 const TORCH: &[Rule] = &[Rule::Adam, Rule::Momentum, Rule::Adadelta, Rule::ClipAdamwEma];
@@ -121,13 +128,20 @@ pub fn measure(side: &Side, quick: bool) -> Result<Vec<Step>, Box<dyn Error>> {
 
 /// Measures one cell, in as many contests as the memory asks for; this crate is in each of them.
 fn cell(side: &Side, work: Work, limits: Limits) -> Result<Vec<Step>, Box<dyn Error>> {
-    let at_once = (MEMORY / work.held()).clamp(2, 16);
     let (ours, others): (Vec<_>, Vec<_>) =
         entries(side, work).into_iter().partition(|entry| entry.name == OURS);
     let mut cell: Vec<Step> = Vec::new();
-    for some in others.chunks(at_once - 1) {
-        let entries: Vec<&Entry> = ours.iter().chain(some).collect();
-        for step in contest(side, work, &entries, limits)? {
+    let mut others = others.iter().peekable();
+    while others.peek().is_some() {
+        let mut some: Vec<&Entry> = ours.iter().collect();
+        let mut held = work.held();
+        while let Some(entry) =
+            others.next_if(|e| some.len() == 1 || held + e.holds(work) <= MEMORY)
+        {
+            held += entry.holds(work);
+            some.push(entry);
+        }
+        for step in contest(side, work, &some, limits)? {
             match cell.iter_mut().find(|other| other.who == step.who) {
                 Some(other) if other.best <= step.best => {}
                 Some(other) => *other = step,
@@ -150,7 +164,7 @@ fn contest(
     for entry in entries {
         let contestant = Contestant::start(command(side, entry, work)?);
         contestants.push(contestant.map_err(|error| failed(entry, error))?);
-        // Large ones get warm one after the other: a step may need as much memory as all it holds.
+        // Large ones get warm one after the other, which is when they ask for memory.
         if work.n >= IN_MEMORY || contestants.len() == entries.len() {
             for (entry, contestant) in entries.iter().zip(&mut contestants).skip(samples.len()) {
                 samples.push(contestant.sample().map_err(|error| failed(entry, error))?);
