@@ -102,7 +102,7 @@ fn legend(area: &Canvas<'_>, names: &[&str]) -> Drawn {
             area.draw(&style.path([(x, y), (x + 80, y)].into_iter()))?;
         }
         mark(area, (x + 40, y), &style)?;
-        let text = if *name == STREAM { "memory stream of the traffic" } else { name };
+        let text = if *name == STREAM { "memory stream" } else { name };
         area.draw(&Text::new(text, (x + 94, y - 14), font(30)))?;
     }
     Ok(())
@@ -124,7 +124,7 @@ fn diagram(area: &Canvas<'_>, caption: &str, names: &[&str], steps: &[&Step]) ->
         .margin(12)
         .x_label_area_size(40)
         .y_label_area_size(64)
-        .build_cartesian_2d(sizes.log_scale(), (0.4..200.0).log_scale())?;
+        .build_cartesian_2d(sizes.log_scale(), (0.4..3000.0).log_scale())?;
     chart
         .configure_mesh()
         .bold_line_style(GRID)
@@ -140,7 +140,7 @@ fn diagram(area: &Canvas<'_>, caption: &str, names: &[&str], steps: &[&Step]) ->
         let style = Style::of(place);
         let own = steps.iter().filter(|step| step.who == *name);
         let mut points: Vec<(f64, f64)> =
-            own.map(|step| (step.work.n as f64, lead(step).clamp(0.4, 200.0))).collect();
+            own.map(|step| (step.work.n as f64, lead(step).clamp(0.4, 3000.0))).collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         if points.len() > 1 {
             chart.draw_series([style.path(points.iter().copied())])?;
