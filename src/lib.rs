@@ -42,7 +42,7 @@
 //! [`CenteredRmsProp`], [`AdaDelta`], [`Adam`], [`AdamW`], [`AmsGrad`], [`AdaMax`], [`NAdam`],
 //! [`RAdam`], [`AdaBelief`], [`Yogi`], [`Lion`], [`Lars`], [`Lamb`], [`ScheduleFreeAdamW`]; for
 //! matrices [`Muon`]; without a learning rate [`ConjugateGradient`] and [`Lbfgs`]. Each page has the
-//! formula, when to use it, a picture of its path, and an example. [`solvers::natural_gradient`]
+//! formula, when to use it, a picture of its path, and an example. [`natural_gradient`]
 //! descends by the model's own metric. What stands around a step (groups, clipping, penalties,
 //! averages, NaN) is in [`Elementwise`] and its [`Settings`].
 //!
@@ -69,9 +69,9 @@
 //! | floor | rooms | what |
 //! |---|---|---|
 //! | top | [`guide`] | pages, without code |
-//! | 3 | [`rules`], [`solvers`], [`curvature`], [`train`] | one file a rule, and the [`catalog`] of them; what couples elements; diagnostics; what stands around the steps |
+//! | 3 | [`rules`], [`solvers`], [`muon`], [`natural_gradient`], [`curvature`], [`train`] | one file a rule, and the [`catalog`] of them; what couples elements; diagnostics; what stands around the steps |
 //! | 2 | [`Optimizer`], [`Elementwise`] | the trait, and the engine: the one loop |
-//! | 1 | [`mod@params`], [`schedule`], [`regularize`], [`loss`], [`rule`], [`mod@state`], `checkpoint`, reductions | vocabulary, without loops over training |
+//! | 1 | [`mod@params`], [`schedule`], [`regularize`], [`loss`], [`rule`], [`mod@state`], `checkpoint`, reductions, dense algebra | vocabulary, without loops over training |
 //! | 0 | [`Scalar`], [`Error`], intervals, [`Simd`], threads | what everything else speaks of |
 //!
 //! # Features
@@ -92,7 +92,10 @@ mod engine;
 mod error;
 pub mod guide;
 mod interval;
+mod linalg;
 pub mod loss;
+pub mod muon;
+pub mod natural_gradient;
 mod optimizer;
 pub mod params;
 mod reduce;
@@ -113,6 +116,7 @@ pub use engine::{Average, Elementwise, NonFinite, Pattern, Settings};
 pub use optimizer::{Optimizer, StepInfo};
 
 // The optimizers.
+pub use muon::Muon;
 pub use rules::adabelief::Optimizer as AdaBelief;
 pub use rules::adadelta::Optimizer as AdaDelta;
 pub use rules::adagrad::Optimizer as AdaGrad;
@@ -134,7 +138,6 @@ pub use rules::rmsprop_momentum::Optimizer as RmsPropMomentum;
 pub use rules::schedule_free::Optimizer as ScheduleFreeAdamW;
 pub use rules::sgd::Optimizer as Sgd;
 pub use rules::yogi::Optimizer as Yogi;
-pub use solvers::muon::Muon;
 pub use solvers::{ConjugateGradient, Lbfgs};
 
 // The vocabulary.

@@ -4,10 +4,10 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use ndarray::{Array1, Array2, Axis};
-use thalweg::params::Flatten;
-use thalweg::solvers::natural_gradient::{
+use thalweg::natural_gradient::{
     Batch, Empirical, FisherOperator, MatrixFree, Metric, PushThrough,
 };
+use thalweg::params::Flatten;
 
 use crate::measure::{Row, Section};
 

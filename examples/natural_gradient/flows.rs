@@ -7,7 +7,7 @@ use epaint_default_fonts::UBUNTU_LIGHT;
 use ndarray::{Array1, Array2, array};
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
-use thalweg::solvers::natural_gradient::{Dense, Exact, NaturalGradient};
+use thalweg::natural_gradient::{Dense, Exact, NaturalGradient};
 use thalweg::{Optimizer, Sgd};
 
 const SIZE: (u32, u32) = (1500, 1100);

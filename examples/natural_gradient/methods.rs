@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 use rand::{SeedableRng, rngs::StdRng};
-use thalweg::solvers::natural_gradient::{
+use thalweg::natural_gradient::{
     Batch, Empirical, Exact, Kfac, Metric, NaturalGradient, PushThrough, QuasiDiagonal, Sampled,
     UnitWise,
 };

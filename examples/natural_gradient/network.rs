@@ -2,8 +2,8 @@
 
 use ndarray::{Array1, Array2, Axis};
 use rand::{Rng, RngExt};
+use thalweg::natural_gradient::DenseLayer;
 use thalweg::params;
-use thalweg::solvers::natural_gradient::DenseLayer;
 
 /// Pixels → tanh units → a score for each class; `w`s are inputs×outputs.
 pub struct Network {

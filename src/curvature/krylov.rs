@@ -1,9 +1,9 @@
 //! The Krylov basis that Lanczos's method builds, one product a step, fully re-orthogonalized.
 
 use super::operator::{LinearOperator, check_finite, check_size};
-use super::small::{Eigen, Tridiagonal, symmetric};
 use crate::basis::{Partial, rotate, subtract};
 use crate::error::{Error, ErrorKind};
+use crate::linalg::tridiagonal::{Eigen, Tridiagonal, symmetric};
 use crate::scalar::Scalar;
 use crate::vector::{combine, dot, norm};
 

@@ -2,9 +2,9 @@
 
 use super::krylov::Krylov;
 use super::operator::{LinearOperator, check_dim};
-use super::small::Eigen;
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
+use crate::linalg::tridiagonal::Eigen;
 use crate::scalar::Scalar;
 
 /// Which eigenvalues are wanted.

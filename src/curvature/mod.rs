@@ -46,7 +46,6 @@ mod landscape;
 mod operator;
 mod pruning;
 mod quadratic;
-mod small;
 #[cfg(feature = "rand")]
 mod stochastic;
 

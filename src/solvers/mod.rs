@@ -11,8 +11,6 @@
 //! | solve Ax = -b | [`LinearConjugateGradient`] |
 //! | go without gradients, or check them | [`CentralDifferences`], [`check_gradient`] |
 //! | choose a line search | [`LineSearch`]: [`Cubic`], [`MoreThuente`], [`HagerZhang`], [`Backtracking`], [`Secant`], [`Exact`] |
-//! | orthogonalize the steps of matrices, in a training loop | [`Muon`](muon::Muon) |
-//! | follow the natural gradient | [`NaturalGradient`](natural_gradient::NaturalGradient) and its metrics |
 //! | write a solver | [`Solver`], [`Descent`], [`Halt`] |
 
 mod barzilai_borwein;
@@ -25,8 +23,6 @@ mod line_search;
 mod linear;
 mod minimize;
 mod model;
-pub mod muon;
-pub mod natural_gradient;
 #[cfg(feature = "linalg")]
 mod newton;
 mod newton_cg;

@@ -1,6 +1,6 @@
 //! The Muons of `tests/golden/leaves_*.json`.
 
-use thalweg::solvers::muon::Scale;
+use thalweg::muon::Scale;
 use thalweg::{AdamW, Muon, Optimizer, Schedule};
 
 use crate::book::{Arguments, load};

@@ -1,7 +1,7 @@
 //! What holds of every optimizer, for Muon.
 
 use ndarray::{Array1, Array2, ArrayD, Axis, ShapeBuilder, array};
-use thalweg::solvers::muon::Scale;
+use thalweg::muon::Scale;
 use thalweg::{AdamW, ErrorKind, Muon, NonFinite, Optimizer, Scalar, Simd};
 
 use crate::oracle::{Model, array as numbers, model};

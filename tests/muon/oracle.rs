@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ndarray::{Array2, ArrayD, IxDyn};
-use thalweg::solvers::muon::Scale;
+use thalweg::muon::Scale;
 use thalweg::{AdamW, Muon, Optimizer, Scalar};
 
 pub type Model<F> = BTreeMap<String, ArrayD<F>>;

@@ -1,6 +1,6 @@
 use ndarray::{Array1, Array2, Axis};
 use thalweg::curvature::LinearOperator;
-use thalweg::solvers::natural_gradient::{
+use thalweg::natural_gradient::{
     Batch, Dense, DenseLayer, Diagonal, Empirical, Exact, Kfac, MatrixFree, Metric, PushThrough,
     QuasiDiagonal, Sampled, UnitWise, WhiteUnitWise,
 };

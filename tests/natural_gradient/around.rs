@@ -1,7 +1,7 @@
 //! What stands around the metric: damping, trust region, momentum, groups, states.
 
 use ndarray::{Array2, array};
-use thalweg::solvers::natural_gradient::{
+use thalweg::natural_gradient::{
     Dense, Diagonal, Empirical, Exact, Kfac, MatrixFree, Metric, NaturalGradient, PushThrough,
     QuasiDiagonal, UnitWise, WhiteUnitWise,
 };
@@ -41,7 +41,7 @@ fn damping_follows_its_schedule() {
     let mut w = array![0.0];
     let rows = array![[1.0]];
     for expected in [-0.5, -1.5] {
-        let batch = thalweg::solvers::natural_gradient::Batch::of_gradients(rows.clone()).unwrap();
+        let batch = thalweg::natural_gradient::Batch::of_gradients(rows.clone()).unwrap();
         natural.observe(&w, batch).unwrap();
         natural.step(&mut w, &array![2.0]).unwrap();
         assert_eq!(w[0], expected);

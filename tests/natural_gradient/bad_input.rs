@@ -1,5 +1,5 @@
 use ndarray::{Array1, Array2, array};
-use thalweg::solvers::natural_gradient::{
+use thalweg::natural_gradient::{
     Batch, Dense, DenseLayer, Diagonal, Empirical, Exact, Kfac, MatrixFree, Metric,
     NaturalGradient, Outputs, PushThrough, QuasiDiagonal, UnitWise, WhiteUnitWise,
 };

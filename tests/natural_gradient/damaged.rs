@@ -1,7 +1,7 @@
 //! States that are damaged: each is refused, and changes nothing.
 
 use ndarray::{Array2, array};
-use thalweg::solvers::natural_gradient::{
+use thalweg::natural_gradient::{
     Dense, Diagonal, Exact, Kfac, Metric, NaturalGradient, PushThrough, QuasiDiagonal, UnitWise,
     WhiteUnitWise,
 };

@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2};
 use serde_json::Value;
 use thalweg::Optimizer;
-use thalweg::solvers::natural_gradient::{Exact, Kfac, NaturalGradient};
+use thalweg::natural_gradient::{Exact, Kfac, NaturalGradient};
 
 use crate::support::{CLASSES, HIDDEN, INPUTS, Net};
 

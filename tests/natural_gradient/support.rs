@@ -4,8 +4,8 @@
 #![allow(clippy::needless_range_loop)]
 
 use ndarray::{Array1, Array2, Axis};
+use thalweg::natural_gradient::{Batch, DenseLayer, FisherKind, Metric, Outputs};
 use thalweg::params::Flatten;
-use thalweg::solvers::natural_gradient::{Batch, DenseLayer, FisherKind, Metric, Outputs};
 use thalweg::{Error, params};
 
 pub const INPUTS: usize = 3;

@@ -1,8 +1,8 @@
 use ndarray::{Array1, Array2, Axis, array};
-use thalweg::params::Flatten;
-use thalweg::solvers::natural_gradient::{
+use thalweg::natural_gradient::{
     Batch, Dense, DenseLayer, Empirical, Exact, MatrixFree, Metric, NaturalGradient,
 };
+use thalweg::params::Flatten;
 use thalweg::{Optimizer, Sgd};
 
 use crate::support::*;

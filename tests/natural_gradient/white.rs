@@ -4,10 +4,10 @@
 use std::f64::consts::{PI, TAU};
 
 use ndarray::{Array1, Array2, Axis};
-use thalweg::params::Flatten;
-use thalweg::solvers::natural_gradient::{
+use thalweg::natural_gradient::{
     Batch, DenseLayer, Empirical, Metric, UnitWise, WhiteBlock, WhiteUnitWise,
 };
+use thalweg::params::Flatten;
 
 use crate::support::*;
 

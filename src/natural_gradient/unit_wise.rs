@@ -4,11 +4,11 @@ use ndarray::{Array2, Axis};
 
 use super::average::{Averaged, averaged};
 use super::batch::Batch;
-use super::cholesky::Cholesky;
 use super::fisher::FisherKind;
 use super::layer::{Place, unit_blocks};
 use super::metric::Metric;
 use crate::error::Error;
+use crate::linalg::cholesky::Cholesky;
 use crate::params::{Flatten, Params};
 use crate::scalar::Scalar;
 use crate::state::Record;
@@ -27,7 +27,7 @@ const NAME: &str = "UnitWise";
 /// ```
 /// use ndarray::{Array2, array};
 /// use thalweg::Optimizer;
-/// use thalweg::solvers::natural_gradient::{DenseLayer, Exact, NaturalGradient, UnitWise};
+/// use thalweg::natural_gradient::{DenseLayer, Exact, NaturalGradient, UnitWise};
 /// // Linear regression with unit variance: F is the Hessian, and one step is enough.
 /// let (x, y) = (array![[1.0], [2.0], [4.0]], array![[3.0], [5.0], [9.0]]);
 /// let mut model = (Array2::<f64>::zeros((1, 1)), array![0.0]);

@@ -4,11 +4,11 @@ use ndarray::{Array2, ArrayView1};
 
 use super::average::{Averaged, averaged, nothing_observed};
 use super::batch::Batch;
-use super::cholesky::Cholesky;
 use super::fisher::FisherKind;
 use super::layer::check_finite;
 use super::metric::Metric;
 use crate::error::{Error, ErrorKind};
+use crate::linalg::cholesky::Cholesky;
 use crate::params::{Flatten, Params};
 use crate::scalar::Scalar;
 use crate::state::Record;
@@ -43,7 +43,7 @@ impl<F, K> From<Array2<F>> for DenseStatistics<F, K> {
 /// ```
 /// use ndarray::array;
 /// use thalweg::Optimizer;
-/// use thalweg::solvers::natural_gradient::{Dense, Exact, NaturalGradient};
+/// use thalweg::natural_gradient::{Dense, Exact, NaturalGradient};
 /// // The mean of a normal distribution of that covariance: F is its inverse, and one step is enough.
 /// let mut mean = array![5.0, -3.0];
 /// let f = array![[2.0, 1.0], [1.0, 1.0]];

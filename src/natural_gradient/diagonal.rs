@@ -20,7 +20,7 @@ const NAME: &str = "Diagonal";
 /// ```
 /// use ndarray::array;
 /// use thalweg::Optimizer;
-/// use thalweg::solvers::natural_gradient::{Batch, Diagonal, Empirical, NaturalGradient};
+/// use thalweg::natural_gradient::{Batch, Diagonal, Empirical, NaturalGradient};
 /// let mut w = array![0.0, 0.0];
 /// let mut optimizer = NaturalGradient::new(1.0, Diagonal::<f64, Empirical>::new(0.5));
 /// optimizer.observe(&w, Batch::of_gradients(array![[1.0, 2.0], [0.0, 1.0]])?)?;

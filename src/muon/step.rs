@@ -4,10 +4,10 @@ use std::mem;
 
 use ndarray::ArrayD;
 
-use super::orthogonal::Workspace;
 use super::{Muon, NAME};
 use crate::engine::{NonFinite, recycle};
 use crate::error::{Error, Tree};
+use crate::linalg::newton_schulz::Workspace;
 use crate::optimizer::{Optimizer, StepInfo};
 use crate::params::{Leaf, LeafMut, Params, ParamsMut, Path, Roster};
 use crate::reduce;

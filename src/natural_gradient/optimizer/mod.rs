@@ -53,7 +53,7 @@ type Promise = Option<f64>;
 ///
 /// ```
 /// use ndarray::array;
-/// use thalweg::solvers::natural_gradient::{Batch, Diagonal, Empirical, NaturalGradient};
+/// use thalweg::natural_gradient::{Batch, Diagonal, Empirical, NaturalGradient};
 /// use thalweg::{ErrorKind, Optimizer, Sgd};
 ///
 /// let mut w = array![1.0, 1.0];

@@ -4,15 +4,15 @@
 //! computations", 4th edition, §8.3.
 
 /// A symmetric tridiagonal matrix: `diagonal` of n, `off` of n - 1.
-pub(super) struct Tridiagonal {
-    pub(super) diagonal: Vec<f64>,
-    pub(super) off: Vec<f64>,
+pub(crate) struct Tridiagonal {
+    pub(crate) diagonal: Vec<f64>,
+    pub(crate) off: Vec<f64>,
 }
 
 /// Eigenvalues, ascending, and for each the chosen rows of its eigenvector.
-pub(super) struct Eigen {
-    pub(super) values: Vec<f64>,
-    pub(super) vectors: Vec<Vec<f64>>,
+pub(crate) struct Eigen {
+    pub(crate) values: Vec<f64>,
+    pub(crate) vectors: Vec<Vec<f64>>,
 }
 
 impl Tridiagonal {
@@ -49,13 +49,13 @@ impl Tridiagonal {
     }
 
     /// Eigenvalues and whole eigenvectors.
-    pub(super) fn eigen(self) -> Eigen {
+    pub(crate) fn eigen(self) -> Eigen {
         let n = self.diagonal.len();
         self.solve((0..n).map(|i| unit(n, i)).collect())
     }
 
     /// Eigenvalues and one row of the eigenvectors, in n² operations.
-    pub(super) fn eigen_row(self, row: usize) -> Eigen {
+    pub(crate) fn eigen_row(self, row: usize) -> Eigen {
         let n = self.diagonal.len();
         self.solve((0..n).map(|i| vec![if i == row { 1.0 } else { 0.0 }]).collect())
     }
@@ -95,7 +95,7 @@ fn sweep(d: &mut [f64], e: &mut [f64], low: usize, high: usize, rows: &mut [Vec<
 }
 
 /// Eigenvalues and eigenvectors of a symmetric matrix of n rows, of which the lower half is read.
-pub(super) fn symmetric(mut a: Vec<f64>, n: usize) -> Eigen {
+pub(crate) fn symmetric(mut a: Vec<f64>, n: usize) -> Eigen {
     // Row i of `q` is column i of the orthogonal matrix.
     let mut q: Vec<Vec<f64>> = (0..n).map(|i| unit(n, i)).collect();
     let (mut v, mut p) = (vec![0.0; n], vec![0.0; n]);

@@ -3,10 +3,10 @@
 use super::{Damping, NAME, NaturalGradient};
 use crate::error::Error;
 use crate::interval::Interval;
+use crate::natural_gradient::metric::Metric;
 use crate::optimizer::Optimizer;
 use crate::params::Flatten;
 use crate::scalar::Scalar;
-use crate::solvers::natural_gradient::metric::Metric;
 use crate::state::{Record, State, compare};
 
 impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> NaturalGradient<F, M, O> {

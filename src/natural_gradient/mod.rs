@@ -7,7 +7,7 @@
 //! ```
 //! # #[cfg(feature = "linalg")] {
 //! use ndarray::{Array2, Axis, array};
-//! use thalweg::solvers::natural_gradient::{DenseLayer, Exact, Kfac, NaturalGradient};
+//! use thalweg::natural_gradient::{DenseLayer, Exact, Kfac, NaturalGradient};
 //! use thalweg::{Optimizer, loss, params};
 //!
 //! struct Logistic { weight: Array2<f64>, bias: ndarray::Array1<f64> }
@@ -48,8 +48,6 @@
 
 mod average;
 mod batch;
-#[cfg(feature = "linalg")]
-mod cholesky;
 #[cfg(feature = "linalg")]
 mod dense;
 mod diagonal;

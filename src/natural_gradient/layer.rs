@@ -18,7 +18,7 @@ use crate::scalar::Scalar;
 ///
 /// ```
 /// use ndarray::{Array2, array};
-/// use thalweg::solvers::natural_gradient::DenseLayer;
+/// use thalweg::natural_gradient::DenseLayer;
 /// let a = array![[1.0, 2.0], [3.0, 4.0]];
 /// let layer = DenseLayer::new("weight", a, array![[1.0], [10.0]]).bias("bias");
 /// assert_eq!(layer.gradients(), array![[1.0, 2.0, 1.0], [30.0, 40.0, 10.0]]);

@@ -1,6 +1,5 @@
 //! Muon: momentum, orthogonalized.
 
-mod orthogonal;
 mod saved;
 mod step;
 
@@ -26,7 +25,7 @@ use step::{Ledger, Scratch};
 /// How far a matrix of R outputs and C inputs moves: what the learning rate is multiplied by.
 ///
 /// ```
-/// use thalweg::solvers::muon::Scale;
+/// use thalweg::muon::Scale;
 /// assert_eq!(Scale::Original.factor(8, 2), 2.0);
 /// assert_eq!(Scale::Original.factor(2, 8), 1.0);
 /// assert_eq!(Scale::Spectral.factor(2, 8), 0.5);
@@ -84,7 +83,7 @@ type Predicate = Arc<dyn Fn(&str, &[usize]) -> bool + Send + Sync>;
 /// a matrix, half of AdamW's, and more arithmetic. Typical rates are 0.02, or AdamW's with
 /// [`Scale::MatchRms`]`(0.2)`.
 ///
-#[doc = include_str!("../../../docs/paths/muon.svg")]
+#[doc = include_str!("../../docs/paths/muon.svg")]
 ///
 /// | hyperparameter | default | [`torch`](Self::torch) | [`optax`](Self::optax) | range |
 /// |---|---|---|---|---|

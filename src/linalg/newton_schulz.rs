@@ -22,11 +22,11 @@ const fn width<F>() -> usize {
 
 /// Memory for the iteration, kept from one to the next.
 #[derive(Debug)]
-pub(super) struct Workspace<F> {
+pub(crate) struct Workspace<F> {
     /// The matrix, row-major; no more rows than columns.
-    pub(super) x: Vec<F>,
+    pub(crate) x: Vec<F>,
     /// A second one of its size.
-    pub(super) y: Vec<F>,
+    pub(crate) y: Vec<F>,
     gram: Vec<F>,
     polynomial: Vec<F>,
     panels: Vec<F>,
@@ -41,7 +41,7 @@ impl<F> Default for Workspace<F> {
 
 impl<F: Scalar> Workspace<F> {
     /// Makes `x` and `y` large enough for `rows` × `columns`.
-    pub(super) fn reserve(&mut self, rows: usize, columns: usize) {
+    pub(crate) fn reserve(&mut self, rows: usize, columns: usize) {
         let grow = |list: &mut Vec<F>, len: usize| {
             if list.len() < len {
                 list.resize(len, F::zero());
@@ -56,7 +56,7 @@ impl<F: Scalar> Workspace<F> {
     }
 
     /// x = a·x + (b·A + c·A²)·x of A = x·xᵀ, `steps` times; `x` is `rows` × `columns`.
-    pub(super) fn iterate(
+    pub(crate) fn iterate(
         &mut self,
         (rows, columns): (usize, usize),
         [a, b, c]: [f64; 3],

@@ -6,11 +6,11 @@ use ndarray::Array2;
 
 use super::average::{Average, check_shapes, linear, load_arrays, nothing_observed, save_arrays};
 use super::batch::Batch;
-use super::cholesky::Cholesky;
 use super::fisher::FisherKind;
 use super::layer::Place;
 use super::metric::Metric;
 use crate::error::Error;
+use crate::linalg::cholesky::Cholesky;
 use crate::params::{Flatten, Params};
 use crate::scalar::Scalar;
 use crate::state::{Record, compare};
@@ -36,7 +36,7 @@ const NAME: &str = "Kfac";
 /// ```
 /// use ndarray::{Array2, array};
 /// use thalweg::Optimizer;
-/// use thalweg::solvers::natural_gradient::{DenseLayer, Exact, Kfac, NaturalGradient};
+/// use thalweg::natural_gradient::{DenseLayer, Exact, Kfac, NaturalGradient};
 /// // Linear regression of two outputs: F = A⊗I is the Hessian, and one step is enough.
 /// let (x, y) = (array![[1.0], [2.0], [4.0]], array![[3.0, 1.0], [5.0, 0.0], [9.0, -2.0]]);
 /// let mut model = (Array2::<f64>::zeros((1, 2)), array![0.0, 0.0]);

@@ -7,12 +7,12 @@ use ndarray::{Array1, Array2, Axis};
 
 use super::average::{invalid, nothing_observed, singular};
 use super::batch::{Batch, FisherOperator};
-use super::cholesky::Cholesky;
 use super::fisher::FisherKind;
 use super::layer::check_finite;
 use super::metric::Metric;
 use crate::curvature::LinearOperator;
 use crate::error::Error;
+use crate::linalg::cholesky::Cholesky;
 use crate::params::{Flatten, Params};
 use crate::scalar::Scalar;
 use crate::state::{Record, compare};
@@ -31,7 +31,7 @@ const NAME: &str = "PushThrough";
 /// ```
 /// use ndarray::array;
 /// use thalweg::Optimizer;
-/// use thalweg::solvers::natural_gradient::{Batch, Empirical, NaturalGradient, PushThrough};
+/// use thalweg::natural_gradient::{Batch, Empirical, NaturalGradient, PushThrough};
 /// let mut w = array![0.0, 0.0, 0.0];
 /// let gradients = array![[1.0, 2.0, 0.0], [0.0, 1.0, 1.0]];
 /// let mut optimizer = NaturalGradient::new(1.0, PushThrough::<f64, Empirical>::new(1e-6));

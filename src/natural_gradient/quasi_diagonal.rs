@@ -30,7 +30,7 @@ const NAME: &str = "QuasiDiagonal";
 /// ```
 /// use ndarray::{Array2, array};
 /// use thalweg::Optimizer;
-/// use thalweg::solvers::natural_gradient::{DenseLayer, Exact, NaturalGradient, QuasiDiagonal};
+/// use thalweg::natural_gradient::{DenseLayer, Exact, NaturalGradient, QuasiDiagonal};
 /// // One input and a bias: the pair is the whole matrix, and one step is enough.
 /// let (x, y) = (array![[1.0], [2.0], [4.0]], array![[3.0], [5.0], [9.0]]);
 /// let mut model = (Array2::<f64>::zeros((1, 1)), array![0.0]);

@@ -43,7 +43,7 @@ const NAME: &str = "WhiteUnitWise";
 /// ```
 /// use ndarray::{Array2, array};
 /// use thalweg::Optimizer;
-/// use thalweg::solvers::natural_gradient::{DenseLayer, Exact, NaturalGradient, WhiteUnitWise};
+/// use thalweg::natural_gradient::{DenseLayer, Exact, NaturalGradient, WhiteUnitWise};
 /// // Inputs of mean 0 and covariance I, and outputs of a normal distribution: one step is enough.
 /// let x = array![[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]];
 /// let mut model = (array![[0.5], [0.25]], array![0.0]);
@@ -257,7 +257,7 @@ impl WhiteBlock {
     /// some 1e-12 for a φ' that is smooth elsewhere.
     ///
     /// ```
-    /// use thalweg::solvers::natural_gradient::WhiteBlock;
+    /// use thalweg::natural_gradient::WhiteBlock;
     /// let relu = WhiteBlock::of_activation(|u| f64::from(u8::from(u > 0.0)), 0.0, 1.0);
     /// let density = 1.0 / std::f64::consts::TAU.sqrt();
     /// for (moment, expected) in relu.moments().into_iter().zip([0.5, density, 0.5]) {

@@ -4,19 +4,18 @@ use faer::linalg::solvers::{Llt, Solve};
 use faer::{MatMut, MatRef, Side};
 use ndarray::Array2;
 
-use super::average::singular;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// L with A = LLᵀ.
 #[derive(Debug, Clone)]
-pub(super) struct Cholesky(Llt<f64>);
+pub(crate) struct Cholesky(Llt<f64>);
 
 impl Cholesky {
     /// The factor of A + λI.
     ///
     /// # Errors
     /// If the sum is not positive definite, or cannot be told from a singular matrix.
-    pub(super) fn of(a: &Array2<f64>, damping: f64, what: &'static str) -> Result<Self, Error> {
+    pub(crate) fn of(a: &Array2<f64>, damping: f64, what: &'static str) -> Result<Self, Error> {
         let n = a.nrows();
         let mut damped = a.as_standard_layout().into_owned();
         damped.diag_mut().iter_mut().for_each(|entry| *entry += damping);
@@ -34,7 +33,7 @@ impl Cholesky {
     }
 
     /// b = A⁻¹b
-    pub(super) fn solve(&self, b: &mut Array2<f64>) {
+    pub(crate) fn solve(&self, b: &mut Array2<f64>) {
         let (rows, columns) = b.dim();
         if !b.is_standard_layout() {
             *b = b.as_standard_layout().into_owned();
@@ -42,4 +41,8 @@ impl Cholesky {
         let b = b.as_slice_mut().unwrap_or_default();
         self.0.solve_in_place(MatMut::from_row_major_slice_mut(b, rows, columns));
     }
+}
+
+fn singular(what: &'static str) -> Error {
+    ErrorKind::NotPositiveDefinite { what }.into()
 }

@@ -148,7 +148,7 @@ impl Exact {
     ///
     /// ```
     /// use ndarray::array;
-    /// use thalweg::solvers::natural_gradient::Exact;
+    /// use thalweg::natural_gradient::Exact;
     /// let outputs = Exact::categorical(&array![[0.0, 0.0]])?;
     /// // The sum of the outer products is diag(p) - ppᵀ.
     /// let f: f64 = outputs.passes().iter().map(|d| d[[0, 0]] * d[[0, 0]]).sum();

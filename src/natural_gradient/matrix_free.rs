@@ -26,7 +26,7 @@ const NAME: &str = "MatrixFree";
 /// ```
 /// use ndarray::{Array2, array};
 /// use thalweg::Optimizer;
-/// use thalweg::solvers::natural_gradient::{MatrixFree, NaturalGradient};
+/// use thalweg::natural_gradient::{MatrixFree, NaturalGradient};
 /// let mut w = array![3.0, 4.0];
 /// let metric = MatrixFree::new(0.0, 1e-12, 100);
 /// let mut optimizer = NaturalGradient::new(1.0, metric);

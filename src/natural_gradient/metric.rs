@@ -13,7 +13,7 @@ use crate::state::Record;
 ///
 /// ```
 /// use thalweg::params::{Flatten, Params};
-/// use thalweg::solvers::natural_gradient::{Metric, NaturalGradient};
+/// use thalweg::natural_gradient::{Metric, NaturalGradient};
 /// use thalweg::{Error, Optimizer, state::Record};
 ///
 /// /// F = s·I, with s as the statistic.
