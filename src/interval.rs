@@ -17,7 +17,18 @@ pub struct Interval {
     includes_low: bool,
     high: f64,
     includes_high: bool,
+    /// Whether it must not vanish in a sum of squares, or beside the root of one.
+    of_squares: Option<Power>,
     text: &'static str,
+}
+
+/// What an ε stands beside.
+#[derive(Debug, Clone, Copy)]
+enum Power {
+    /// The root of an average of squares.
+    Root,
+    /// The average itself, under the root.
+    Square,
 }
 
 impl Interval {
@@ -43,7 +54,29 @@ impl Interval {
         includes_low: false,
         high: f64::INFINITY,
         includes_high: false,
+        of_squares: None,
         text: "a finite number > 0 in the precision of the parameters",
+    };
+
+    /// ε beside the root of an average of squares, √v + ε: from 1.4e-17 on in `f32`, from 1.9e-152 on
+    /// in `f64`.
+    ///
+    /// The squares of smaller gradients vanish, and there a smaller ε would be all that is left to
+    /// divide by.
+    pub const EPSILON: Self = Self {
+        of_squares: Some(Power::Root),
+        text: "a finite number whose square does not vanish: >= 1.4e-17 for f32 parameters, \
+               >= 1.9e-152 for f64",
+        ..Self::POSITIVE
+    };
+
+    /// ε beside an average of squares, under the root, √(v + ε): from 2e-34 on in `f32`, from 4e-304 on
+    /// in `f64`.
+    pub const EPSILON_INSIDE: Self = Self {
+        of_squares: Some(Power::Square),
+        text: "a finite number beside which no square vanishes: >= 2e-34 for f32 parameters, \
+               >= 4e-304 for f64",
+        ..Self::POSITIVE
     };
 
     /// [low, high], which a message calls `text`.
@@ -55,7 +88,7 @@ impl Interval {
     /// assert!(UNIT.check::<f64>("Mine", "nu", f64::NAN).is_err());
     /// ```
     pub const fn closed(low: f64, high: f64, text: &'static str) -> Self {
-        Self { low, includes_low: true, high, includes_high: true, text }
+        Self { low, includes_low: true, high, includes_high: true, of_squares: None, text }
     }
 
     /// (0, 1], which a message calls `text`.
@@ -76,7 +109,12 @@ impl Interval {
             value > self.low && (self.low != 0.0 || F::from_f64(value) > F::zero())
         };
         let below = if self.includes_high { value <= self.high } else { value < self.high };
-        above && below && F::from_f64(value).is_finite()
+        let least = match self.of_squares {
+            None => f64::NEG_INFINITY,
+            Some(Power::Root) => F::LEAST_SQUARABLE,
+            Some(Power::Square) => F::LEAST_SQUARABLE * F::LEAST_SQUARABLE,
+        };
+        above && below && value >= least && F::from_f64(value).is_finite()
     }
 
     /// `value` if it lies in the range.

@@ -112,8 +112,8 @@ pub mod train;
 mod vector;
 
 // The trait and the engine.
-pub use engine::{Average, Elementwise, NonFinite, Pattern, Settings};
-pub use optimizer::{Optimizer, StepInfo};
+pub use engine::{Average, Elementwise, NonFinite, Precedence, Settings};
+pub use optimizer::{Change, Optimizer, StepInfo, Treatment};
 
 // The optimizers.
 pub use muon::Muon;
@@ -142,7 +142,7 @@ pub use solvers::{ConjugateGradient, Lbfgs};
 
 // The vocabulary.
 pub use error::{Error, ErrorKind, Tree};
-pub use params::{Params, ParamsMut};
+pub use params::{Params, ParamsMut, Pattern};
 pub use rule::Rule;
 pub use scalar::Scalar;
 pub use schedule::Schedule;

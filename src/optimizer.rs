@@ -3,8 +3,9 @@
 use std::fmt::Debug;
 
 use crate::error::{Error, ErrorKind};
-use crate::params::{Params, ParamsMut};
+use crate::params::{Params, ParamsMut, Pattern};
 use crate::scalar::Scalar;
+use crate::schedule::Schedule;
 use crate::state::State;
 
 /// What moves parameters along gradients, one step at a time.
@@ -48,14 +49,64 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
     /// What [`step`](Optimizer::step) would say of them.
     fn validate(&self) -> Result<(), Error>;
 
+    /// Whether a step may be taken now; the error is that which [`step`](Optimizer::step) would give.
+    ///
+    /// It may not while the average is in the place of the parameters, or while they are settled.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AverageInPlace`], [`ErrorKind::Settled`] and the like.
+    fn ready(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// How the leaf of that name and shape is treated: whether it is trained, and which way.
+    ///
+    /// What stands around an optimizer asks for it. Allocates nothing once the leaves are known.
+    fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
+        let _ = (leaf, shape);
+        Treatment::default()
+    }
+
     /// The learning rate of the step to come.
     fn learning_rate(&self) -> f64;
 
     /// Replaces the learning rate, and a schedule if there was one, by a constant.
     ///
+    /// It reaches every leaf that follows the optimizer's rate, times its group's factor. A group with a
+    /// schedule of its own keeps that; [`scale_rate`](Optimizer::scale_rate) reaches it too.
+    ///
     /// # Errors
     /// [`ErrorKind::LearningRate`](crate::ErrorKind::LearningRate) unless it is finite and ≥ 0.
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error>;
+
+    /// Sets a factor of every learning rate: of schedules, of those set, and of groups' own; 1 at first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Hyperparameter`] unless it is finite and ≥ 0; [`ErrorKind::Unsupported`] where an
+    /// optimizer has none.
+    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
+        let _ = factor;
+        Err(ErrorKind::Unsupported { optimizer: self.name(), what: "a factor of its rates" }.into())
+    }
+
+    /// Replaces the learning rate's schedule.
+    ///
+    /// # Errors
+    /// What is wrong with the schedule; [`ErrorKind::Unsupported`] where an optimizer has none.
+    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), Error> {
+        let _ = schedule;
+        Err(ErrorKind::Unsupported { optimizer: self.name(), what: "a schedule" }.into())
+    }
+
+    /// Changes how the leaves of a pattern are treated, as a group that is added last.
+    ///
+    /// # Errors
+    /// [`ErrorKind::GroupMatchesNothing`], [`ErrorKind::UnknownHyperparameter`], and what is out of its
+    /// range; [`ErrorKind::Unsupported`] where an optimizer has no groups.
+    fn change_group(&mut self, leaves: Pattern, change: Change) -> Result<(), Error> {
+        let _ = (leaves, change);
+        Err(ErrorKind::Unsupported { optimizer: self.name(), what: "groups" }.into())
+    }
 
     /// How many steps were taken; skipped ones do not count.
     fn steps(&self) -> u64;
@@ -65,6 +116,9 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
 
     /// Forgets state, names and counters, as if no step had been taken; hyperparameters and
     /// schedule stay.
+    ///
+    /// While the average is in the place of the parameters, these are kept:
+    /// [`swap_average`](Optimizer::swap_average) brings them back, and is still due.
     fn reset(&mut self);
 
     /// The optimizer's name, such as `"Adam"`.
@@ -83,16 +137,29 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
         Err(ErrorKind::NoAverage.into())
     }
 
+    /// Replaces the term that the average took of the last step by the parameters as they are now.
+    ///
+    /// What moves parameters after a step calls it, so that the average is of what the user sees.
+    /// Does nothing where no average is kept, or the last step gave it no term.
+    ///
+    /// # Errors
+    /// As [`step`](Optimizer::step) for parameters of other names or shapes.
+    fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        let _ = params;
+        Ok(())
+    }
+
     /// Everything that the steps to come depend on, to save: see [`State`].
     fn state(&self) -> State;
 
     /// Goes on from a saved state: the steps to come give the bits that they would have given the
     /// optimizer that it was saved from.
     ///
-    /// The optimizer must be built as that one was. What its steps have changed, or may change (its
-    /// state, counters, learning rate, hyperparameters), comes from the state; what it is (rule,
-    /// conventions, settings, groups) must be the same. To go on with another learning rate, set it
-    /// afterwards.
+    /// The optimizer must be built as that one was: rule, hyperparameters, schedules, settings and
+    /// groups; a difference is an error that names both values
+    /// ([`Elementwise::precedence`](crate::Elementwise::precedence) says otherwise). What was set since
+    /// by [`set_learning_rate`](Optimizer::set_learning_rate) and [`scale_rate`](Optimizer::scale_rate)
+    /// goes on.
     ///
     /// # Errors
     /// An `Err` leaves the optimizer as it was. [`ErrorKind::StateOptimizer`],
@@ -130,51 +197,171 @@ impl StepInfo {
     }
 }
 
+/// How an optimizer treats a leaf: whether it is trained, and which way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Treatment {
+    /// Whether steps move it; a frozen leaf is not.
+    pub trained: bool,
+    /// Whether the objective is to grow by its steps.
+    pub maximize: bool,
+}
+
+impl Default for Treatment {
+    fn default() -> Self {
+        Self { trained: true, maximize: false }
+    }
+}
+
+/// What to change for a group of leaves of an optimizer whose type is not known.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::{Adam, Change, Optimizer};
+///
+/// let mut optimizer: Box<dyn Optimizer<f64>> =
+///     Box::new(Adam::new(0.1).group("1", |backbone| backbone.frozen(true)));
+/// let (mut w, g) = ((array![1.0], array![1.0]), (array![1.0], array![1.0]));
+/// optimizer.step(&mut w, &g)?;
+/// assert_eq!(w.1[0], 1.0);
+///
+/// optimizer.change_group("1".into(), Change::new().frozen(false).rate_factor(0.1))?;
+/// optimizer.step(&mut w, &g)?; // its first step: 0.1·0.1
+/// assert!((w.1[0] - 0.99).abs() < 1e-9);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Change {
+    pub(crate) frozen: Option<bool>,
+    pub(crate) rate_factor: Option<f64>,
+    pub(crate) schedule: Option<Schedule>,
+    pub(crate) numbers: Vec<(String, f64)>,
+}
+
+impl Change {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Freezes the leaves, or thaws them.
+    #[must_use]
+    pub fn frozen(mut self, frozen: bool) -> Self {
+        self.frozen = Some(frozen);
+        self
+    }
+
+    /// Multiplies their learning rate; in [0, ∞).
+    #[must_use]
+    pub fn rate_factor(mut self, factor: f64) -> Self {
+        self.rate_factor = Some(factor);
+        self
+    }
+
+    /// Gives them a learning rate of their own, a number or a schedule.
+    #[must_use]
+    pub fn schedule(mut self, learning_rate: impl Into<Schedule>) -> Self {
+        self.schedule = Some(learning_rate.into());
+        self
+    }
+
+    /// Gives a hyperparameter of theirs a value, by the name that
+    /// [`scheduled`](crate::Elementwise::scheduled) takes.
+    #[must_use]
+    pub fn set(mut self, hyperparameter: impl Into<String>, value: f64) -> Self {
+        self.numbers.push((hyperparameter.into(), value));
+        self
+    }
+}
+
+/// The methods of an optimizer that leaves all of them to another.
+macro_rules! forward {
+    ($self:ident, $inner:expr) => {
+        fn step(
+            &mut $self,
+            params: &mut dyn $crate::ParamsMut<F>,
+            grads: &dyn $crate::Params<F>,
+        ) -> Result<$crate::StepInfo, $crate::Error> {
+            $inner.step(params, grads)
+        }
+
+        fn validate(&$self) -> Result<(), $crate::Error> {
+            $inner.validate()
+        }
+
+        fn ready(&$self) -> Result<(), $crate::Error> {
+            $inner.ready()
+        }
+
+        fn treatment(&$self, leaf: &str, shape: &[usize]) -> $crate::Treatment {
+            $inner.treatment(leaf, shape)
+        }
+
+        fn learning_rate(&$self) -> f64 {
+            $inner.learning_rate()
+        }
+
+        fn set_learning_rate(&mut $self, learning_rate: f64) -> Result<(), $crate::Error> {
+            $inner.set_learning_rate(learning_rate)
+        }
+
+        fn scale_rate(&mut $self, factor: f64) -> Result<(), $crate::Error> {
+            $inner.scale_rate(factor)
+        }
+
+        fn set_schedule(&mut $self, schedule: $crate::Schedule) -> Result<(), $crate::Error> {
+            $inner.set_schedule(schedule)
+        }
+
+        fn change_group(
+            &mut $self,
+            leaves: $crate::Pattern,
+            change: $crate::Change,
+        ) -> Result<(), $crate::Error> {
+            $inner.change_group(leaves, change)
+        }
+
+        fn steps(&$self) -> u64 {
+            $inner.steps()
+        }
+
+        fn skipped(&$self) -> u64 {
+            $inner.skipped()
+        }
+
+        fn reset(&mut $self) {
+            $inner.reset();
+        }
+
+        fn name(&$self) -> &'static str {
+            $inner.name()
+        }
+
+        fn swap_average(
+            &mut $self,
+            params: &mut dyn $crate::ParamsMut<F>,
+        ) -> Result<(), $crate::Error> {
+            $inner.swap_average(params)
+        }
+
+        fn average_again(
+            &mut $self,
+            params: &mut dyn $crate::ParamsMut<F>,
+        ) -> Result<(), $crate::Error> {
+            $inner.average_again(params)
+        }
+
+        fn state(&$self) -> $crate::State {
+            $inner.state()
+        }
+
+        fn load_state(&mut $self, state: &$crate::State) -> Result<(), $crate::Error> {
+            $inner.load_state(state)
+        }
+    };
+}
+pub(crate) use forward;
+
 impl<F: Scalar, O: Optimizer<F> + ?Sized> Optimizer<F> for Box<O> {
-    fn step(
-        &mut self,
-        params: &mut dyn ParamsMut<F>,
-        grads: &dyn Params<F>,
-    ) -> Result<StepInfo, Error> {
-        (**self).step(params, grads)
-    }
-
-    fn validate(&self) -> Result<(), Error> {
-        (**self).validate()
-    }
-
-    fn learning_rate(&self) -> f64 {
-        (**self).learning_rate()
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        (**self).set_learning_rate(learning_rate)
-    }
-
-    fn steps(&self) -> u64 {
-        (**self).steps()
-    }
-
-    fn skipped(&self) -> u64 {
-        (**self).skipped()
-    }
-
-    fn reset(&mut self) {
-        (**self).reset();
-    }
-
-    fn name(&self) -> &'static str {
-        (**self).name()
-    }
-    fn swap_average(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        (**self).swap_average(params)
-    }
-
-    fn state(&self) -> State {
-        (**self).state()
-    }
-
-    fn load_state(&mut self, state: &State) -> Result<(), Error> {
-        (**self).load_state(state)
-    }
+    forward!(self, (**self));
 }

@@ -179,57 +179,120 @@ pub(crate) fn sum_tree<F: Scalar, T: Term>(tree: &dyn Params<F>, term: T) -> f64
     sum.value()
 }
 
-struct AllFinite<'a, F>(&'a [F]);
+struct Largest<'a, F>(&'a [F]);
 
-impl<F: Scalar> Work for AllFinite<'_, F> {
-    type Output = bool;
+impl<F: Scalar> Work for Largest<'_, F> {
+    type Output = F::Size;
 
     #[inline(always)]
-    fn run(self) -> bool {
-        let largest = F::max_value();
-        // No early exit: a branch an element would cost more than the rest of the piece. Four
-        // streams: one alone does not fill the memory bus.
-        let quarter = self.0.len() / 4;
+    fn run(self) -> F::Size {
+        // Four streams: one alone does not fill the memory bus. No early exit: a branch an element
+        // would cost more than the rest of the piece.
+        let quarter = self.0.len() / 4 / WIDE * WIDE;
         let (a, rest) = self.0.split_at(quarter);
         let (b, rest) = rest.split_at(quarter);
         let (c, rest) = rest.split_at(quarter);
         let (d, rest) = rest.split_at(quarter);
-        let mut all = rest.iter().all(|x| x.abs() <= largest);
-        for i in 0..quarter {
-            all &= (a[i].abs() <= largest)
-                & (b[i].abs() <= largest)
-                & (c[i].abs() <= largest)
-                & (d[i].abs() <= largest);
+        let mut lanes = [F::Size::default(); WIDE];
+        for i in (0..quarter).step_by(WIDE) {
+            let (a, b) = (&a[i..i + WIDE], &b[i..i + WIDE]);
+            let (c, d) = (&c[i..i + WIDE], &d[i..i + WIDE]);
+            for j in 0..WIDE {
+                let (ab, cd) = (a[j].size().max(b[j].size()), c[j].size().max(d[j].size()));
+                lanes[j] = lanes[j].max(ab.max(cd));
+            }
         }
-        all
+        let lanes = lanes.into_iter().fold(F::Size::default(), Ord::max);
+        rest.iter().fold(lanes, |largest, x| largest.max(x.size()))
     }
+}
+
+/// Elements that are compared at once.
+const WIDE: usize = 16;
+/// Elements that are looked at before it is asked whether one was NaN or infinite.
+const PIECE: usize = 64 * BLOCK;
+
+/// The largest |x|, as [`Scalar::size`] tells it: above that of the largest number where an element is
+/// NaN or infinite.
+///
+/// The last elements are looked at first, so that the cache holds the first in the end.
+pub(crate) fn largest_slice<F: Scalar>(x: &[F], how: How) -> F::Size {
+    if x.len() < WIDE {
+        return x.iter().fold(F::Size::default(), |largest, x| largest.max(x.size()));
+    }
+    if x.len() <= how.parallel_above {
+        let mut largest = F::Size::default();
+        for piece in x.chunks(PIECE).rev() {
+            largest = largest.max(how.simd.run(Largest(piece)));
+            if !is_finite_size::<F>(largest) {
+                break;
+            }
+        }
+        return largest;
+    }
+    let (left, right) = x.split_at(x.len() / 2);
+    let (left, right) = join(true, || largest_slice(left, how), || largest_slice(right, how));
+    left.max(right)
+}
+
+/// The largest |x| of a view that has gaps.
+pub(crate) fn largest_view<F: Scalar>(x: &ArrayViewD<'_, F>) -> F::Size {
+    x.fold(F::Size::default(), |largest, x| largest.max(x.size()))
+}
+
+/// Whether it is of a number, neither NaN nor infinite.
+pub(crate) fn is_finite_size<F: Scalar>(size: F::Size) -> bool {
+    size <= F::max_value().size()
 }
 
 /// Whether no element is NaN or infinite.
 pub(crate) fn all_finite_slice<F: Scalar>(x: &[F], how: How) -> bool {
-    if x.len() < 16 {
-        return x.iter().all(|x| x.is_finite());
-    }
-    if x.len() <= how.parallel_above {
-        // In pieces, so that the first bad one ends it; large ones, whose four streams lie apart.
-        return x.chunks(1024 * BLOCK).all(|piece| how.simd.run(AllFinite(piece)));
-    }
-    let (left, right) = x.split_at(x.len() / 2);
-    let (left, right) = join(true, || all_finite_slice(left, how), || all_finite_slice(right, how));
-    left && right
+    is_finite_size::<F>(largest_slice(x, how))
 }
 
 /// Whether no element of a view that has gaps is NaN or infinite.
 pub(crate) fn all_finite_view<F: Scalar>(x: &ArrayViewD<'_, F>) -> bool {
-    x.fold(true, |all, value| all & value.is_finite())
+    is_finite_size::<F>(largest_view(x))
 }
 
-/// The first NaN or infinite element in logical order: its index and value.
-fn first_non_finite<F: Scalar>(leaf: &dyn Leaf<F>) -> Option<(Vec<usize>, f64)> {
+/// The first element in logical order that is not at most `limit` in size: its index and value.
+fn first_beyond<F: Scalar>(leaf: &dyn Leaf<F>, limit: f64) -> Option<(Vec<usize>, f64)> {
     leaf.view()
         .indexed_iter()
-        .find(|(_, value)| !value.is_finite())
+        .find(|(_, value)| !(value.into_f64().abs() <= limit))
         .map(|(index, value)| (ndarray::Dimension::slice(&index).to_vec(), value.into_f64()))
+}
+
+/// The error of the first gradient that is NaN or infinite, or larger than the limit of its leaf;
+/// `limit` is `None` for leaves that do not count.
+pub(crate) fn find_beyond<F: Scalar>(
+    grads: &dyn Params<F>,
+    limit: impl Fn(Path<'_>) -> Option<f64>,
+) -> Option<Error> {
+    let mut first = None;
+    grads.visit(Path::ROOT, &mut |path, leaf| {
+        if first.is_some() {
+            return;
+        }
+        let Some(limit) = limit(path) else { return };
+        let largest = match leaf.as_slice() {
+            Some(slice) => largest_slice(slice, How::default()),
+            None => largest_view(&leaf.view()),
+        };
+        if is_finite_size::<F>(largest) && F::of_size(largest).into_f64() <= limit {
+            return;
+        }
+        let limit = limit.min(F::max_value().into_f64());
+        first = first_beyond(leaf, limit).map(|(index, value)| {
+            let leaf = path.to_string();
+            if value.is_finite() {
+                ErrorKind::LargeGradient { leaf, index, value, limit }
+            } else {
+                ErrorKind::NonFiniteGradient { leaf, index, value }
+            }
+        });
+    });
+    first.map(Error::from)
 }
 
 /// The error of the first NaN or infinite gradient among those leaves of a tree that count.
@@ -237,19 +300,7 @@ pub(crate) fn find_non_finite<F: Scalar>(
     grads: &dyn Params<F>,
     counts: impl Fn(Path<'_>) -> bool,
 ) -> Option<Error> {
-    let mut first = None;
-    grads.visit(Path::ROOT, &mut |path, leaf| {
-        let finite = first.is_some()
-            || !counts(path)
-            || match leaf.as_slice() {
-                Some(slice) => all_finite_slice(slice, How::default()),
-                None => all_finite_view(&leaf.view()),
-            };
-        if !finite && let Some((index, value)) = first_non_finite(leaf) {
-            first = Some(ErrorKind::NonFiniteGradient { leaf: path.to_string(), index, value });
-        }
-    });
-    first.map(Error::from)
+    find_beyond(grads, |path| counts(path).then_some(f64::INFINITY))
 }
 
 #[cfg(test)]

@@ -33,6 +33,56 @@ pub trait Scalar:
     /// This value, exactly.
     fn into_f64(self) -> f64;
 
+    /// Zero where the value is subnormal, with its sign; else the value.
+    ///
+    /// Where a subnormal number enters a product, many processors take a hundred times as long. The
+    /// engine gives rules gradients and states without any.
+    ///
+    /// ```
+    /// use thalweg::Scalar;
+    /// assert_eq!((1e-41_f32.flushed(), 1e-37_f32.flushed()), (0.0, 1e-37));
+    /// ```
+    fn flushed(self) -> Self;
+
+    /// Zero where the square of the value, or a small share of it, would be subnormal; else the value.
+    ///
+    /// It is for averages of squares, (1-β)·g². What vanishes is below 1.4e-17 in `f32` and 1.9e-152
+    /// in `f64`: [`Interval::EPSILON`](crate::rule::Interval::EPSILON) keeps an ε above that.
+    ///
+    /// ```
+    /// use thalweg::Scalar;
+    /// assert_eq!((1e-21_f32.squarable(), 1e-16_f32.squarable()), (0.0, 1e-16));
+    /// assert_eq!(1e-100_f64.squarable(), 1e-100);
+    /// ```
+    fn squarable(self) -> Self;
+
+    /// The smallest value that [`squarable`](Scalar::squarable) leaves as it is.
+    const LEAST_SQUARABLE: f64;
+
+    /// The largest value whose square is finite.
+    const LARGEST_SQUARABLE: f64;
+
+    /// That share of the square, (share·x)·x, without subnormal numbers on the way.
+    #[inline(always)]
+    fn share_of_square(self, share: Self) -> Self {
+        let x = self.squarable();
+        share * x * x
+    }
+
+    /// The bits of |x| as a whole number, which are in the order of the values, NaN last.
+    #[doc(hidden)]
+    type Size: Ord + Copy + Default + Send + Sync;
+
+    #[doc(hidden)]
+    fn size(self) -> Self::Size;
+
+    #[doc(hidden)]
+    fn of_size(size: Self::Size) -> Self;
+
+    /// What was compiled in this crate for this scalar.
+    #[doc(hidden)]
+    fn choose<C: ByScalar>() -> C::For<Self>;
+
     /// The sign: 1, -1, or the value itself where it is 0 or NaN.
     ///
     /// `Float::signum(0.0)` is 1, with which a zero gradient would move a parameter.
@@ -48,7 +98,59 @@ pub trait Scalar:
     }
 }
 
+/// What is made once for `f32` and once for `f64`, in this crate: its users link it, and compile
+/// nothing of it.
+///
+/// The two functions must not be generic, and must not be inlined into other crates.
+#[doc(hidden)]
+pub trait ByScalar {
+    type For<F: Scalar>;
+    fn f32() -> Self::For<f32>;
+    fn f64() -> Self::For<f64>;
+}
+
+macro_rules! bits {
+    ($scalar:ident, $bits:ident, $signed:ident, exponent: $exponent:expr, least: $least:expr, largest: $largest:expr) => {
+        const LEAST_SQUARABLE: f64 = $scalar::from_bits($least) as f64;
+        const LARGEST_SQUARABLE: f64 = $scalar::from_bits($largest) as f64;
+
+        type Size = $signed;
+
+        #[inline(always)]
+        fn flushed(self) -> Self {
+            let bits = self.to_bits();
+            // A test of whole numbers: one of the number itself may take as long as its product.
+            let kept = if bits & $exponent == 0 { bits & !($bits::MAX >> 1) } else { bits };
+            $scalar::from_bits(kept)
+        }
+
+        #[inline(always)]
+        fn squarable(self) -> Self {
+            let bits = self.to_bits();
+            let size = bits & ($bits::MAX >> 1);
+            let kept = if size < $least { bits ^ size } else { bits };
+            $scalar::from_bits(kept)
+        }
+
+        #[inline(always)]
+        fn size(self) -> $signed {
+            (self.to_bits() & ($bits::MAX >> 1)) as $signed
+        }
+
+        #[inline(always)]
+        fn of_size(size: $signed) -> Self {
+            $scalar::from_bits(size as $bits)
+        }
+    };
+}
+
 impl Scalar for f32 {
+    bits!(f32, u32, i32, exponent: 0x7f80_0000, least: (127 - 56) << 23, largest: ((127 + 64) << 23) - 1);
+
+    fn choose<C: ByScalar>() -> C::For<Self> {
+        C::f32()
+    }
+
     const NAME: &'static str = "f32";
 
     #[inline(always)]
@@ -63,6 +165,12 @@ impl Scalar for f32 {
 }
 
 impl Scalar for f64 {
+    bits!(f64, u64, i64, exponent: 0x7ff0_0000_0000_0000, least: (1023 - 504) << 52, largest: ((1023 + 512) << 52) - 1);
+
+    fn choose<C: ByScalar>() -> C::For<Self> {
+        C::f64()
+    }
+
     const NAME: &'static str = "f64";
 
     #[inline(always)]

@@ -1,210 +1,412 @@
-//! What happens to an element around its rule, inside the sweep.
+//! What happens to an element around its rule.
+//!
+//! What is more than a scale or a penalty of the gradient is done in tiles that fit the nearest cache,
+//! before and after the loop of the rule: the same arithmetic, compiled once for all rules.
 
-use super::Settings;
-use super::inspect::Scale;
-use crate::rule::Rule;
+use super::program::{Before, Kernel, Penalized, Stretch};
+use super::scale::Scale;
+use super::settings::Settings;
+use crate::rule::MOST;
 use crate::scalar::Scalar;
+use crate::simd::{Simd, Work};
 
-/// The constants of one step for the leaves that share them.
-#[derive(Clone)]
-pub(super) struct Constants<F: Scalar, R: Rule<F>> {
-    pub(super) step: R::Step,
-    /// What is done to gradient and parameter; `None` where that is nothing.
-    pub(super) around: Option<Around<F>>,
+/// Elements of a tile; a whole number of the widest vectors.
+const TILE: usize = 512;
+
+/// What is done around the rule in one step, for the leaves that share it.
+#[derive(Clone, Copy)]
+pub(super) struct Outer<F> {
+    /// What is done to gradient and parameter.
+    around: Around<F>,
+    /// That, where the loop of the rule can do it.
+    before: Option<Before<F>>,
     /// The factor of updates that agree with their gradient; others are dropped.
     pub(super) caution: Option<F>,
     /// What the average takes of the new parameter.
     pub(super) average: Option<F>,
 }
 
+impl<F: Scalar> Outer<F> {
+    #[inline]
+    pub(super) fn new(
+        settings: &Settings,
+        is_plain: bool,
+        rate: f64,
+        scale: Scale<F>,
+        average: Option<F>,
+    ) -> Self {
+        if is_plain && scale.is_one() {
+            let before = Some(Before::Nothing);
+            return Self { around: Around::nothing(), before, caution: None, average };
+        }
+        let around = Around::new(settings, rate, scale);
+        Self { around, before: around.before(), caution: None, average }
+    }
+}
+
 /// What is done to a gradient before the rule sees it, and to a parameter before and after.
 ///
 /// What is absent is there with the constant that changes nothing.
 #[derive(Clone, Copy)]
-pub(super) struct Around<F> {
+struct Around<F> {
     scale: Scale<F>,
     clip: F,
-    l1: F,
-    l2: F,
+    penalized: Penalized<F>,
     decay: F,
     shrink: F,
     threshold: F,
 }
 
 impl<F: Scalar> Around<F> {
-    pub(super) fn new(settings: &Settings, rate: f64, scale: Scale<F>) -> Self {
+    fn nothing() -> Self {
+        let zero = F::zero();
+        Self {
+            scale: Scale::one(),
+            clip: F::infinity(),
+            penalized: Penalized { l1: zero, l2: zero },
+            decay: zero,
+            shrink: F::one(),
+            threshold: zero,
+        }
+    }
+
+    fn new(settings: &Settings, rate: f64, scale: Scale<F>) -> Self {
         let decay = settings.decoupled_decay.map_or(0.0, |decay| decay.fraction(rate));
+        let (l1, l2) = (settings.penalty.l1, settings.penalty.l2);
         Self {
             scale: if settings.maximize { scale.negated() } else { scale },
             clip: F::from_f64(settings.clip_value.unwrap_or(f64::INFINITY)),
-            l1: F::from_f64(settings.penalty.l1),
-            l2: F::from_f64(settings.penalty.l2),
+            penalized: Penalized { l1: F::from_f64(l1), l2: F::from_f64(l2) },
             decay: F::from_f64(decay),
             shrink: F::from_f64(settings.shrink),
             threshold: F::from_f64(rate * settings.proximal_l1),
         }
     }
 
+    /// What the loop of the rule can do, if that is all.
+    fn before(&self) -> Option<Before<F>> {
+        let of_gradient = self.clip == F::infinity()
+            && self.decay == F::zero()
+            && self.shrink == F::one()
+            && self.threshold == F::zero();
+        let pulls = self.penalized.l1 != F::zero() || self.penalized.l2 != F::zero();
+        match self.scale.as_factor() {
+            _ if !of_gradient => None,
+            Some(factor) if !pulls => Some(Before::Scaled(factor)),
+            Some(_) if self.scale.is_one() => Some(Before::Penalized(self.penalized)),
+            _ => None,
+        }
+    }
+
     /// The gradient that the rule gets.
     #[inline(always)]
     fn gradient(&self, w: F, g: F) -> F {
-        let g = self.scale.apply(g);
+        let g = self.scale.apply(g.flushed());
         // Comparisons rather than `min` and `max`, which would hide NaN.
         let g = if g > self.clip { self.clip } else { g };
         let g = if g < -self.clip { -self.clip } else { g };
-        g + self.pull(w)
-    }
-
-    /// The gradient of the penalty.
-    #[inline(always)]
-    fn pull(&self, w: F) -> F {
-        Penalized { l1: self.l1, l2: self.l2 }.pull(w)
-    }
-
-    /// The scale of the gradient, if that is all there is.
-    pub(super) fn as_scaled(&self) -> Option<Scaled<F>> {
-        let pulls = self.l1 != F::zero() || self.l2 != F::zero();
-        let factor = self.scale.as_factor()?;
-        (!pulls && self.is_of_gradient()).then_some(Scaled(factor))
-    }
-
-    /// The penalty, if that is all there is.
-    pub(super) fn as_penalized(&self) -> Option<Penalized<F>> {
-        let penalized = Penalized { l1: self.l1, l2: self.l2 };
-        (self.scale.is_one() && self.is_of_gradient()).then_some(penalized)
-    }
-
-    /// Whether it is no more than scale and penalty.
-    fn is_of_gradient(&self) -> bool {
-        self.clip == F::infinity()
-            && self.decay == F::zero()
-            && self.shrink == F::one()
-            && self.threshold == F::zero()
+        g + self.penalized.pull(w)
     }
 
     /// The parameter that the rule gets.
     #[inline(always)]
     fn kept(&self, w: F) -> F {
-        w - self.decay * w
+        w - self.decay * w.flushed()
     }
 
     /// What becomes of the parameter that the rule returns.
     #[inline(always)]
     fn finish(&self, w: F) -> F {
-        let w = self.shrink * w;
+        // A factor of 1 must leave a subnormal parameter as it is.
+        let w = if self.shrink == F::one() { w } else { self.shrink * w.flushed() };
         let size = w.abs();
         let beyond = if size <= self.threshold { F::zero() } else { size - self.threshold };
         beyond.copysign(w)
     }
 }
 
-/// What is done to one element.
-///
-/// Each case is a type, so that the loop of the plainest costs nothing more.
-pub(super) trait Mode<F: Scalar, R: Rule<F>>: Copy + Send + Sync {
-    fn update(&self, step: &R::Step, w: F, g: F, state: R::State) -> (F, R::State);
-}
-
-/// The rule alone.
+/// The constants of a step and the loops that take them, by place.
 #[derive(Clone, Copy)]
-pub(super) struct Plain;
+pub(super) struct Loop<'c, F: Scalar> {
+    pub(super) kernel: &'c dyn Kernel<F>,
+    pub(super) outer: &'c [Outer<F>],
+}
 
-impl<F: Scalar, R: Rule<F>> Mode<F, R> for Plain {
-    #[inline(always)]
-    fn update(&self, step: &R::Step, w: F, g: F, state: R::State) -> (F, R::State) {
-        R::update(step, w, g, state)
+/// What is measured of an element.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Quantities<F> {
+    /// 1 where the update would agree with the gradient, else 0; and nothing.
+    Agreeing,
+    /// Those whose norms the rule wants, times a power of two.
+    OfRule { power: F },
+}
+
+impl<F: Scalar> Loop<'_, F> {
+    /// Updates a stretch of elements.
+    #[inline]
+    pub(super) fn update(&self, place: usize, simd: Simd, stretch: Stretch<'_, F>) {
+        update(self.kernel, place, &self.outer[place], simd, stretch);
     }
-}
 
-impl<F: Scalar, R: Rule<F>> Mode<F, R> for Around<F> {
-    #[inline(always)]
-    fn update(&self, step: &R::Step, w: F, g: F, state: R::State) -> (F, R::State) {
-        let (moved, state) = R::update(step, self.kept(w), self.gradient(w, g), state);
-        (self.finish(moved), state)
-    }
-}
-
-/// The gradient times a factor, and nothing else.
-#[derive(Clone, Copy)]
-pub(super) struct Scaled<F>(F);
-
-impl<F: Scalar, R: Rule<F>> Mode<F, R> for Scaled<F> {
-    #[inline(always)]
-    fn update(&self, step: &R::Step, w: F, g: F, state: R::State) -> (F, R::State) {
-        R::update(step, w, g * self.0, state)
-    }
-}
-
-/// The gradient penalized, and nothing else.
-#[derive(Clone, Copy)]
-pub(super) struct Penalized<F> {
-    l1: F,
-    l2: F,
-}
-
-impl<F: Scalar> Penalized<F> {
-    #[inline(always)]
-    fn pull(&self, w: F) -> F {
-        let sign = if w == F::zero() { F::zero() } else { self.l1.copysign(w) };
-        self.l2 * w + sign
-    }
-}
-
-impl<F: Scalar, R: Rule<F>> Mode<F, R> for Penalized<F> {
-    #[inline(always)]
-    fn update(&self, step: &R::Step, w: F, g: F, state: R::State) -> (F, R::State) {
-        R::update(step, w, g + self.pull(w), state)
-    }
-}
-
-/// Moves only where the update agrees with the gradient, by `factor` times as much.
-#[derive(Clone, Copy)]
-pub(super) struct Cautious<F> {
-    pub(super) around: Around<F>,
-    pub(super) factor: F,
-}
-
-impl<F: Scalar> Cautious<F> {
-    /// The parameter without its update, the update, whether it agrees, and the new state.
-    #[inline(always)]
-    fn split<R: Rule<F>>(
+    /// The sums of the squares of two quantities over a stretch, which is short and not written to.
+    pub(super) fn measure(
         &self,
-        step: &R::Step,
-        w: F,
-        g: F,
-        state: R::State,
-    ) -> (F, F, bool, R::State) {
-        let (kept, g) = (self.around.kept(w), self.around.gradient(w, g));
-        let (moved, state) = R::update(step, kept, g, state);
-        let rest = kept - R::decay(step) * kept;
-        let delta = moved - rest;
-        let zero = F::zero();
-        let agrees = ((delta < zero) & (g > zero)) | ((delta > zero) & (g < zero));
-        (rest, delta, agrees, state)
-    }
-
-    /// 1 where the update agrees with the gradient, else 0.
-    #[inline(always)]
-    pub(super) fn agrees<R: Rule<F>>(&self, step: &R::Step, w: F, g: F, state: R::State) -> F {
-        if self.split::<R>(step, w, g, state).2 { F::one() } else { F::zero() }
+        place: usize,
+        quantities: Quantities<F>,
+        simd: Simd,
+        stretch: Stretch<'_, F>,
+    ) -> [f64; 2] {
+        let (kernel, outer) = (self.kernel, &self.outer[place]);
+        match quantities {
+            Quantities::OfRule { power } => norms(kernel, place, outer, power, simd, stretch),
+            Quantities::Agreeing => [count_agreeing(kernel, place, outer, simd, stretch), 0.0],
+        }
     }
 }
 
-impl<F: Scalar, R: Rule<F>> Mode<F, R> for Cautious<F> {
-    #[inline(always)]
-    fn update(&self, step: &R::Step, w: F, g: F, state: R::State) -> (F, R::State) {
-        let (rest, delta, agrees, state) = self.split::<R>(step, w, g, state);
-        let moved = if agrees { rest + self.factor * delta } else { rest };
-        // NaN agrees with nothing, and must not be hidden by that.
-        let moved = if delta.is_nan() { delta } else { moved };
-        (self.around.finish(moved), state)
+/// Updates a stretch: the rule, and what is around it.
+#[inline]
+fn update<F: Scalar>(
+    kernel: &dyn Kernel<F>,
+    place: usize,
+    outer: &Outer<F>,
+    simd: Simd,
+    mut stretch: Stretch<'_, F>,
+) {
+    let rate = outer.average.filter(|_| !stretch.average.is_empty());
+    match (outer.before, outer.caution, rate) {
+        (Some(before), None, None) => kernel.update(place, before, simd, stretch),
+        (Some(before), None, Some(rate)) => {
+            while !stretch.w.is_empty() {
+                let n = TILE.min(stretch.w.len());
+                let (mut tile, rest) = stretch.split_at(n);
+                kernel.update(place, before, simd, tile.reborrow());
+                simd.run(Blend { rate, w: tile.w, average: tile.average });
+                stretch = rest;
+            }
+        }
+        _ => rarer(kernel, place, outer, rate, simd, stretch),
     }
 }
 
-impl<F: Scalar> Around<F> {
-    /// The two quantities whose norms a rule wants of a leaf.
-    #[inline(always)]
-    pub(super) fn norms<R: Rule<F>>(&self, step: &R::Step, w: F, g: F, state: R::State) -> [F; 2] {
-        R::norms(step, self.kept(w), self.gradient(w, g), state)
+#[cold]
+fn rarer<F: Scalar>(
+    kernel: &dyn Kernel<F>,
+    place: usize,
+    outer: &Outer<F>,
+    rate: Option<F>,
+    simd: Simd,
+    mut stretch: Stretch<'_, F>,
+) {
+    let around = outer.around;
+    let (mut gradients, mut kept) = ([F::zero(); TILE], [F::zero(); TILE]);
+    let decay = kernel.decay(place);
+    while !stretch.w.is_empty() {
+        let n = TILE.min(stretch.w.len());
+        let (Stretch { w, g, slots, average }, rest) = stretch.split_at(n);
+        simd.run(Prepare { around, w: &*w, g, gradients: &mut gradients, kept: &mut kept });
+        w.copy_from_slice(&kept[..n]);
+        let inner = Stretch { w: &mut *w, g: &gradients[..n], slots, average: &mut [] };
+        kernel.update(place, Before::Nothing, simd, inner);
+        if let Some(factor) = outer.caution {
+            let (kept, gradients) = (&kept[..n], &gradients[..n]);
+            simd.run(Caution { decay, factor, w: &mut *w, kept, gradients });
+        }
+        simd.run(Finish { around, w: &mut *w });
+        if let Some(rate) = rate {
+            simd.run(Blend { rate, w: &*w, average });
+        }
+        stretch = rest;
     }
+}
+
+/// How many elements of a stretch, which is short, would move with their gradient.
+fn count_agreeing<F: Scalar>(
+    kernel: &dyn Kernel<F>,
+    place: usize,
+    outer: &Outer<F>,
+    simd: Simd,
+    mut stretch: Stretch<'_, F>,
+) -> f64 {
+    let around = outer.around;
+    let (mut gradients, mut kept) = ([F::zero(); TILE], [F::zero(); TILE]);
+    let (mut moved, mut copies) = ([F::zero(); TILE], [[F::zero(); TILE]; MOST]);
+    let (decay, mut count) = (kernel.decay(place), 0.0);
+    while !stretch.w.is_empty() {
+        let n = TILE.min(stretch.w.len());
+        let (Stretch { w, g, slots, .. }, rest) = stretch.split_at(n);
+        simd.run(Prepare { around, w, g, gradients: &mut gradients, kept: &mut kept });
+        moved[..n].copy_from_slice(&kept[..n]);
+        let [a, b, c, d] = &mut copies;
+        let slots = {
+            let mut copies = [a, b, c, d].into_iter();
+            slots.map(|slot| match copies.next() {
+                Some(copy) => {
+                    copy[..slot.len()].copy_from_slice(slot);
+                    &mut copy[..slot.len()]
+                }
+                None => &mut [],
+            })
+        };
+        let inner = Stretch { w: &mut moved[..n], g: &gradients[..n], slots, average: &mut [] };
+        kernel.update(place, Before::Nothing, simd, inner);
+        let (kept, gradients) = (&kept[..n], &gradients[..n]);
+        count += simd.run(Agreeing { decay, moved: &moved[..n], kept, gradients });
+        stretch = rest;
+    }
+    count
+}
+
+/// The sums of the squares of the quantities whose norms a rule wants, over a stretch, which is short
+/// and not written to.
+fn norms<F: Scalar>(
+    kernel: &dyn Kernel<F>,
+    place: usize,
+    outer: &Outer<F>,
+    power: F,
+    simd: Simd,
+    stretch: Stretch<'_, F>,
+) -> [f64; 2] {
+    if matches!(outer.before, Some(Before::Nothing)) {
+        return kernel.norms(place, power, simd, stretch);
+    }
+    const BLOCK: usize = crate::reduce::BLOCK;
+    let (mut gradients, mut kept) = ([F::zero(); BLOCK], [F::zero(); BLOCK]);
+    let Stretch { w, g, slots, average } = stretch;
+    let n = w.len();
+    let around = outer.around;
+    simd.run(Prepare { around, w, g, gradients: &mut gradients, kept: &mut kept });
+    let stretch = Stretch { w: &mut kept[..n], g: &gradients[..n], slots, average };
+    kernel.norms(place, power, simd, stretch)
+}
+
+/// Gradients and parameters as the rule gets them.
+struct Prepare<'a, F> {
+    around: Around<F>,
+    w: &'a [F],
+    g: &'a [F],
+    gradients: &'a mut [F],
+    kept: &'a mut [F],
+}
+
+impl<F: Scalar> Work for Prepare<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { around, w, g, gradients, kept } = self;
+        let n = w.len();
+        let (g, gradients, kept) = (&g[..n], &mut gradients[..n], &mut kept[..n]);
+        for i in 0..n {
+            gradients[i] = around.gradient(w[i], g[i]);
+            kept[i] = around.kept(w[i]);
+        }
+    }
+}
+
+/// What becomes of the parameters that the rule returns.
+struct Finish<'a, F> {
+    around: Around<F>,
+    w: &'a mut [F],
+}
+
+impl<F: Scalar> Work for Finish<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for w in self.w {
+            *w = self.around.finish(*w);
+        }
+    }
+}
+
+/// Takes back updates that do not agree with their gradient, and scales the others.
+struct Caution<'a, F> {
+    decay: F,
+    factor: F,
+    /// The parameters that the rule returned.
+    w: &'a mut [F],
+    /// Those that it got.
+    kept: &'a [F],
+    gradients: &'a [F],
+}
+
+impl<F: Scalar> Work for Caution<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { decay, factor, w, kept, gradients } = self;
+        let n = w.len();
+        let (kept, gradients) = (&kept[..n], &gradients[..n]);
+        for i in 0..n {
+            let rest = kept[i] - decay * kept[i].flushed();
+            let delta = w[i] - rest;
+            let moved = if agree(delta, gradients[i]) { rest + factor * delta } else { rest };
+            // NaN agrees with nothing, and must not be hidden by that.
+            w[i] = if delta.is_nan() { delta } else { moved };
+        }
+    }
+}
+
+/// How many updates agree with their gradient.
+struct Agreeing<'a, F> {
+    decay: F,
+    moved: &'a [F],
+    kept: &'a [F],
+    gradients: &'a [F],
+}
+
+impl<F: Scalar> Work for Agreeing<'_, F> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let Self { decay, moved, kept, gradients } = self;
+        let n = moved.len();
+        let (kept, gradients) = (&kept[..n], &gradients[..n]);
+        // Of the elements' own type: the count of a tile is exact in it.
+        let mut count = F::zero();
+        for i in 0..n {
+            let rest = kept[i] - decay * kept[i].flushed();
+            let agrees = agree(moved[i] - rest, gradients[i]);
+            count = count + if agrees { F::one() } else { F::zero() };
+        }
+        count.into_f64()
+    }
+}
+
+/// Whether an update descends along its gradient.
+#[inline(always)]
+fn agree<F: Scalar>(delta: F, g: F) -> bool {
+    let zero = F::zero();
+    ((delta < zero) & (g > zero)) | ((delta > zero) & (g < zero))
+}
+
+/// Lets averages take another term.
+pub(super) struct Blend<'a, F> {
+    pub(super) rate: F,
+    pub(super) w: &'a [F],
+    pub(super) average: &'a mut [F],
+}
+
+impl<F: Scalar> Work for Blend<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { rate, w, average } = self;
+        let average = &mut average[..w.len()];
+        for i in 0..w.len() {
+            average[i] = averaged(average[i], w[i], rate);
+        }
+    }
+}
+
+/// The average that has taken another term; exactly that term where it takes all of it, since it
+/// begins at 0.
+#[inline(always)]
+pub(super) fn averaged<F: Scalar>(average: F, term: F, rate: F) -> F {
+    average + rate * (term - average)
 }

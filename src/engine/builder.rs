@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::plan::Group;
-use super::{Average, Elementwise, NonFinite, Pattern, Settings};
+use super::average::Average;
+use super::elementwise::Elementwise;
+use super::settings::{NonFinite, Precedence, Settings};
+use crate::params::Pattern;
 use crate::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
 use crate::rule::Rule;
 use crate::scalar::Scalar;
@@ -13,22 +15,21 @@ use crate::simd::Simd;
 impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
     /// The same optimizer with its rule changed.
     pub(crate) fn with(mut self, change: impl FnOnce(&mut R)) -> Self {
-        change(&mut self.plan.rule);
-        self.checked = false;
+        if let Some(rule) = self.core.rule_mut().downcast_mut() {
+            change(rule);
+        }
         self
     }
 
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
-        change(&mut self.plan.settings);
-        self.checked = false;
+        change(self.core.settings_mut());
         self
     }
 
     /// Sets the learning rate: a number or a schedule.
     #[must_use]
     pub fn schedule(mut self, learning_rate: impl Into<Schedule>) -> Self {
-        self.plan.schedule = learning_rate.into();
-        self.checked = false;
+        self.core.replace_schedule(learning_rate.into());
         self
     }
 
@@ -54,10 +55,7 @@ impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
         hyperparameter: impl Into<String>,
         schedule: impl Into<Schedule>,
     ) -> Self {
-        let name = hyperparameter.into();
-        self.plan.scheduled.retain(|(other, _)| *other != name);
-        self.plan.scheduled.push((name, schedule.into()));
-        self.checked = false;
+        self.core.set_scheduled(hyperparameter.into(), schedule.into());
         self
     }
 
@@ -91,14 +89,17 @@ impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
         leaves: impl Into<Pattern>,
         change: impl Fn(Self) -> Self + Send + Sync + 'static,
     ) -> Self {
-        self.groups.push(Group { pattern: leaves.into(), change: Arc::new(change) });
-        self.checked = false;
+        let change = Arc::new(move |plan| change(Self::of_plan(plan)).core.into_plan());
+        self.core.add_group(leaves.into(), change);
         self
     }
 
     /// Leaves the parameters as they are, and their state; for [`group`](Self::group).
     ///
-    /// Their gradients are not looked at, and count for no norm.
+    /// Their gradients are not looked at, and count for no norm. A leaf that is thawed later takes its
+    /// first step then: its state, its bias corrections and its average begin there, while schedules
+    /// go by the optimizer's step. A leaf that is frozen after some steps keeps its state, and its
+    /// average goes on taking the parameter as it stands.
     #[must_use]
     pub fn frozen(self, frozen: bool) -> Self {
         self.set(|s| s.frozen = frozen)
@@ -108,6 +109,39 @@ impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
     #[must_use]
     pub fn rate_factor(self, factor: f64) -> Self {
         self.set(|s| s.rate_factor = factor)
+    }
+
+    /// Sets whose values go on where a saved run was built with other hyperparameters or schedules.
+    ///
+    /// [`load_state`](crate::Optimizer::load_state) refuses such a state unless this says more. It holds
+    /// for the optimizer and its groups alike; a learning rate that was set by
+    /// [`set_learning_rate`](crate::Optimizer::set_learning_rate) is no difference, and goes on.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use thalweg::{AdamW, Optimizer, Precedence, Schedule};
+    /// let mut w = array![1.0];
+    /// let mut first = AdamW::new(Schedule::cosine(1e-3, 0.0, 100));
+    /// first.step(&mut w, &array![1.0])?;
+    ///
+    /// let longer = || AdamW::<f64>::new(Schedule::cosine(1e-3, 0.0, 1000));
+    /// assert!(longer().load_state(&first.state()).is_err());
+    /// let mut longer = longer().precedence(Precedence::Built);
+    /// longer.load_state(&first.state())?; // the moments are the saved run's, the schedule is not
+    /// # Ok::<(), thalweg::Error>(())
+    /// ```
+    #[must_use]
+    pub fn precedence(mut self, precedence: Precedence) -> Self {
+        self.core.set_precedence(None, precedence);
+        self
+    }
+
+    /// As [`precedence`](Self::precedence), for one hyperparameter, schedule or setting: by its name,
+    /// such as `"beta2"`, `"clip_norm"` or `"learning_rate"`.
+    #[must_use]
+    pub fn precedence_of(mut self, name: impl Into<String>, precedence: Precedence) -> Self {
+        self.core.set_precedence(Some(name.into()), precedence);
+        self
     }
 
     /// Replaces all settings.

@@ -1,247 +1,219 @@
-//! The state of every leaf, kept by its name and shape.
+//! The leaves of an optimizer, by name: the state of each, and what those share that go on alike.
 
-use ndarray::ArrayViewD;
-
-use super::Settings;
+use super::leaf::LeafState;
 use super::plan::{Course, Group, Plan};
+use super::settings::Settings;
 use crate::error::{Error, ErrorKind, Tree};
-use crate::params::{Entry, Fit, Leaf, Order, Params, Path, Roster};
-use crate::rule::{Rule, Slot, Slots};
+use crate::params::{Entry, Order, Params, Path, Roster};
+use crate::rule::Clock;
 use crate::scalar::Scalar;
 
-/// What is kept of one leaf.
-#[derive(Clone)]
-pub(super) struct LeafState<F: Scalar, S: Slots<F>> {
-    pub(super) shape: Vec<usize>,
-    /// The order that the slots are in: the parameter's own.
-    pub(super) order: Order,
-    /// Empty where the leaf is frozen.
-    pub(super) slots: S::Storage,
-    /// Empty where no average is kept.
-    pub(super) average: Slot<F>,
-    /// The place of its course.
-    pub(super) course: usize,
-    /// Whether nothing but its layout can keep it from being swept as slices.
-    pub(super) is_direct: bool,
-    /// The strides of an array in this order without gaps.
-    packed: Vec<isize>,
-    /// Whether large slots lie where the parameter's place wants them.
-    is_placed: bool,
-}
-
-impl<F: Scalar, S: Slots<F>> LeafState<F, S> {
-    /// The state of a leaf that has taken no step.
-    fn new(shape: &[usize], order: Order) -> Self {
-        Self {
-            packed: order.packed(shape),
-            shape: shape.to_vec(),
-            order,
-            slots: S::zeros().filled(0, 0),
-            average: Slot::filled(F::zero(), 0, 0),
-            course: 0,
-            is_direct: false,
-            is_placed: true,
-        }
-    }
-
-    /// Whether an array of this shape and of those strides is in this order without gaps; an empty
-    /// one need not be known.
-    #[inline]
-    pub(super) fn is_packed(&self, strides: &[isize]) -> bool {
-        let axes = strides.iter().zip(&self.packed).zip(&self.shape);
-        strides.len() == self.packed.len()
-            && axes.into_iter().all(|((stride, packed), &len)| stride == packed || len == 1)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// Makes room for the slots and the average where there is none, for a parameter at `address`.
-    pub(super) fn make_room(&mut self, initial: S, averages: bool, address: usize) {
-        let len = self.len();
-        if self.slots.as_ref().iter().any(|slot| slot.as_slice().len() != len) {
-            self.slots = initial.filled(len, address);
-        }
-        if averages && self.average.as_slice().len() != len {
-            self.average = Slot::filled(F::zero(), len, address);
-        }
-    }
-
-    /// Brings the slots into the order of the parameter, and to its place. A parameter rarely
-    /// changes its layout, but it may.
-    pub(super) fn settle(&mut self, w: &dyn Leaf<F>, settings: &Settings) {
-        if !self.is_placed {
-            let address = w.as_slice().map_or(0, |slice| slice.as_ptr().addr());
-            let slots = self.slots.as_mut().iter_mut().chain([&mut self.average]);
-            slots.for_each(|slot| slot.place(address));
-            self.is_placed = true;
-            self.find_direct(settings);
-        }
-        if self.order.fit(w.shape(), w.strides()) == Fit::Differs {
-            self.reorder(Order::of(w.shape(), w.strides()));
-        }
-    }
-
-    fn reorder(&mut self, order: Order) {
-        for slot in self.slots.as_mut().iter_mut().chain([&mut self.average]) {
-            let mut reordered = slot.clone();
-            if let Some(view) = self.order.logical(slot.as_slice(), &self.shape) {
-                let from = order.arrange(view);
-                reordered.as_mut_slice().iter_mut().zip(&from).for_each(|(to, &from)| *to = from);
-            }
-            *slot = reordered;
-        }
-        self.packed = order.packed(&self.shape);
-        self.order = order;
-    }
-
-    fn find_direct(&mut self, settings: &Settings) {
-        let more = settings.frozen || settings.max_norm.is_some();
-        self.is_direct = self.is_placed && !more && settings.clip_adaptive.is_none();
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.shape.contains(&0)
-    }
-
-    /// A slot in the leaf's logical shape; `None` where the leaf is frozen.
-    pub(super) fn slot(&self, index: usize) -> Option<ArrayViewD<'_, F>> {
-        self.order.logical(self.slots.as_ref().get(index)?.as_slice(), &self.shape)
-    }
-
-    /// The average in the leaf's logical shape, where it is kept.
-    pub(super) fn average(&self) -> Option<ArrayViewD<'_, F>> {
-        self.order.logical(self.average.as_slice(), &self.shape)
-    }
-}
-
 /// The leaves of the first step, in its order, and how each is treated.
-pub(super) struct Ledger<F: Scalar, R: Rule<F>> {
+#[derive(Clone)]
+pub(super) struct Ledger<F: Scalar> {
     pub(super) roster: Roster,
-    pub(super) leaves: Vec<LeafState<F, R::State>>,
+    pub(super) leaves: Vec<LeafState<F>>,
     /// How leaves are treated: one course for each set of groups that a leaf is of.
-    pub(super) courses: Vec<Course<R>>,
+    pub(super) courses: Vec<Course<F>>,
+    /// Where leaves stand: one cohort for those that are treated alike and began at one step.
+    pub(super) cohorts: Vec<Cohort>,
 }
 
-impl<F: Scalar, R: Rule<F>> Clone for Ledger<F, R> {
-    fn clone(&self) -> Self {
+/// What is true of some leaves alike.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cohort {
+    /// The place of their course.
+    pub(super) course: usize,
+    /// Their steps, and what their rule carries.
+    pub(super) clock: Clock,
+    /// The clock of the step that is being taken.
+    pub(super) next: Clock,
+    /// Terms of their averages.
+    pub(super) terms: u64,
+}
+
+impl Cohort {
+    pub(super) fn new(course: usize, clock: Clock, terms: u64) -> Self {
+        Self { course, clock, next: clock, terms }
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        self.course == other.course && self.terms == other.terms && self.clock.is_like(&other.clock)
+    }
+}
+
+/// How leaves were treated before, and what room was made since: to go back to.
+pub(super) struct Before<F: Scalar> {
+    courses: Vec<Course<F>>,
+    cohorts: Vec<Cohort>,
+    /// Of each leaf.
+    places: Vec<usize>,
+    slots: Vec<usize>,
+    averages: Vec<usize>,
+}
+
+impl<F: Scalar> Default for Ledger<F> {
+    fn default() -> Self {
         Self {
-            roster: self.roster.clone(),
-            leaves: self.leaves.clone(),
-            courses: self.courses.clone(),
+            roster: Roster::default(),
+            leaves: Vec::new(),
+            courses: Vec::new(),
+            cohorts: Vec::new(),
         }
     }
 }
 
-impl<F: Scalar, R: Rule<F>> Default for Ledger<F, R> {
-    fn default() -> Self {
-        Self { roster: Roster::default(), leaves: Vec::new(), courses: Vec::new() }
-    }
-}
-
-impl<F: Scalar, R: Rule<F>> Ledger<F, R> {
+impl<F: Scalar> Ledger<F> {
     /// The ledger of a model that has taken no step.
     pub(super) fn open(
         params: &dyn Params<F>,
-        plan: &Plan<R>,
-        groups: &[Group<F, R>],
+        plan: &Plan<F>,
+        groups: &[Group<F>],
     ) -> Result<Self, Error> {
         let mut ledger = Self { roster: Roster::of(params)?, ..Self::default() };
         params.visit(Path::ROOT, &mut |_, leaf| {
             let order = Order::of(leaf.shape(), leaf.strides());
             ledger.leaves.push(LeafState::new(leaf.shape(), order));
         });
-        ledger.assign(plan, groups)?;
-        ledger.make_room(params)?;
+        let mut before = ledger.assign(plan, groups)?;
+        ledger.make_room(params, &mut before)?;
         Ok(ledger)
     }
 
     /// The ledger of leaves known by name and shape alone, as a saved state has them.
     pub(super) fn of_entries(
         entries: Vec<Entry>,
-        plan: &Plan<R>,
-        groups: &[Group<F, R>],
+        plan: &Plan<F>,
+        groups: &[Group<F>],
     ) -> Result<Self, Error> {
         let roster = Roster::from_entries(entries)?;
         let leaf =
             |entry: &Entry| LeafState::new(&entry.shape, Order::row_major(entry.shape.len()));
         let leaves = roster.entries().iter().map(leaf).collect();
-        let mut ledger = Self { roster, leaves, courses: Vec::new() };
+        let mut ledger = Self { roster, leaves, ..Self::default() };
         ledger.assign(plan, groups)?;
         Ok(ledger)
     }
 
-    /// Assigns each leaf its course anew; what the courses carry stays with their leaves.
-    pub(super) fn assign(&mut self, plan: &Plan<R>, groups: &[Group<F, R>]) -> Result<(), Error> {
-        let names: Vec<&str> =
-            self.roster.entries().iter().map(|entry| entry.name.as_str()).collect();
+    /// Assigns each leaf its course anew; what a leaf counts and carries stays its own.
+    ///
+    /// # Errors
+    /// An error leaves everything as it was.
+    pub(super) fn assign(
+        &mut self,
+        plan: &Plan<F>,
+        groups: &[Group<F>],
+    ) -> Result<Before<F>, Error> {
+        let entries = self.roster.entries();
         for group in groups {
-            if !names.iter().any(|name| group.pattern.matches(name)) {
+            let matches = |entry: &Entry| group.pattern.matches(&entry.name, &entry.shape);
+            if !entries.iter().any(matches) {
                 let group = group.pattern.to_string();
                 return Err(ErrorKind::GroupMatchesNothing { group }.into());
             }
         }
-        let mut courses: Vec<(Vec<usize>, Course<R>)> = Vec::new();
-        let mut places = Vec::new();
-        for (name, leaf) in names.iter().zip(&self.leaves) {
-            let of: Vec<usize> =
-                (0..groups.len()).filter(|&i| groups[i].pattern.matches(name)).collect();
-            let known = courses.iter().position(|(groups, _)| *groups == of);
-            places.push(match known {
+        let mut courses: Vec<(Vec<usize>, Course<F>)> = Vec::new();
+        let mut cohorts: Vec<Cohort> = Vec::new();
+        let mut places = Vec::with_capacity(entries.len());
+        for (Entry { name, shape }, leaf) in entries.iter().zip(&self.leaves) {
+            let matches = |&i: &usize| groups[i].pattern.matches(name, shape);
+            let of: Vec<usize> = (0..groups.len()).filter(matches).collect();
+            let before = self.cohorts.get(leaf.cohort);
+            let course = match courses.iter().position(|(groups, _)| *groups == of) {
                 Some(place) => place,
                 None => {
                     let plan = plan.changed(of.iter().map(|&i| &groups[i]))?;
-                    plan.check::<F>()?;
+                    plan.check()?;
                     let mut course = Course::new(plan, of.is_empty());
-                    if let Some(before) = self.courses.get(leaf.course) {
-                        course.carried = before.carried;
-                        course.learning_rate = before.learning_rate;
-                        if !course.plan.scheduled.is_empty() {
-                            course.rule.clone_from(&before.rule);
-                        }
+                    if let Some(before) = before.map(|cohort| &self.courses[cohort.course]) {
+                        course.go_on_from(before.learning_rate, before.program());
                     }
                     courses.push((of, course));
                     courses.len() - 1
                 }
-            });
-        }
-        for ((name, leaf), &place) in names.iter().zip(&self.leaves).zip(&places) {
-            if let Some(bound) = courses[place].1.settings.max_norm {
-                bound.check_leaf(Path::ROOT.name(name), &leaf.shape)?;
+            };
+            let settings = &courses[course].1.settings;
+            if let Some(bound) = settings.max_norm {
+                bound.check_leaf(Path::ROOT.name(name), shape)?;
             }
+            let (clock, terms) = before.map_or_else(Default::default, |c| (c.clock, c.terms));
+            let terms = if settings.average.is_some() { terms } else { 0 };
+            places.push(place_of(&mut cohorts, Cohort::new(course, clock, terms)));
         }
-        self.courses = courses.into_iter().map(|(_, course)| course).collect();
-        for (leaf, place) in self.leaves.iter_mut().zip(places) {
-            leaf.course = place;
-            leaf.find_direct(&self.courses[place].settings);
+        let courses = courses.into_iter().map(|(_, course)| course).collect();
+        for (leaf, place) in self.leaves.iter_mut().zip(&mut places) {
+            std::mem::swap(&mut leaf.cohort, place);
         }
-        Ok(())
+        let before = Before {
+            courses: std::mem::replace(&mut self.courses, courses),
+            cohorts: std::mem::replace(&mut self.cohorts, cohorts),
+            places,
+            slots: Vec::new(),
+            averages: Vec::new(),
+        };
+        self.find_direct();
+        Ok(before)
+    }
+
+    fn find_direct(&mut self) {
+        let Self { leaves, courses, cohorts, .. } = self;
+        for leaf in leaves {
+            leaf.find_direct(&courses[cohorts[leaf.cohort].course].settings);
+        }
+    }
+
+    /// Goes back to how leaves were treated before.
+    pub(super) fn go_back(&mut self, before: Before<F>) {
+        before.slots.into_iter().for_each(|i| self.leaves[i].drop_slots());
+        before.averages.into_iter().for_each(|i| self.leaves[i].drop_average());
+        self.courses = before.courses;
+        self.cohorts = before.cohorts;
+        self.leaves.iter_mut().zip(before.places).for_each(|(leaf, place)| leaf.cohort = place);
+        if !self.courses.is_empty() {
+            self.find_direct();
+        }
     }
 
     /// Makes room for the state of each leaf that has none and needs one.
-    pub(super) fn make_room(&mut self, params: &dyn Params<F>) -> Result<(), Error> {
-        let Self { roster, leaves, courses } = self;
-        roster.meet(params, Tree::Parameters, |index, leaf| {
-            let Course { plan, .. } = &courses[leaves[index].course];
-            if !plan.settings.frozen {
-                let address = leaf.as_slice().map_or(0, |slice| slice.as_ptr().addr());
-                let averages = plan.settings.average.is_some();
-                leaves[index].make_room(plan.rule.initial(), averages, address);
-            }
+    pub(super) fn make_room(
+        &mut self,
+        params: &dyn Params<F>,
+        before: &mut Before<F>,
+    ) -> Result<(), Error> {
+        let Self { roster, leaves, courses, cohorts } = self;
+        roster.meet(params, Tree::Parameters, |index, w| {
+            let leaf = &mut leaves[index];
+            let address = w.as_slice().map_or(0, |slice| slice.as_ptr().addr());
+            let [slots, average] = make(leaf, &courses[cohorts[leaf.cohort].course], address);
+            before.slots.extend(slots.then_some(index));
+            before.averages.extend(average.then_some(index));
         })
     }
 
     /// As [`make_room`](Self::make_room), wherever the parameters may be.
     pub(super) fn make_room_anywhere(&mut self) {
-        let Self { leaves, courses, .. } = self;
+        let Self { leaves, courses, cohorts, .. } = self;
         for leaf in leaves {
-            let plan = &courses[leaf.course].plan;
-            if !plan.settings.frozen {
-                leaf.make_room(plan.rule.initial(), plan.settings.average.is_some(), 0);
-                leaf.is_placed = false;
-                leaf.is_direct = false;
+            make(leaf, &courses[cohorts[leaf.cohort].course], 0);
+            leaf.misplace();
+        }
+    }
+
+    /// Drops averages that are no longer kept.
+    pub(super) fn drop_averages(&mut self) {
+        let Self { leaves, courses, cohorts, .. } = self;
+        for leaf in leaves {
+            if courses[cohorts[leaf.cohort].course].settings.average.is_none() {
+                leaf.drop_average();
             }
+        }
+    }
+
+    /// Brings together cohorts of leaves that go on alike.
+    pub(super) fn join_cohorts(&mut self, places: &[Cohort]) {
+        self.cohorts.clear();
+        for (leaf, &cohort) in self.leaves.iter_mut().zip(places) {
+            leaf.cohort = place_of(&mut self.cohorts, cohort);
         }
     }
 
@@ -250,12 +222,52 @@ impl<F: Scalar, R: Rule<F>> Ledger<F, R> {
     }
 
     /// The leaf of that name.
-    pub(super) fn leaf(&self, name: &str) -> Option<&LeafState<F, R::State>> {
+    pub(super) fn leaf(&self, name: &str) -> Option<&LeafState<F>> {
         self.leaves.get(self.roster.index_of(name)?)
     }
 
-    /// Whether a leaf of that name is updated.
-    pub(super) fn is_trained(&self, name: &str) -> bool {
-        self.leaf(name).is_none_or(|leaf| !self.courses[leaf.course].settings.frozen)
+    /// The course of a leaf.
+    pub(super) fn course_of(&self, leaf: &LeafState<F>) -> &Course<F> {
+        &self.courses[self.cohorts[leaf.cohort].course]
     }
+
+    /// How the leaves of a cohort are treated.
+    #[inline]
+    pub(super) fn settings<'s>(
+        courses: &'s [Course<F>],
+        cohorts: &[Cohort],
+        cohort: usize,
+    ) -> &'s Settings {
+        &courses[cohorts[cohort].course].settings
+    }
+}
+
+/// The place of a cohort like that one, which is added if there is none.
+fn place_of(cohorts: &mut Vec<Cohort>, cohort: Cohort) -> usize {
+    // Neighbours are alike as a rule.
+    match cohorts.iter().rposition(|other| other.is_like(&cohort)) {
+        Some(place) => place,
+        None => {
+            cohorts.push(cohort);
+            cohorts.len() - 1
+        }
+    }
+}
+
+/// Makes the slots and the average of a leaf that is trained; whether they were made.
+fn make<F: Scalar>(leaf: &mut LeafState<F>, course: &Course<F>, address: usize) -> [bool; 2] {
+    let plan = &course.plan;
+    if plan.settings.frozen {
+        return [false; 2];
+    }
+    let count = plan.program.about().count;
+    let slots = !leaf.has_slots(count);
+    if slots {
+        leaf.make_slots(plan.program.initial(), count, address);
+    }
+    let average = plan.settings.average.is_some() && !leaf.has_average();
+    if average {
+        leaf.make_average(address);
+    }
+    [slots, average]
 }

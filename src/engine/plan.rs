@@ -1,40 +1,93 @@
-//! How the leaves of a group are treated: rule, learning rate and settings.
+//! How leaves are treated: rule, learning rate and settings, and their course through the steps.
 
 use std::sync::Arc;
 
-use super::pattern::Pattern;
-use super::{Elementwise, Settings};
+use super::program::Program;
+use super::settings::Settings;
 use crate::error::{Error, ErrorKind};
-use crate::rule::Rule;
+use crate::params::Pattern;
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
 /// What is done to the leaves of a group.
-#[derive(Clone)]
-pub(super) struct Plan<R> {
-    pub(super) rule: R,
+pub(crate) struct Plan<F: Scalar> {
+    pub(super) program: Box<dyn Program<F>>,
     pub(super) schedule: Schedule,
+    /// Whether the schedule is a group's own, and not that of the optimizer.
+    pub(super) has_own_schedule: bool,
     /// Hyperparameters that change with the step, by name.
     pub(super) scheduled: Vec<(String, Schedule)>,
     pub(super) settings: Settings,
 }
 
+impl<F: Scalar> Clone for Plan<F> {
+    fn clone(&self) -> Self {
+        Self {
+            program: self.program.boxed(),
+            schedule: self.schedule.clone(),
+            has_own_schedule: self.has_own_schedule,
+            scheduled: self.scheduled.clone(),
+            settings: self.settings.clone(),
+        }
+    }
+}
+
+/// What was set from outside upon the schedules.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Rates {
+    /// The learning rate in the place of the optimizer's schedule.
+    pub(super) set: Option<f64>,
+    /// What every learning rate is multiplied by.
+    pub(super) scale: f64,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self { set: None, scale: 1.0 }
+    }
+}
+
+/// The value of a schedule times a factor, if that can be a learning rate.
+#[inline]
+pub(super) fn checked_rate<F: Scalar>(step: u64, value: f64, factor: f64) -> Result<f64, Error> {
+    let rate = value * factor;
+    if value >= 0.0 && F::from_f64(rate).is_finite() {
+        Ok(rate)
+    } else {
+        Err(ErrorKind::LearningRate { value, step }.into())
+    }
+}
+
 /// A plan in use.
 #[derive(Clone)]
-pub(super) struct Course<R> {
-    pub(super) plan: Plan<R>,
-    /// The rule with its scheduled values, of the last step or of the one being prepared; `None`
-    /// where nothing is scheduled.
-    pub(super) rule: Option<R>,
+pub(super) struct Course<F: Scalar> {
+    pub(super) plan: Plan<F>,
     pub(super) settings: Settings,
     /// The learning rate of the last step.
     pub(super) learning_rate: f64,
-    /// What the rule carries from step to step.
-    pub(super) carried: [f64; 2],
     /// Whether no group changes it.
     pub(super) is_base: bool,
     pub(super) traits: Traits,
-    next: Next<R>,
+    /// What holds from the step on that is being prepared.
+    next_rate: f64,
+    /// Where hyperparameters follow a schedule.
+    scheduled: Option<Scheduled<F>>,
+}
+
+/// Rule and settings with their scheduled values.
+struct Scheduled<F: Scalar> {
+    /// Of the last step.
+    now: Box<dyn Program<F>>,
+    /// Of the step that is being prepared.
+    next: Box<dyn Program<F>>,
+    next_settings: Settings,
+}
+
+impl<F: Scalar> Clone for Scheduled<F> {
+    fn clone(&self) -> Self {
+        let next_settings = self.next_settings.clone();
+        Self { now: self.now.boxed(), next: self.next.boxed(), next_settings }
+    }
 }
 
 /// What a step asks of its settings, found out once.
@@ -46,56 +99,55 @@ pub(super) struct Traits {
     pub(super) couples: bool,
     /// Whether units are brought within a bound.
     pub(super) bounds: bool,
+    /// The largest |g| that the rule's state can keep.
+    pub(super) largest_gradient: f64,
 }
 
 impl Traits {
-    fn of(settings: &Settings) -> Self {
+    fn of<F: Scalar>(program: &dyn Program<F>, settings: &Settings) -> Self {
+        let limit = program.largest_gradient();
+        // What cuts a gradient to less leaves nothing to look for; what a unit's norm does is not known
+        // before.
+        let cut = settings.clip_value.into_iter().chain(settings.clip_leaf_norm);
+        let is_cut = settings.clip_adaptive.is_some() || cut.into_iter().any(|cut| cut <= limit);
         Self {
             is_plain: settings.is_plain(),
-            couples: settings.couples(),
+            couples: settings.couples() || program.about().norms,
             bounds: settings.max_norm.is_some(),
+            largest_gradient: if settings.frozen || is_cut { f64::INFINITY } else { limit },
         }
     }
 }
 
-/// What holds from the step on that is being prepared.
-#[derive(Clone)]
-struct Next<R> {
-    learning_rate: f64,
-    scheduled: Option<(R, Settings)>,
-}
-
 /// A change of the plan for the leaves of a pattern.
-pub(super) struct Group<F: Scalar, R: Rule<F>> {
+pub(super) struct Group<F: Scalar> {
     pub(super) pattern: Pattern,
-    pub(super) change: Change<F, R>,
+    pub(super) change: Change<F>,
 }
 
-pub(super) type Change<F, R> = Arc<dyn Fn(Elementwise<F, R>) -> Elementwise<F, R> + Send + Sync>;
+/// Makes another plan of a plan; the flag says whether it has groups of its own.
+pub(super) type Change<F> = Arc<dyn Fn(Plan<F>) -> (Plan<F>, bool) + Send + Sync>;
 
-impl<F: Scalar, R: Rule<F>> Clone for Group<F, R> {
+impl<F: Scalar> Clone for Group<F> {
     fn clone(&self) -> Self {
         Self { pattern: self.pattern.clone(), change: self.change.clone() }
     }
 }
 
-impl<R> Plan<R> {
+impl<F: Scalar> Plan<F> {
     /// Whether everything is in its range, as far as that can be known before the step.
-    pub(super) fn check<F: Scalar>(&self) -> Result<(), Error>
-    where
-        R: Rule<F>,
-    {
-        self.rule.validate()?;
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.program.validate()?;
         self.settings.check::<F>()?;
         self.schedule.validate()?;
         for (name, schedule) in &self.scheduled {
             schedule.validate()?;
-            let (mut rule, mut settings) = (self.rule.clone(), self.settings.clone());
-            if assign::<F, R>(&mut rule, &mut settings, name, schedule.at(1)).is_err() {
+            let (mut program, mut settings) = (self.program.boxed(), self.settings.clone());
+            if assign(&mut *program, &mut settings, name, schedule.at(1)).is_err() {
                 return Err(ErrorKind::UnknownHyperparameter {
-                    owner: R::NAME,
+                    owner: self.program.about().name,
                     name: name.clone(),
-                    known: names::<F, R>(&self.rule),
+                    known: names(&*self.program),
                 }
                 .into());
             }
@@ -103,96 +155,105 @@ impl<R> Plan<R> {
         Ok(())
     }
 
-    /// Rule and settings with their scheduled values of that step, checked.
-    fn at<F: Scalar>(&self, step: u64) -> Result<(R, Settings), Error>
-    where
-        R: Rule<F>,
-    {
-        let (mut rule, mut settings) = (self.rule.clone(), self.settings.clone());
-        for (name, schedule) in &self.scheduled {
-            // The names were looked up when the plan was checked.
-            let _ = assign::<F, R>(&mut rule, &mut settings, name, schedule.at(step));
-        }
-        rule.validate()?;
-        settings.check::<F>()?;
-        Ok((rule, settings))
-    }
-
-    /// The learning rate of a step, checked.
+    /// The learning rate of a step, checked, where the optimizer's own is `base`.
     #[inline]
-    pub(super) fn learning_rate<F: Scalar>(&self, step: u64) -> Result<f64, Error> {
-        let value = self.schedule.at(step);
-        let rate = value * self.settings.rate_factor;
-        if value >= 0.0 && F::from_f64(rate).is_finite() {
-            Ok(rate)
-        } else {
-            Err(ErrorKind::LearningRate { value, step }.into())
-        }
+    fn learning_rate(&self, step: u64, base: f64, scale: f64) -> Result<f64, Error> {
+        let value = if self.has_own_schedule { self.schedule.at(step) } else { base };
+        checked_rate::<F>(step, value, self.settings.rate_factor * scale)
     }
 
     /// The plan of the leaves that these groups are of.
-    pub(super) fn changed<'g, F: Scalar>(
+    pub(super) fn changed<'g>(
         &self,
-        groups: impl Iterator<Item = &'g Group<F, R>>,
-    ) -> Result<Self, Error>
-    where
-        R: Rule<F>,
-    {
-        let mut plan = self.clone();
+        groups: impl Iterator<Item = &'g Group<F>>,
+    ) -> Result<Self, Error> {
+        let mut plan = Self { has_own_schedule: false, ..self.clone() };
         for Group { pattern, change } in groups {
-            let changed = change(Elementwise::with_plan(plan));
-            let stray = changed.plan.settings.differs_as_a_whole(&self.settings);
-            let nested = (!changed.groups.is_empty()).then_some("group");
+            let (changed, has_groups) = change(plan);
+            let stray = changed.settings.differs_as_a_whole(&self.settings);
+            let nested = has_groups.then_some("group");
             if let Some(setting) = stray.or(nested) {
                 return Err(ErrorKind::GroupSetting { group: pattern.to_string(), setting }.into());
             }
-            plan = changed.plan;
+            plan = changed;
         }
         Ok(plan)
     }
+
+    /// Calls `visit` with each hyperparameter of the rule.
+    pub(super) fn numbers(&self, mut visit: impl FnMut(&'static str, f64)) {
+        self.program.boxed().hyperparameters(&mut |name, number| visit(name, *number));
+    }
 }
 
-impl<R> Course<R> {
-    pub(super) fn new(plan: Plan<R>, is_base: bool) -> Self {
+impl<F: Scalar> Course<F> {
+    pub(super) fn new(plan: Plan<F>, is_base: bool) -> Self {
+        let scheduled = (!plan.scheduled.is_empty()).then(|| Scheduled {
+            now: plan.program.boxed(),
+            next: plan.program.boxed(),
+            next_settings: plan.settings.clone(),
+        });
         Self {
-            rule: None,
             settings: plan.settings.clone(),
             learning_rate: 0.0,
-            carried: [0.0; 2],
             is_base,
-            traits: Traits::of(&plan.settings),
-            next: Next { learning_rate: 0.0, scheduled: None },
+            traits: Traits::of(&*plan.program, &plan.settings),
+            next_rate: 0.0,
+            scheduled,
             plan,
         }
     }
 
     /// The rule as it was in the last step.
-    pub(super) fn rule(&self) -> &R {
-        self.rule.as_ref().unwrap_or(&self.plan.rule)
+    pub(super) fn program(&self) -> &dyn Program<F> {
+        self.scheduled.as_ref().map_or(&*self.plan.program, |scheduled| &*scheduled.now)
+    }
+
+    /// Whether hyperparameters follow a schedule.
+    pub(super) fn is_scheduled(&self) -> bool {
+        self.scheduled.is_some()
+    }
+
+    /// Takes over a rule as the rule of the last step, where hyperparameters follow a schedule.
+    pub(super) fn go_on_from(&mut self, learning_rate: f64, program: &dyn Program<F>) {
+        self.learning_rate = learning_rate;
+        if let Some(scheduled) = &mut self.scheduled {
+            scheduled.now = program.boxed();
+        }
     }
 
     /// Readies learning rate and hyperparameters for that step, and checks them.
     #[inline]
-    pub(super) fn prepare<F: Scalar>(&mut self, step: u64) -> Result<f64, Error>
-    where
-        R: Rule<F>,
-    {
-        self.next.learning_rate = self.plan.learning_rate::<F>(step)?;
-        if !self.plan.scheduled.is_empty() {
-            self.next.scheduled = Some(self.plan.at::<F>(step)?);
+    pub(super) fn prepare(&mut self, step: u64, base: f64, scale: f64) -> Result<f64, Error> {
+        self.next_rate = self.plan.learning_rate(step, base, scale)?;
+        if let Some(scheduled) = &mut self.scheduled {
+            scheduled.prepare(&self.plan, step)?;
         }
-        Ok(self.next.learning_rate)
+        Ok(self.next_rate)
     }
 
     /// Makes what was readied the present.
     #[inline]
     pub(super) fn commit(&mut self) {
-        self.learning_rate = self.next.learning_rate;
-        if let Some((rule, settings)) = self.next.scheduled.take() {
-            self.rule = Some(rule);
-            self.traits = Traits::of(&settings);
-            self.settings = settings;
+        self.learning_rate = self.next_rate;
+        if let Some(Scheduled { now, next, next_settings }) = &mut self.scheduled {
+            std::mem::swap(now, next);
+            std::mem::swap(&mut self.settings, next_settings);
+            self.traits = Traits::of(&**now, &self.settings);
         }
+    }
+}
+
+impl<F: Scalar> Scheduled<F> {
+    fn prepare(&mut self, plan: &Plan<F>, step: u64) -> Result<(), Error> {
+        self.next_settings.clone_from(&plan.settings);
+        for (name, schedule) in &plan.scheduled {
+            // The names were looked up when the plan was checked.
+            let value = schedule.at(step);
+            let _ = assign(&mut *self.next, &mut self.next_settings, name, value);
+        }
+        self.next.validate()?;
+        self.next_settings.check::<F>()
     }
 }
 
@@ -200,22 +261,22 @@ impl<R> Course<R> {
 const OF_SETTINGS: [&str; 5] = ["l1", "l2", "decoupled_decay", "shrink", "proximal_l1"];
 
 /// The names that a schedule can drive.
-fn names<F: Scalar, R: Rule<F>>(rule: &R) -> Vec<String> {
+fn names<F: Scalar>(program: &dyn Program<F>) -> Vec<String> {
     let mut names = Vec::new();
-    rule.clone().hyperparameters(&mut |name, _| names.push(name.to_owned()));
+    program.boxed().hyperparameters(&mut |name, _| names.push(name.to_owned()));
     names.extend(OF_SETTINGS.map(str::to_owned));
     names
 }
 
 /// Gives a hyperparameter of the rule, or else of the settings, a value.
-fn assign<F: Scalar, R: Rule<F>>(
-    rule: &mut R,
+pub(super) fn assign<F: Scalar>(
+    program: &mut dyn Program<F>,
     settings: &mut Settings,
     name: &str,
     value: f64,
 ) -> Result<(), ()> {
     let mut found = false;
-    rule.hyperparameters(&mut |own, number| {
+    program.hyperparameters(&mut |own, number| {
         if own == name {
             *number = value;
             found = true;

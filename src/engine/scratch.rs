@@ -2,40 +2,58 @@
 
 use std::mem;
 
-use super::around::Constants;
+use super::around::{Loop, Outer};
+use super::program::Kernel;
 use super::strided::Strided;
 use super::sweep::Flat;
 use crate::params::{Leaf, LeafMut};
-use crate::rule::{Rule, Slots};
 use crate::scalar::Scalar;
 
 /// The lists of a step, empty between steps.
-pub(super) struct Scratch<F: Scalar, R: Rule<F>> {
-    /// Those of each course, and then those of each leaf that has its own.
-    pub(super) constants: Vec<Constants<F, R>>,
+pub(super) struct Scratch<F: Scalar> {
+    /// The constants of the rule: those of each cohort, and then those of each leaf that has its own.
+    pub(super) kernel: Box<dyn Kernel<F>>,
+    /// What is around the rule, by the same places.
+    pub(super) outer: Vec<Outer<F>>,
     /// Of the gradients of units.
     pub(super) factors: Vec<F>,
     // Trait objects would make the whole optimizer `!Send`; numbers of the same size keep their
     // memory.
     grads: Vec<[usize; 2]>,
     late: Vec<[usize; 3]>,
-    flat: Vec<Flat<'static, F, R::State>>,
-    strided: Vec<Strided<'static, F, R::State>>,
+    flat: Vec<Flat<'static, F>>,
+    strided: Vec<Strided<'static, F>>,
 }
 
 /// The lists of one step, borrowing from parameters and gradients.
-pub(super) struct Lists<'a, F: Scalar, S: Slots<F>> {
+pub(super) struct Lists<'a, F: Scalar> {
     /// Of each leaf, by its index.
     pub(super) grads: Vec<Option<&'a dyn Leaf<F>>>,
     /// Parameters that are not in the order of the leaves, by index.
     pub(super) late: Vec<(usize, &'a mut dyn LeafMut<F>)>,
-    pub(super) flat: Vec<Flat<'a, F, S>>,
-    pub(super) strided: Vec<Strided<'a, F, S>>,
+    pub(super) flat: Vec<Flat<'a, F>>,
+    pub(super) strided: Vec<Strided<'a, F>>,
 }
 
-impl<F: Scalar, R: Rule<F>> Scratch<F, R> {
+impl<F: Scalar> Scratch<F> {
+    pub(super) fn new(kernel: Box<dyn Kernel<F>>) -> Self {
+        Self {
+            kernel,
+            outer: Vec::new(),
+            factors: Vec::new(),
+            grads: Vec::new(),
+            late: Vec::new(),
+            flat: Vec::new(),
+            strided: Vec::new(),
+        }
+    }
+
+    pub(super) fn constants(&self) -> Loop<'_, F> {
+        Loop { kernel: &*self.kernel, outer: &self.outer }
+    }
+
     #[inline]
-    pub(super) fn lend<'a>(&mut self) -> Lists<'a, F, R::State> {
+    pub(super) fn lend<'a>(&mut self) -> Lists<'a, F> {
         Lists {
             grads: recycle(mem::take(&mut self.grads)),
             late: recycle_rare(&mut self.late),
@@ -45,7 +63,7 @@ impl<F: Scalar, R: Rule<F>> Scratch<F, R> {
     }
 
     #[inline]
-    pub(super) fn take_back(&mut self, mut lists: Lists<'_, F, R::State>) {
+    pub(super) fn take_back(&mut self, mut lists: Lists<'_, F>) {
         self.grads = recycle(lists.grads);
         self.flat = recycle(lists.flat);
         if lists.late.capacity() > 0 {
@@ -79,17 +97,4 @@ fn recycle_rare<A, B>(vector: &mut Vec<A>) -> Vec<B> {
         recycle(vector)
     }
     if vector.capacity() == 0 { Vec::new() } else { used(mem::take(vector)) }
-}
-
-impl<F: Scalar, R: Rule<F>> Default for Scratch<F, R> {
-    fn default() -> Self {
-        Self {
-            constants: Vec::new(),
-            factors: Vec::new(),
-            grads: Vec::new(),
-            late: Vec::new(),
-            flat: Vec::new(),
-            strided: Vec::new(),
-        }
-    }
 }

@@ -36,6 +36,22 @@ pub enum NonFinite {
     Propagate,
 }
 
+/// Whose values go on where a saved run was built with others.
+///
+/// See [`Elementwise::precedence`](crate::Elementwise::precedence).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Precedence {
+    /// The state is refused, by an error that names both values.
+    #[default]
+    Refuse,
+    /// Those of the saved run. Numbers and schedules can be taken over; a setting that is none is refused
+    /// all the same.
+    Saved,
+    /// Those that the optimizer is built with.
+    Built,
+}
+
 /// What [`Elementwise`](crate::Elementwise) does around its rule; each field has a builder method
 /// of the same name there.
 ///

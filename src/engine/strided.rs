@@ -8,12 +8,13 @@ use ndarray::{
     Slice,
 };
 
-use super::inspect::{self, Norm};
-use super::kernel::{Kernel, Quantities};
-use super::sweep::{self, Stretch};
+use super::around::{Loop, Quantities};
+use super::program::{Stretch, range_of, split_slots};
+use super::scale::{self, Norm};
+use super::sweep;
 use crate::reduce::{self, How, Sum, Term};
 use crate::regularize::AdaptiveClip;
-use crate::rule::Slots;
+use crate::rule::Slices;
 use crate::scalar::Scalar;
 use crate::threads::join;
 
@@ -37,14 +38,14 @@ pub(super) enum Source<'a, F> {
 }
 
 /// A leaf, or a piece of one. At least one of `w` and `g` is a view; it tells the shape.
-pub(super) struct Strided<'a, F: Scalar, S: Slots<F>> {
-    /// The place of its course.
-    pub(super) course: usize,
+pub(super) struct Strided<'a, F> {
+    /// The place of its cohort.
+    pub(super) cohort: usize,
     /// The place of its constants.
     pub(super) constants: usize,
     pub(super) w: Target<'a, F>,
     pub(super) g: Source<'a, F>,
-    pub(super) slots: S::Slices<'a>,
+    pub(super) slots: Slices<'a, F>,
     /// Empty where no average is kept.
     pub(super) average: &'a mut [F],
     /// A factor of each gradient, in the leaf's shape; a slice means there is none.
@@ -69,11 +70,12 @@ impl Units {
     }
 }
 
-impl<'a, F: Scalar, S: Slots<F>> Strided<'a, F, S> {
-    pub(super) fn all_finite(&self, how: How) -> bool {
+impl<'a, F: Scalar> Strided<'a, F> {
+    /// The largest |g|, as [`Scalar::size`] tells it.
+    pub(super) fn largest(&self, how: How) -> F::Size {
         match &self.g {
-            Source::Slice(slice) => reduce::all_finite_slice(slice, how),
-            Source::View(view) => reduce::all_finite_view(view),
+            Source::Slice(slice) => reduce::largest_slice(slice, how),
+            Source::View(view) => reduce::largest_view(view),
         }
     }
 
@@ -114,16 +116,16 @@ impl<'a, F: Scalar, S: Slots<F>> Strided<'a, F, S> {
     /// ‖g‖₂
     pub(super) fn grad_norm(&self, how: How) -> Norm {
         match &self.g {
-            Source::Slice(slice) => inspect::norm_of_slice(slice, how),
-            Source::View(view) => inspect::norm_of_view(view, how),
+            Source::Slice(slice) => scale::norm_of_slice(slice, how),
+            Source::View(view) => scale::norm_of_view(view, how),
         }
     }
 
     /// ‖w‖₂
     pub(super) fn param_norm(&self, how: How) -> Norm {
         match &self.w {
-            Target::Slice(slice) => inspect::norm_of_slice(slice, how),
-            Target::View(view) => inspect::norm_of_view(&view.view(), how),
+            Target::Slice(slice) => scale::norm_of_slice(slice, how),
+            Target::View(view) => scale::norm_of_view(&view.view(), how),
         }
     }
 
@@ -142,7 +144,7 @@ impl<'a, F: Scalar, S: Slots<F>> Strided<'a, F, S> {
         units.start = factors.len();
         for i in 0..w.len_of(Axis(units.axis)) {
             let (w, g) = (w.index_axis(Axis(units.axis), i), g.index_axis(Axis(units.axis), i));
-            let (w, g) = (inspect::norm_of_view(&w, how), inspect::norm_of_view(&g, how));
+            let (w, g) = (scale::norm_of_view(&w, how), scale::norm_of_view(&g, how));
             let (limit, norm) = (clip.limit(w.value()), g.value() * scale);
             let clips = norm > limit && norm.is_finite();
             factors.push(if clips { F::from_f64(limit / norm) } else { F::one() });
@@ -168,7 +170,7 @@ impl<'a, F: Scalar, S: Slots<F>> Strided<'a, F, S> {
     }
 
     /// The same leaf for a shorter time.
-    pub(super) fn reborrow(&mut self) -> Strided<'_, F, S> {
+    pub(super) fn reborrow(&mut self) -> Strided<'_, F> {
         fn source<'b, F>(source: &'b Source<'_, F>) -> Source<'b, F> {
             match source {
                 Source::Slice(slice) => Source::Slice(slice),
@@ -176,14 +178,14 @@ impl<'a, F: Scalar, S: Slots<F>> Strided<'a, F, S> {
             }
         }
         Strided {
-            course: self.course,
+            cohort: self.cohort,
             constants: self.constants,
             w: match &mut self.w {
                 Target::Slice(slice) => Target::Slice(slice),
                 Target::View(view) => Target::View(view.view_mut()),
             },
             g: source(&self.g),
-            slots: S::reborrow(&mut self.slots),
+            slots: self.slots.each_mut().map(|slot| &mut **slot),
             average: self.average,
             factors: source(&self.factors),
             units: self.units,
@@ -225,12 +227,12 @@ impl<'a, F: Scalar, S: Slots<F>> Strided<'a, F, S> {
         }
         let [g0, g1] = halves(self.g, at, index);
         let [f0, f1] = halves(self.factors, at, index);
-        let (s0, s1) = S::split_at(self.slots, at);
+        let (s0, s1) = split_slots(self.slots, at);
         let (a0, a1) = self.average.split_at_mut(at.min(self.average.len()));
-        let (course, constants, units) = (self.course, self.constants, self.units);
+        let (cohort, constants, units) = (self.cohort, self.constants, self.units);
         (
-            Self { course, constants, w: w0, g: g0, slots: s0, average: a0, factors: f0, units },
-            Self { course, constants, w: w1, g: g1, slots: s1, average: a1, factors: f1, units },
+            Self { cohort, constants, w: w0, g: g0, slots: s0, average: a0, factors: f0, units },
+            Self { cohort, constants, w: w1, g: g1, slots: s1, average: a1, factors: f1, units },
         )
     }
 }
@@ -270,43 +272,39 @@ axes!(Target);
 axes!(Source);
 
 /// Updates a strided leaf, halving it between threads where it is large.
-pub(super) fn sweep<F: Scalar, S: Slots<F>>(
-    kernel: &dyn Kernel<F, S>,
-    how: How,
-    leaf: Strided<'_, F, S>,
-) {
-    let constants = leaf.constants;
+pub(super) fn sweep<F: Scalar>(constants: Loop<'_, F>, how: How, leaf: Strided<'_, F>) {
+    let place = leaf.constants;
     let largest = if cfg!(feature = "rayon") { how.parallel_above } else { usize::MAX };
     halve(leaf, how, largest, true, &|stretch| {
-        kernel.update(constants, how, stretch);
+        constants.update(place, how.simd, stretch);
         [Sum::default(); 2]
     });
 }
 
 /// The sums of the squares of two quantities over a strided leaf.
-pub(super) fn measure<F: Scalar, S: Slots<F>>(
-    kernel: &dyn Kernel<F, S>,
-    constants: usize,
+pub(super) fn measure<F: Scalar>(
+    constants: Loop<'_, F>,
+    place: usize,
     quantities: Quantities<F>,
     how: How,
-    leaf: Strided<'_, F, S>,
+    leaf: Strided<'_, F>,
 ) -> [Sum; 2] {
     halve(leaf, how, MEASURED, false, &|stretch| {
-        sweep::measure(kernel, constants, quantities, how, stretch)
+        sweep::measure(constants, place, quantities, how, stretch)
     })
 }
 
 /// What is done to a stretch, and what it sums up to.
-type Each<'e, F, S> = &'e (dyn Fn(Stretch<'_, F, S>) -> [Sum; 2] + Sync);
+type Each<'e, F> = &'e (dyn Fn(Stretch<'_, F>) -> [Sum; 2] + Sync);
 
 /// Halves a leaf until its pieces have at most two axes and no more than `largest` elements, or one
 /// row, and calls `each` with their stretches; `write` says whether to copy the parameters back.
-fn halve<F: Scalar, S: Slots<F>>(
-    leaf: Strided<'_, F, S>,
+fn halve<F: Scalar>(
+    leaf: Strided<'_, F>,
     how: How,
     largest: usize,
     write: bool,
-    each: Each<'_, F, S>,
+    each: Each<'_, F>,
 ) -> [Sum; 2] {
     let shape = leaf.shape();
     let (rank, len) = (shape.len(), shape.iter().product::<usize>());
@@ -330,7 +328,7 @@ fn halve<F: Scalar, S: Slots<F>>(
     }
 }
 
-impl<F: Scalar, S: Slots<F>> Strided<'_, F, S> {
+impl<F: Scalar> Strided<'_, F> {
     /// Rows and columns of a leaf of at most two axes.
     fn grid(&self) -> Option<(usize, usize)> {
         match *self.shape() {
@@ -357,12 +355,12 @@ fn two_axes<S: RawData>(mut view: ArrayBase<S, IxDyn>) -> Option<ArrayBase<S, Ix
 }
 
 /// The stretches of a piece, copied tile by tile where they are not slices.
-fn tiles<F: Scalar, S: Slots<F>>(
-    leaf: Strided<'_, F, S>,
+fn tiles<F: Scalar>(
+    leaf: Strided<'_, F>,
     rows: usize,
     columns: usize,
     write: bool,
-    each: Each<'_, F, S>,
+    each: Each<'_, F>,
 ) -> [Sum; 2] {
     let mut sums = [Sum::default(); 2];
     let Strided { w, g, mut slots, average, factors, .. } = leaf;
@@ -424,7 +422,7 @@ fn tiles<F: Scalar, S: Slots<F>>(
                 };
                 let kept = if average.is_empty() { 0..0 } else { at..at + run };
                 let average = &mut average[kept];
-                let slots = S::range(&mut slots, at, at + run);
+                let slots = range_of(&mut slots, at, at + run);
                 let [a, b] = each(Stretch { w, g, slots, average });
                 sums = [sums[0].add(a), sums[1].add(b)];
             }

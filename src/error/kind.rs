@@ -102,6 +102,25 @@ pub enum ErrorKind {
         value: f64,
     },
 
+    /// A gradient is so large that its square overflows the optimizer's state, and the policy is to
+    /// reject it.
+    #[error(
+        "the gradient of {} is {value} at index {index:?}; the state holds squares of gradients up to \
+         {limit}, and nothing was changed: scale the loss or clip the gradients (see `NonFinite` for \
+         other policies)",
+        Name(leaf)
+    )]
+    LargeGradient {
+        /// The leaf's name.
+        leaf: String,
+        /// The index of the first such element, in logical (row-major) order.
+        index: Vec<usize>,
+        /// The value.
+        value: f64,
+        /// The largest size that the rule's state can take.
+        limit: f64,
+    },
+
     /// A schedule is to drive a hyperparameter that does not exist.
     #[error("{owner} has no hyperparameter `{name}`; a schedule can drive {}", Names(known))]
     UnknownHyperparameter {
@@ -138,6 +157,20 @@ pub enum ErrorKind {
     /// A step is wanted while the average is in the place of the parameters.
     #[error("the parameters are their average now; call `swap_average` again before the next step")]
     AverageInPlace,
+
+    /// A step is wanted while the parameters are settled: at the point to evaluate, not at the one
+    /// where gradients are taken.
+    #[error("the parameters are settled for evaluation; call `unsettle` before the next step")]
+    Settled,
+
+    /// An optimizer is asked for what it does not have.
+    #[error("{optimizer} has no {what} to change; change the optimizer that it was built with")]
+    Unsupported {
+        /// The optimizer.
+        optimizer: &'static str,
+        /// What was to be changed.
+        what: &'static str,
+    },
 
     /// A call came when another one was due.
     #[error("{what}")]

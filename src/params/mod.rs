@@ -11,6 +11,7 @@ mod leaf;
 mod macros;
 mod order;
 mod path;
+mod pattern;
 mod roster;
 mod snapshot;
 
@@ -18,6 +19,7 @@ pub use flatten::Flatten;
 pub use leaf::{Leaf, LeafMut};
 pub(crate) use order::{Fit, Order};
 pub use path::Path;
+pub use pattern::Pattern;
 pub(crate) use roster::{Entry, Roster};
 pub use snapshot::Snapshot;
 

@@ -1,12 +1,13 @@
 //! A rule: what an elementwise optimizer does to one element.
 
-mod slot;
+mod clock;
 mod slots;
 
 use std::fmt::Debug;
 
-pub(crate) use slot::Slot;
+pub use clock::{Clock, bias_correction};
 pub use slots::Slots;
+pub(crate) use slots::{MOST, Slices};
 
 use crate::error::Error;
 pub use crate::interval::Interval;
@@ -20,7 +21,7 @@ use crate::scalar::Scalar;
 ///
 /// ```
 /// use ndarray::array;
-/// use thalweg::rule::Interval;
+/// use thalweg::rule::{Clock, Interval};
 /// use thalweg::{Elementwise, Error, Optimizer, Rule, Scalar};
 ///
 /// /// signSGD with momentum: m = γm + (1-γ)g, w -= α sign(m).
@@ -36,7 +37,7 @@ use crate::scalar::Scalar;
 ///     fn validate(&self) -> Result<(), Error> {
 ///         Interval::FRACTION.check::<F>("SignMomentum", "momentum", self.momentum)
 ///     }
-///     fn begin(&self, _step: u64, learning_rate: f64) -> [F; 3] {
+///     fn begin(&self, _clock: &mut Clock, learning_rate: f64) -> [F; 3] {
 ///         [learning_rate, self.momentum, 1.0 - self.momentum].map(F::from_f64)
 ///     }
 ///     #[inline(always)]
@@ -69,7 +70,7 @@ pub trait Rule<F: Scalar>: Clone + Debug + Send + Sync + 'static {
     type State: Slots<F>;
 
     /// The constants of one step, cast to `F`.
-    type Step: Copy + Send + Sync;
+    type Step: Copy + Send + Sync + 'static;
 
     /// Checks every hyperparameter's range; NaN is out of range.
     ///
@@ -82,8 +83,18 @@ pub trait Rule<F: Scalar>: Clone + Debug + Send + Sync + 'static {
         Self::State::zeros()
     }
 
-    /// The constants of `step` (counted from 1) at that learning rate.
-    fn begin(&self, step: u64, learning_rate: f64) -> Self::Step;
+    /// The constants of a step at that learning rate, computed in `f64`.
+    ///
+    /// `clock` tells the step, and keeps what is carried from step to step: see [`Clock`].
+    fn begin(&self, clock: &mut Clock, learning_rate: f64) -> Self::Step;
+
+    /// The largest |g| of which the state can be kept: beyond it a square overflows, and an element may
+    /// never move again. ∞ where nothing is squared.
+    ///
+    /// A larger gradient is treated as one that is not finite ([`NonFinite`](crate::NonFinite)).
+    fn largest_gradient(&self) -> f64 {
+        f64::INFINITY
+    }
 
     /// Calls `visit` with the name and the number of each hyperparameter; what it writes is taken.
     ///
@@ -91,12 +102,6 @@ pub trait Rule<F: Scalar>: Clone + Debug + Send + Sync + 'static {
     /// have them scheduled, and is compared with the one saved as a whole.
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
         let _ = visit;
-    }
-
-    /// Completes the constants of a step with what is carried from step to step, and carries it on:
-    /// two numbers, 0 before the first step.
-    fn carry(&self, k: &mut Self::Step, carried: &mut [f64; 2]) {
-        let _ = (k, carried);
     }
 
     /// Whether the rule wants [`norms`](Rule::norms) of each leaf before it is updated; they cost a
@@ -124,20 +129,4 @@ pub trait Rule<F: Scalar>: Clone + Debug + Send + Sync + 'static {
 
     /// The new parameter and state of an element from its old ones and its gradient.
     fn update(k: &Self::Step, w: F, g: F, state: Self::State) -> (F, Self::State);
-}
-
-/// 1 - βᵗ: what an average of t terms that began at 0 falls short of.
-///
-/// Computed as -expm1(t·ln β): the difference itself loses all digits where β is close to 1.
-///
-/// ```
-/// use thalweg::rule::bias_correction;
-/// assert!((bias_correction(0.9, 2) - 0.19).abs() < 1e-15);
-/// assert_eq!(bias_correction(0.0, 1), 1.0);
-/// ```
-#[inline]
-pub fn bias_correction(beta: f64, step: u64) -> f64 {
-    let t = step as f64;
-    // βᵗ < exp(-t(1-β)): past 40 the correction is 1 to the last bit, and costs no logarithm.
-    if t * (1.0 - beta) > 40.0 { 1.0 } else { -(t * beta.ln()).exp_m1() }
 }

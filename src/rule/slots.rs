@@ -1,13 +1,18 @@
 //! The state of a rule: a few values for each element, each kind in a slot of its own.
 
-use super::slot::Slot;
 use crate::scalar::Scalar;
 
 mod sealed {
     pub trait Sealed {}
 }
 
-/// The state of one element, `[F; N]` with N from 0 to 4, and how it is stored for a leaf.
+/// The most values of state that an element may have.
+pub(crate) const MOST: usize = 4;
+
+/// The slots of a stretch of elements, a slice each; those that a rule does not have are empty.
+pub(crate) type Slices<'a, F> = [&'a mut [F]; MOST];
+
+/// The state of one element, `[F; N]` with N from 0 to 4.
 ///
 /// The trait is sealed; a rule names one of the arrays as its `State`.
 pub trait Slots<F: Scalar>: Copy + Send + Sync + sealed::Sealed + 'static {
@@ -17,29 +22,13 @@ pub trait Slots<F: Scalar>: Copy + Send + Sync + sealed::Sealed + 'static {
     /// All zero.
     fn zeros() -> Self;
 
-    /// The slots of a leaf.
+    /// The values, and zeros in the place of those that there are not.
     #[doc(hidden)]
-    type Storage: AsRef<[Slot<F>]> + AsMut<[Slot<F>]> + Clone + Send + Sync + 'static;
+    fn padded(self) -> [F; MOST];
 
-    /// A stretch of the slots of a leaf: a slice each, all of one length.
+    /// Each value without its subnormal numbers.
     #[doc(hidden)]
-    type Slices<'a>: Send + Sync;
-
-    /// Slots of `len` elements for a parameter at `address`.
-    #[doc(hidden)]
-    fn filled(self, len: usize, address: usize) -> Self::Storage;
-
-    #[doc(hidden)]
-    fn slices(storage: &mut Self::Storage) -> Self::Slices<'_>;
-
-    #[doc(hidden)]
-    fn reborrow<'a>(slices: &'a mut Self::Slices<'_>) -> Self::Slices<'a>;
-
-    #[doc(hidden)]
-    fn split_at<'a>(slices: Self::Slices<'a>, at: usize) -> (Self::Slices<'a>, Self::Slices<'a>);
-
-    #[doc(hidden)]
-    fn range<'a>(slices: &'a mut Self::Slices<'_>, start: usize, end: usize) -> Self::Slices<'a>;
+    fn flushed(self) -> Self;
 
     /// Replaces each of the first `n` of `w` and its slots by what `update` makes of them and of `g`.
     #[doc(hidden)]
@@ -47,19 +36,8 @@ pub trait Slots<F: Scalar>: Copy + Send + Sync + sealed::Sealed + 'static {
         n: usize,
         w: &mut [F],
         g: &[F],
-        slices: Self::Slices<'_>,
+        slots: [&mut [F]; MOST],
         update: impl Fn(F, F, Self) -> (F, Self),
-    );
-
-    /// As [`sweep`](Slots::sweep), with an average of each `w` beside the slots.
-    #[doc(hidden)]
-    fn sweep_averaged(
-        n: usize,
-        w: &mut [F],
-        g: &[F],
-        average: &mut [F],
-        slices: Self::Slices<'_>,
-        update: impl Fn(F, F, F, Self) -> (F, F, Self),
     );
 
     /// The sums of the squares of two quantities of each element.
@@ -67,7 +45,7 @@ pub trait Slots<F: Scalar>: Copy + Send + Sync + sealed::Sealed + 'static {
     fn sum_squares(
         w: &[F],
         g: &[F],
-        slices: Self::Slices<'_>,
+        slots: [&mut [F]; MOST],
         quantities: impl Fn(F, F, Self) -> [F; 2],
     ) -> [f64; 2];
 }
@@ -97,41 +75,14 @@ macro_rules! slots {
                 std::array::from_fn(|_| F::zero())
             }
 
-            type Storage = [Slot<F>; $count];
-            type Slices<'a> = [&'a mut [F]; $count];
-
-            fn filled(self, len: usize, address: usize) -> Self::Storage {
-                self.map(|value| Slot::filled(value, len, address))
+            fn padded(self) -> [F; MOST] {
+                std::array::from_fn(|i| self.get(i).copied().unwrap_or(F::zero()))
             }
 
-            #[inline]
-            fn slices(storage: &mut Self::Storage) -> Self::Slices<'_> {
-                storage.each_mut().map(Slot::as_mut_slice)
-            }
-
-            #[inline]
-            fn reborrow<'a>(slices: &'a mut Self::Slices<'_>) -> Self::Slices<'a> {
-                slices.each_mut().map(|slot| &mut **slot)
-            }
-
-            #[inline]
-            #[allow(unused_variables)]
-            fn split_at<'a>(
-                slices: Self::Slices<'a>,
-                at: usize,
-            ) -> (Self::Slices<'a>, Self::Slices<'a>) {
-                let [$($slot),*] = slices;
-                $(let ($slot, $other) = $slot.split_at_mut(at);)*
-                ([$($slot),*], [$($other),*])
-            }
-
-            #[inline]
-            fn range<'a>(
-                slices: &'a mut Self::Slices<'_>,
-                start: usize,
-                end: usize,
-            ) -> Self::Slices<'a> {
-                slices.each_mut().map(|slot| &mut slot[start..end])
+            #[inline(always)]
+            fn flushed(self) -> Self {
+                let [$($slot),*] = self;
+                [$($slot.flushed()),*]
             }
 
             #[inline(always)]
@@ -139,11 +90,11 @@ macro_rules! slots {
                 n: usize,
                 w: &mut [F],
                 g: &[F],
-                slices: Self::Slices<'_>,
+                slots: [&mut [F]; MOST],
                 update: impl Fn(F, F, Self) -> (F, Self),
             ) {
                 let (w, g) = (&mut w[..n], &g[..n]);
-                let [$($slot),*] = slices;
+                let [$($slot,)* ..] = slots;
                 $(let $slot = &mut $slot[..n];)*
                 for i in 0..n {
                     let (moved, [$($other),*]) = update(w[i], g[i], [$($slot[i]),*]);
@@ -153,37 +104,16 @@ macro_rules! slots {
             }
 
             #[inline(always)]
-            fn sweep_averaged(
-                n: usize,
-                w: &mut [F],
-                g: &[F],
-                average: &mut [F],
-                slices: Self::Slices<'_>,
-                update: impl Fn(F, F, F, Self) -> (F, F, Self),
-            ) {
-                let (w, g, average) = (&mut w[..n], &g[..n], &mut average[..n]);
-                let [$($slot),*] = slices;
-                $(let $slot = &mut $slot[..n];)*
-                for i in 0..n {
-                    let (moved, mean, [$($other),*]) =
-                        update(w[i], g[i], average[i], [$($slot[i]),*]);
-                    w[i] = moved;
-                    average[i] = mean;
-                    $($slot[i] = $other;)*
-                }
-            }
-
-            #[inline(always)]
             fn sum_squares(
                 w: &[F],
                 g: &[F],
-                slices: Self::Slices<'_>,
+                slots: [&mut [F]; MOST],
                 quantities: impl Fn(F, F, Self) -> [F; 2],
             ) -> [f64; 2] {
                 const LANES: usize = 16;
                 let n = w.len();
                 let g = &g[..n];
-                let [$($slot),*] = slices;
+                let [$($slot,)* ..] = slots;
                 $(let $slot = &$slot[..n];)*
                 let (mut p, mut q) = ([0.0; LANES], [0.0; LANES]);
                 let whole = n / LANES * LANES;

@@ -1,8 +1,8 @@
 //! AdaBelief.
 
-use crate::engine::Elementwise;
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Interval, Rule, bias_correction};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -55,7 +55,7 @@ impl Default for AdaBelief {
 impl<F: Scalar> Elementwise<F, AdaBelief> {
     /// AdaBelief with that learning rate α ≥ 0, a number or a schedule.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(AdaBelief::default(), learning_rate)
+        Self::of_compiled(AdaBelief::default(), learning_rate)
     }
 }
 
@@ -67,6 +67,8 @@ hyperparameters!(AdaBelief {
     /// Sets ε, added to s at every step and to its root; in (0, ∞).
     epsilon,
 });
+
+compiled!(AdaBelief);
 
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
@@ -89,21 +91,26 @@ impl<F: Scalar> Rule<F> for AdaBelief {
     fn validate(&self) -> Result<(), Error> {
         Interval::FRACTION.check::<F>("AdaBelief", "beta1", self.beta1)?;
         Interval::FRACTION.check::<F>("AdaBelief", "beta2", self.beta2)?;
-        Interval::POSITIVE.check::<F>("AdaBelief", "epsilon", self.epsilon)
+        Interval::EPSILON_INSIDE.check::<F>("AdaBelief", "epsilon", self.epsilon)
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
         self.numbers(visit);
     }
 
-    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
+    fn largest_gradient(&self) -> f64 {
+        // A surprise is up to twice as large.
+        0.5 * F::LARGEST_SQUARABLE
+    }
+
+    fn begin(&self, clock: &mut Clock, learning_rate: f64) -> Step<F> {
         Step {
             beta1: F::from_f64(self.beta1),
             one_minus_beta1: F::from_f64(1.0 - self.beta1),
             beta2: F::from_f64(self.beta2),
             one_minus_beta2: F::from_f64(1.0 - self.beta2),
-            alpha: F::from_f64(learning_rate / bias_correction(self.beta1, step)),
-            s_correction: F::from_f64(bias_correction(self.beta2, step).recip()),
+            alpha: F::from_f64(learning_rate / clock.correction(0, self.beta1)),
+            s_correction: F::from_f64(clock.correction(1, self.beta2).recip()),
             epsilon: F::from_f64(self.epsilon),
         }
     }
@@ -112,7 +119,7 @@ impl<F: Scalar> Rule<F> for AdaBelief {
     fn update(k: &Step<F>, w: F, g: F, [m, s]: [F; 2]) -> (F, [F; 2]) {
         let m = k.beta1 * m + k.one_minus_beta1 * g;
         let surprise = g - m;
-        let s = k.beta2 * s + k.one_minus_beta2 * surprise * surprise + k.epsilon;
+        let s = k.beta2 * s + surprise.share_of_square(k.one_minus_beta2) + k.epsilon;
         (w - k.alpha * m / ((s * k.s_correction).sqrt() + k.epsilon), [m, s])
     }
 }

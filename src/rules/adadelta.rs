@@ -1,8 +1,8 @@
 //! AdaDelta.
 
-use crate::engine::Elementwise;
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Interval, Rule};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -55,12 +55,12 @@ impl<F: Scalar> Elementwise<F, AdaDelta> {
 
     /// PyTorch's convention: Δw = -αΔ, ρ = 0.9, ε = 1e-6.
     pub fn torch(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(AdaDelta { rho: 0.9, epsilon: 1e-6 }, learning_rate)
+        Self::of_compiled(AdaDelta { rho: 0.9, epsilon: 1e-6 }, learning_rate)
     }
 
     /// Keras's convention: Δw = -αΔ, ρ = 0.95, ε = 1e-7.
     pub fn keras(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(AdaDelta { rho: 0.95, epsilon: 1e-7 }, learning_rate)
+        Self::of_compiled(AdaDelta { rho: 0.95, epsilon: 1e-7 }, learning_rate)
     }
 
     /// Optax's convention, which is PyTorch's.
@@ -75,6 +75,8 @@ hyperparameters!(AdaDelta {
     /// Sets ε, which starts the motion and keeps the quotient finite; in (0, ∞).
     epsilon,
 });
+
+compiled!(AdaDelta);
 
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
@@ -101,7 +103,11 @@ impl<F: Scalar> Rule<F> for AdaDelta {
         self.numbers(visit);
     }
 
-    fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {
+    fn largest_gradient(&self) -> f64 {
+        F::LARGEST_SQUARABLE
+    }
+
+    fn begin(&self, _clock: &mut Clock, learning_rate: f64) -> Step<F> {
         Step {
             alpha: F::from_f64(learning_rate),
             rho: F::from_f64(self.rho),
@@ -112,9 +118,9 @@ impl<F: Scalar> Rule<F> for AdaDelta {
 
     #[inline(always)]
     fn update(k: &Step<F>, w: F, g: F, [s, x]: [F; 2]) -> (F, [F; 2]) {
-        let s = k.rho * s + k.one_minus_rho * g * g;
+        let s = k.rho * s + g.share_of_square(k.one_minus_rho);
         let delta = g * ((x + k.epsilon) / (s + k.epsilon)).sqrt();
-        let x = k.rho * x + k.one_minus_rho * delta * delta;
+        let x = k.rho * x + delta.share_of_square(k.one_minus_rho);
         (w - k.alpha * delta, [s, x])
     }
 }

@@ -1,9 +1,9 @@
 //! AdaGrad.
 
 use super::Epsilon;
-use crate::engine::Elementwise;
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Interval, Rule};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -55,13 +55,13 @@ impl Default for AdaGrad {
 impl<F: Scalar> Elementwise<F, AdaGrad> {
     /// AdaGrad with that learning rate α ≥ 0, a number or a schedule; also PyTorch's convention.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(AdaGrad::default(), learning_rate)
+        Self::of_compiled(AdaGrad::default(), learning_rate)
     }
 
     /// Keras's convention: g/√(s + ε), s₀ = 0.1, ε = 1e-7.
     pub fn keras(learning_rate: impl Into<Schedule>) -> Self {
         let rule = AdaGrad { epsilon: 1e-7, initial_accumulator: 0.1, place: Epsilon::Inside };
-        Self::with_rule(rule, learning_rate)
+        Self::of_compiled(rule, learning_rate)
     }
 
     /// Optax's convention, which is Keras's.
@@ -76,6 +76,8 @@ hyperparameters!(AdaGrad {
     /// Sets s₀, what the sum of squares begins with; in [0, ∞).
     initial_accumulator,
 });
+
+compiled!(AdaGrad);
 
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +95,7 @@ impl<F: Scalar> Rule<F> for AdaGrad {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::POSITIVE.check::<F>("AdaGrad", "epsilon", self.epsilon)?;
+        self.place.interval().check::<F>("AdaGrad", "epsilon", self.epsilon)?;
         let initial = self.initial_accumulator;
         Interval::NON_NEGATIVE.check::<F>("AdaGrad", "initial_accumulator", initial)
     }
@@ -106,7 +108,11 @@ impl<F: Scalar> Rule<F> for AdaGrad {
         self.numbers(visit);
     }
 
-    fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {
+    fn largest_gradient(&self) -> f64 {
+        F::LARGEST_SQUARABLE
+    }
+
+    fn begin(&self, _clock: &mut Clock, learning_rate: f64) -> Step<F> {
         let (inside, outside) = self.place.split(self.epsilon);
         Step {
             alpha: F::from_f64(learning_rate),
@@ -117,7 +123,7 @@ impl<F: Scalar> Rule<F> for AdaGrad {
 
     #[inline(always)]
     fn update(k: &Step<F>, w: F, g: F, [s]: [F; 1]) -> (F, [F; 1]) {
-        let s = s + g * g;
+        let s = s + g.share_of_square(F::one());
         (w - k.alpha * g / ((s + k.inside).sqrt() + k.outside), [s])
     }
 }

@@ -1,8 +1,8 @@
 //! Adam.
 
-use crate::engine::Elementwise;
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Interval, Rule, bias_correction};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -66,13 +66,13 @@ impl<F: Scalar> Elementwise<F, Adam> {
     /// Adam with that learning rate α ≥ 0, a number or a schedule; also PyTorch's and Optax's
     /// convention.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(Adam::default(), learning_rate)
+        Self::of_compiled(Adam::default(), learning_rate)
     }
 
     /// Keras's convention: Δw = -α·√(1-β₂ᵗ)/(1-β₁ᵗ)·m/(√v + ε), ε = 1e-7.
     pub fn keras(learning_rate: impl Into<Schedule>) -> Self {
         let rule = Adam { epsilon: 1e-7, epsilon_on_corrected: false, ..Adam::default() };
-        Self::with_rule(rule, learning_rate)
+        Self::of_compiled(rule, learning_rate)
     }
 }
 
@@ -86,6 +86,8 @@ hyperparameters!(Adam {
     /// Sets what is added to v̂ under the root; in [0, ∞).
     epsilon_root,
 });
+
+compiled!(Adam);
 
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
@@ -110,7 +112,7 @@ impl<F: Scalar> Rule<F> for Adam {
     fn validate(&self) -> Result<(), Error> {
         Interval::FRACTION.check::<F>("Adam", "beta1", self.beta1)?;
         Interval::FRACTION.check::<F>("Adam", "beta2", self.beta2)?;
-        Interval::POSITIVE.check::<F>("Adam", "epsilon", self.epsilon)?;
+        Interval::EPSILON.check::<F>("Adam", "epsilon", self.epsilon)?;
         Interval::NON_NEGATIVE.check::<F>("Adam", "epsilon_root", self.epsilon_root)
     }
 
@@ -118,9 +120,13 @@ impl<F: Scalar> Rule<F> for Adam {
         self.numbers(visit);
     }
 
-    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
-        let m_scale = learning_rate / bias_correction(self.beta1, step);
-        let v_scale = bias_correction(self.beta2, step);
+    fn largest_gradient(&self) -> f64 {
+        F::LARGEST_SQUARABLE
+    }
+
+    fn begin(&self, clock: &mut Clock, learning_rate: f64) -> Step<F> {
+        let m_scale = learning_rate / clock.correction(0, self.beta1);
+        let v_scale = clock.correction(1, self.beta2);
         let (alpha, v_correction) = if self.epsilon_on_corrected {
             (m_scale, v_scale.recip())
         } else {
@@ -141,7 +147,7 @@ impl<F: Scalar> Rule<F> for Adam {
     #[inline(always)]
     fn update(k: &Step<F>, w: F, g: F, [m, v]: [F; 2]) -> (F, [F; 2]) {
         let m = k.beta1 * m + k.one_minus_beta1 * g;
-        let v = k.beta2 * v + k.one_minus_beta2 * g * g;
+        let v = k.beta2 * v + g.share_of_square(k.one_minus_beta2);
         (w - k.alpha * m / ((v * k.v_correction + k.epsilon_root).sqrt() + k.epsilon), [m, v])
     }
 }

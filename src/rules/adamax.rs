@@ -1,8 +1,8 @@
 //! AdaMax.
 
-use crate::engine::Elementwise;
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Interval, Rule, bias_correction};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -56,13 +56,13 @@ impl<F: Scalar> Elementwise<F, AdaMax> {
     /// AdaMax with that learning rate α ≥ 0, a number or a schedule; also PyTorch's and Optax's
     /// convention.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(AdaMax::default(), learning_rate)
+        Self::of_compiled(AdaMax::default(), learning_rate)
     }
 
     /// Keras's convention: u = max(β₂u, |g|), Δw = -αm̂/(u + ε), ε = 1e-7.
     pub fn keras(learning_rate: impl Into<Schedule>) -> Self {
         let rule = AdaMax { epsilon: 1e-7, epsilon_in_maximum: false, ..AdaMax::default() };
-        Self::with_rule(rule, learning_rate)
+        Self::of_compiled(rule, learning_rate)
     }
 }
 
@@ -74,6 +74,8 @@ hyperparameters!(AdaMax {
     /// Sets ε, which keeps the quotient finite; in (0, ∞).
     epsilon,
 });
+
+compiled!(AdaMax);
 
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
@@ -103,14 +105,14 @@ impl<F: Scalar> Rule<F> for AdaMax {
         self.numbers(visit);
     }
 
-    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
+    fn begin(&self, clock: &mut Clock, learning_rate: f64) -> Step<F> {
         let (inside, outside) =
             if self.epsilon_in_maximum { (self.epsilon, 0.0) } else { (0.0, self.epsilon) };
         Step {
             beta1: F::from_f64(self.beta1),
             one_minus_beta1: F::from_f64(1.0 - self.beta1),
             beta2: F::from_f64(self.beta2),
-            alpha: F::from_f64(learning_rate / bias_correction(self.beta1, step)),
+            alpha: F::from_f64(learning_rate / clock.correction(0, self.beta1)),
             inside: F::from_f64(inside),
             outside: F::from_f64(outside),
         }

@@ -1,9 +1,9 @@
 //! AdamW.
 
-use crate::engine::Elementwise;
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
 use crate::regularize::Decay;
-use crate::rule::{Interval, Rule, bias_correction};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -63,7 +63,7 @@ impl Default for AdamW {
 impl<F: Scalar> Elementwise<F, AdamW> {
     /// AdamW with that learning rate α ≥ 0, a number or a schedule; also PyTorch's convention.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(AdamW::default(), learning_rate)
+        Self::of_compiled(AdamW::default(), learning_rate)
     }
 
     /// Optax's convention: λ = 1e-4.
@@ -75,7 +75,7 @@ impl<F: Scalar> Elementwise<F, AdamW> {
     pub fn keras(learning_rate: impl Into<Schedule>) -> Self {
         let decay = Decay::Relative(4e-3);
         let rule = AdamW { epsilon: 1e-7, decay, epsilon_on_corrected: false, ..AdamW::default() };
-        Self::with_rule(rule, learning_rate)
+        Self::of_compiled(rule, learning_rate)
     }
 
     /// The paper's convention: Δw = -η(t)·(α₀m̂/(√v̂ + ε) + λw), where the schedule gives
@@ -106,6 +106,8 @@ hyperparameters!(AdamW {
     epsilon,
 });
 
+compiled!(AdamW);
+
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<F> {
@@ -128,7 +130,7 @@ impl<F: Scalar> Rule<F> for AdamW {
     fn validate(&self) -> Result<(), Error> {
         Interval::FRACTION.check::<F>("AdamW", "beta1", self.beta1)?;
         Interval::FRACTION.check::<F>("AdamW", "beta2", self.beta2)?;
-        Interval::POSITIVE.check::<F>("AdamW", "epsilon", self.epsilon)?;
+        Interval::EPSILON.check::<F>("AdamW", "epsilon", self.epsilon)?;
         self.decay.check::<F>("AdamW")
     }
 
@@ -137,9 +139,13 @@ impl<F: Scalar> Rule<F> for AdamW {
         visit("weight_decay", self.decay.number());
     }
 
-    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
-        let m_scale = learning_rate / bias_correction(self.beta1, step);
-        let v_scale = bias_correction(self.beta2, step);
+    fn largest_gradient(&self) -> f64 {
+        F::LARGEST_SQUARABLE
+    }
+
+    fn begin(&self, clock: &mut Clock, learning_rate: f64) -> Step<F> {
+        let m_scale = learning_rate / clock.correction(0, self.beta1);
+        let v_scale = clock.correction(1, self.beta2);
         let (alpha, v_correction) = if self.epsilon_on_corrected {
             (m_scale, v_scale.recip())
         } else {
@@ -165,8 +171,8 @@ impl<F: Scalar> Rule<F> for AdamW {
     #[inline(always)]
     fn update(k: &Step<F>, w: F, g: F, [m, v]: [F; 2]) -> (F, [F; 2]) {
         let m = k.beta1 * m + k.one_minus_beta1 * g;
-        let v = k.beta2 * v + k.one_minus_beta2 * g * g;
-        let kept = w - k.decay * w;
+        let v = k.beta2 * v + g.share_of_square(k.one_minus_beta2);
+        let kept = w - k.decay * w.flushed();
         (kept - k.alpha * m / ((v * k.v_correction).sqrt() + k.epsilon), [m, v])
     }
 }

@@ -1,8 +1,8 @@
 //! AMSGrad.
 
-use crate::engine::Elementwise;
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Interval, Rule, bias_correction};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -68,7 +68,7 @@ impl Default for AmsGrad {
 impl<F: Scalar> Elementwise<F, AmsGrad> {
     /// AMSGrad with that learning rate α ≥ 0, a number or a schedule; also PyTorch's convention.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(AmsGrad::default(), learning_rate)
+        Self::of_compiled(AmsGrad::default(), learning_rate)
     }
 
     /// Optax's convention: x = max(x, v̂), Δw = -αm̂/(√x + ε).
@@ -80,7 +80,7 @@ impl<F: Scalar> Elementwise<F, AmsGrad> {
     pub fn keras(learning_rate: impl Into<Schedule>) -> Self {
         let rule =
             AmsGrad { epsilon: 1e-7, correction: Correction::Quotient, ..AmsGrad::default() };
-        Self::with_rule(rule, learning_rate)
+        Self::of_compiled(rule, learning_rate)
     }
 
     /// The paper's convention: Δw = -αm/(√x + ε), nothing corrected.
@@ -97,6 +97,8 @@ hyperparameters!(AmsGrad {
     /// Sets ε, which keeps the quotient finite; in (0, ∞).
     epsilon,
 });
+
+compiled!(AmsGrad);
 
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
@@ -120,16 +122,20 @@ impl<F: Scalar> Rule<F> for AmsGrad {
     fn validate(&self) -> Result<(), Error> {
         Interval::FRACTION.check::<F>("AmsGrad", "beta1", self.beta1)?;
         Interval::FRACTION.check::<F>("AmsGrad", "beta2", self.beta2)?;
-        Interval::POSITIVE.check::<F>("AmsGrad", "epsilon", self.epsilon)
+        Interval::EPSILON.check::<F>("AmsGrad", "epsilon", self.epsilon)
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
         self.numbers(visit);
     }
 
-    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
-        let m_scale = learning_rate / bias_correction(self.beta1, step);
-        let v_scale = bias_correction(self.beta2, step);
+    fn largest_gradient(&self) -> f64 {
+        F::LARGEST_SQUARABLE
+    }
+
+    fn begin(&self, clock: &mut Clock, learning_rate: f64) -> Step<F> {
+        let m_scale = learning_rate / clock.correction(0, self.beta1);
+        let v_scale = clock.correction(1, self.beta2);
         let (alpha, v_correction, x_correction) = match self.correction {
             Correction::Maximum => (m_scale, 1.0, v_scale.recip()),
             Correction::BeforeMaximum => (m_scale, v_scale.recip(), 1.0),
@@ -151,7 +157,7 @@ impl<F: Scalar> Rule<F> for AmsGrad {
     #[inline(always)]
     fn update(k: &Step<F>, w: F, g: F, [m, v, x]: [F; 3]) -> (F, [F; 3]) {
         let m = k.beta1 * m + k.one_minus_beta1 * g;
-        let v = k.beta2 * v + k.one_minus_beta2 * g * g;
+        let v = k.beta2 * v + g.share_of_square(k.one_minus_beta2);
         let corrected = v * k.v_correction;
         // Written so that a NaN in v wins.
         let x = if x >= corrected { x } else { corrected };

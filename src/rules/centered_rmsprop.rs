@@ -1,9 +1,9 @@
 //! Centred RMSprop.
 
 use super::Epsilon;
-use crate::engine::Elementwise;
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Interval, Rule};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -53,13 +53,13 @@ impl Default for CenteredRmsProp {
 impl<F: Scalar> Elementwise<F, CenteredRmsProp> {
     /// Centred RMSprop with that learning rate α ≥ 0, a number or a schedule.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(CenteredRmsProp::default(), learning_rate)
+        Self::of_compiled(CenteredRmsProp::default(), learning_rate)
     }
 
     /// PyTorch's convention: g/(√(s - ḡ²) + ε), γ = 0.99, ε = 1e-8.
     pub fn torch(learning_rate: impl Into<Schedule>) -> Self {
         let rule = CenteredRmsProp { rho: 0.99, epsilon: 1e-8, place: Epsilon::Outside };
-        Self::with_rule(rule, learning_rate)
+        Self::of_compiled(rule, learning_rate)
     }
 
     /// Keras's convention: ε = 1e-7.
@@ -80,6 +80,8 @@ hyperparameters!(CenteredRmsProp {
     epsilon,
 });
 
+compiled!(CenteredRmsProp);
+
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<F> {
@@ -98,14 +100,18 @@ impl<F: Scalar> Rule<F> for CenteredRmsProp {
 
     fn validate(&self) -> Result<(), Error> {
         Interval::FRACTION.check::<F>("CenteredRmsProp", "rho", self.rho)?;
-        Interval::POSITIVE.check::<F>("CenteredRmsProp", "epsilon", self.epsilon)
+        self.place.interval().check::<F>("CenteredRmsProp", "epsilon", self.epsilon)
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
         self.numbers(visit);
     }
 
-    fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {
+    fn largest_gradient(&self) -> f64 {
+        F::LARGEST_SQUARABLE
+    }
+
+    fn begin(&self, _clock: &mut Clock, learning_rate: f64) -> Step<F> {
         let (inside, outside) = self.place.split(self.epsilon);
         Step {
             alpha: F::from_f64(learning_rate),
@@ -118,9 +124,9 @@ impl<F: Scalar> Rule<F> for CenteredRmsProp {
 
     #[inline(always)]
     fn update(k: &Step<F>, w: F, g: F, [s, mean]: [F; 2]) -> (F, [F; 2]) {
-        let s = k.rho * s + k.one_minus_rho * g * g;
+        let s = k.rho * s + g.share_of_square(k.one_minus_rho);
         let mean = k.rho * mean + k.one_minus_rho * g;
-        let variance = s - mean * mean;
+        let variance = s - mean.share_of_square(F::one());
         let variance = if variance < F::zero() { F::zero() } else { variance };
         (w - k.alpha * g / ((variance + k.inside).sqrt() + k.outside), [s, mean])
     }

@@ -1,8 +1,8 @@
 //! LAMB.
 
-use crate::engine::Elementwise;
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Interval, Rule, bias_correction};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -89,7 +89,7 @@ impl Default for Lamb {
 impl<F: Scalar> Elementwise<F, Lamb> {
     /// LAMB with that learning rate α ≥ 0, a number or a schedule; also Optax's convention.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(Lamb::default(), learning_rate)
+        Self::of_compiled(Lamb::default(), learning_rate)
     }
 
     /// Timm's convention: λ = 1e-2, and gradients are clipped to a norm of 1 over all leaves.
@@ -105,7 +105,7 @@ impl<F: Scalar> Elementwise<F, Lamb> {
     /// Its decay is decoupled unless told otherwise; see [`decoupled_decay`](Self::decoupled_decay).
     pub fn pytorch_optimizer(learning_rate: impl Into<Schedule>) -> Self {
         let rule = Lamb { convention: Convention::PytorchOptimizer, ..Lamb::default() };
-        Self::with_rule(rule, learning_rate)
+        Self::of_compiled(rule, learning_rate)
     }
 
     /// Whether anything is corrected for averages that began at 0.
@@ -146,6 +146,8 @@ hyperparameters!(Lamb {
     weight_decay,
 });
 
+compiled!(Lamb);
+
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<F> {
@@ -167,9 +169,9 @@ pub struct Step<F> {
 #[inline(always)]
 fn direction<F: Scalar>(k: &Step<F>, w: F, g: F, [m, v]: [F; 2]) -> (F, [F; 2]) {
     let m = k.beta1 * m + k.taken * g;
-    let v = k.beta2 * v + k.one_minus_beta2 * g * g;
+    let v = k.beta2 * v + g.share_of_square(k.one_minus_beta2);
     let root = (v * k.v_correction + k.epsilon_root).sqrt();
-    (k.m_correction * m / (root + k.epsilon) + k.decay * w, [m, v])
+    (k.m_correction * m / (root + k.epsilon) + k.decay * w.flushed(), [m, v])
 }
 
 impl<F: Scalar> Rule<F> for Lamb {
@@ -182,7 +184,7 @@ impl<F: Scalar> Rule<F> for Lamb {
     fn validate(&self) -> Result<(), Error> {
         Interval::FRACTION.check::<F>("Lamb", "beta1", self.beta1)?;
         Interval::FRACTION.check::<F>("Lamb", "beta2", self.beta2)?;
-        Interval::POSITIVE.check::<F>("Lamb", "epsilon", self.epsilon)?;
+        Interval::EPSILON.check::<F>("Lamb", "epsilon", self.epsilon)?;
         Interval::NON_NEGATIVE.check::<F>("Lamb", "epsilon_root", self.epsilon_root)?;
         Interval::NON_NEGATIVE.check::<F>("Lamb", "weight_decay", self.weight_decay)
     }
@@ -191,14 +193,18 @@ impl<F: Scalar> Rule<F> for Lamb {
         self.numbers(visit);
     }
 
-    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
+    fn largest_gradient(&self) -> f64 {
+        F::LARGEST_SQUARABLE
+    }
+
+    fn begin(&self, clock: &mut Clock, learning_rate: f64) -> Step<F> {
         let (mut alpha, mut m_correction, mut v_correction) = (learning_rate, 1.0, 1.0);
         if self.bias_correction {
-            let of_m = bias_correction(self.beta1, step).recip();
+            let of_m = clock.correction(0, self.beta1).recip();
             match self.convention {
                 Convention::Paper => {
                     m_correction = of_m;
-                    v_correction = bias_correction(self.beta2, step).recip();
+                    v_correction = clock.correction(1, self.beta2).recip();
                 }
                 Convention::PytorchOptimizer => alpha *= of_m,
             }

@@ -1,8 +1,8 @@
 //! LARS.
 
-use crate::engine::Elementwise;
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Interval, Rule};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -99,13 +99,13 @@ impl Default for Lars {
 impl<F: Scalar> Elementwise<F, Lars> {
     /// LARS with that learning rate α ≥ 0, a number or a schedule.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(Lars::default(), learning_rate)
+        Self::of_compiled(Lars::default(), learning_rate)
     }
 
     /// Optax's convention: the norm is that of g + λw.
     pub fn optax(learning_rate: impl Into<Schedule>) -> Self {
         let rule = Lars { convention: Convention::Optax, ..Lars::default() };
-        Self::with_rule(rule, learning_rate)
+        Self::of_compiled(rule, learning_rate)
     }
 
     /// Timm's convention: v = γv + (1 - dampening)·r(g + λw), the first undampened, Δw = -αv;
@@ -114,13 +114,13 @@ impl<F: Scalar> Elementwise<F, Lars> {
     /// Timm adapts nothing where λ = 0, unless told to; here that is [`adapted`](Self::adapted).
     pub fn timm(learning_rate: impl Into<Schedule>) -> Self {
         let rule = Lars { convention: Convention::Timm, epsilon: 1e-8, ..Lars::default() };
-        Self::with_rule(rule, learning_rate)
+        Self::of_compiled(rule, learning_rate)
     }
 
     /// The convention of pytorch-optimizer: v = γv + (1 - dampening)·r(g + λw), Δw = -αv.
     pub fn pytorch_optimizer(learning_rate: impl Into<Schedule>) -> Self {
         let rule = Lars { convention: Convention::PytorchOptimizer, ..Lars::default() };
-        Self::with_rule(rule, learning_rate)
+        Self::of_compiled(rule, learning_rate)
     }
 
     /// Looks ahead, as [`Nesterov`](crate::Nesterov): Δw = -(γv + αr(g + λw)).
@@ -154,6 +154,8 @@ hyperparameters!(Lars {
     /// Sets ε, which is added to the norm below; in [0, ∞).
     epsilon,
 });
+
+compiled!(Lars);
 
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
@@ -190,8 +192,8 @@ impl<F: Scalar> Rule<F> for Lars {
         self.numbers(visit);
     }
 
-    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
-        let undampened = self.convention == Convention::Timm && step == 1;
+    fn begin(&self, clock: &mut Clock, learning_rate: f64) -> Step<F> {
+        let undampened = self.convention == Convention::Timm && clock.step() == 1;
         let taken = if undampened { 1.0 } else { 1.0 - self.dampening };
         let (inside, outside) =
             if self.convention.rate_inside() { (learning_rate, 1.0) } else { (1.0, learning_rate) };
@@ -216,7 +218,7 @@ impl<F: Scalar> Rule<F> for Lars {
 
     #[inline(always)]
     fn norms(k: &Step<F>, w: F, g: F, _state: [F; 1]) -> [F; 2] {
-        [w, g + k.decay_in_norm * w]
+        [w, g + k.decay_in_norm * w.flushed()]
     }
 
     fn of_leaf(&self, k: &mut Step<F>, [w, other]: [f64; 2]) {
@@ -243,7 +245,7 @@ impl<F: Scalar> Rule<F> for Lars {
 
     #[inline(always)]
     fn update(k: &Step<F>, w: F, g: F, [velocity]: [F; 1]) -> (F, [F; 1]) {
-        let direction = g + k.decay * w;
+        let direction = g + k.decay * w.flushed();
         let velocity = k.momentum * velocity + k.gain * direction;
         (w - k.rate * (k.of_velocity * velocity + k.beside * direction), [velocity])
     }

@@ -1,9 +1,9 @@
 //! Lion.
 
-use crate::engine::Elementwise;
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
 use crate::regularize::Decay;
-use crate::rule::{Interval, Rule};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -53,7 +53,7 @@ impl Default for Lion {
 impl<F: Scalar> Elementwise<F, Lion> {
     /// Lion with that learning rate α ≥ 0, a number or a schedule.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(Lion::default(), learning_rate)
+        Self::of_compiled(Lion::default(), learning_rate)
     }
 
     /// Optax's convention: λ = 1e-3.
@@ -80,6 +80,8 @@ hyperparameters!(Lion {
     /// Sets β₂, the share of the average that is kept; in [0, 1).
     beta2,
 });
+
+compiled!(Lion);
 
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
@@ -110,7 +112,7 @@ impl<F: Scalar> Rule<F> for Lion {
         visit("weight_decay", self.decay.number());
     }
 
-    fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {
+    fn begin(&self, _clock: &mut Clock, learning_rate: f64) -> Step<F> {
         Step {
             alpha: F::from_f64(learning_rate),
             beta1: F::from_f64(self.beta1),
@@ -129,7 +131,7 @@ impl<F: Scalar> Rule<F> for Lion {
     #[inline(always)]
     fn update(k: &Step<F>, w: F, g: F, [m]: [F; 1]) -> (F, [F; 1]) {
         let direction = (k.beta1 * m + k.one_minus_beta1 * g).sign();
-        let kept = w - k.decay * w;
+        let kept = w - k.decay * w.flushed();
         (kept - k.alpha * direction, [k.beta2 * m + k.one_minus_beta2 * g])
     }
 }

@@ -69,6 +69,8 @@ pub use schedule_free::ScheduleFreeAdamW;
 pub use sgd::Sgd;
 pub use yogi::Yogi;
 
+use crate::rule::Interval;
+
 /// Where ε stands in the denominator of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Epsilon {
@@ -79,6 +81,14 @@ pub(crate) enum Epsilon {
 }
 
 impl Epsilon {
+    /// The range that ε may take there.
+    fn interval(self) -> Interval {
+        match self {
+            Epsilon::Inside => Interval::EPSILON_INSIDE,
+            Epsilon::Outside => Interval::EPSILON,
+        }
+    }
+
     /// What is added under the root and after it.
     fn split(self, epsilon: f64) -> (f64, f64) {
         match self {

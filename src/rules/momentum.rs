@@ -1,8 +1,8 @@
 //! Momentum.
 
-use crate::engine::Elementwise;
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Interval, Rule};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -56,12 +56,12 @@ impl Default for Momentum {
 impl<F: Scalar> Elementwise<F, Momentum> {
     /// Momentum with that learning rate α ≥ 0, a number or a schedule; also Keras's convention.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(Momentum::default(), learning_rate)
+        Self::of_compiled(Momentum::default(), learning_rate)
     }
 
     /// PyTorch's and Optax's convention: b = γb + (1-τ)g, w -= αb.
     pub fn torch(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(Momentum { rate_inside: false, ..Momentum::default() }, learning_rate)
+        Self::of_compiled(Momentum { rate_inside: false, ..Momentum::default() }, learning_rate)
     }
 }
 
@@ -71,6 +71,8 @@ hyperparameters!(Momentum {
     /// Sets τ: all gradients but the first enter by a factor of 1-τ; in [0, 1).
     dampening,
 });
+
+compiled!(Momentum);
 
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
@@ -98,8 +100,8 @@ impl<F: Scalar> Rule<F> for Momentum {
         self.numbers(visit);
     }
 
-    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
-        let undampened = if step == 1 { 1.0 } else { 1.0 - self.dampening };
+    fn begin(&self, clock: &mut Clock, learning_rate: f64) -> Step<F> {
+        let undampened = if clock.step() == 1 { 1.0 } else { 1.0 - self.dampening };
         let (gain, rate) = if self.rate_inside {
             (-learning_rate * undampened, 1.0)
         } else {

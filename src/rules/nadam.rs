@@ -1,8 +1,8 @@
 //! NAdam.
 
-use crate::engine::Elementwise;
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Interval, Rule, bias_correction};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -59,7 +59,7 @@ impl Default for NAdam {
 impl<F: Scalar> Elementwise<F, NAdam> {
     /// NAdam with that learning rate α ≥ 0, a number or a schedule; also PyTorch's convention.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(NAdam::default(), learning_rate)
+        Self::of_compiled(NAdam::default(), learning_rate)
     }
 
     /// Keras's convention: μₜ = β₁(1 - ½·0.96ᵗ), ε = 1e-7.
@@ -86,39 +86,42 @@ hyperparameters!(NAdam {
 
 impl NAdam {
     /// By what m and g enter the update, each with its correction.
-    fn shares(&self, step: u64) -> (f64, f64) {
+    fn shares(&self, clock: &mut Clock) -> [f64; 2] {
         if !self.scheduled {
-            return (
-                self.beta1 / bias_correction(self.beta1, step + 1),
-                (1.0 - self.beta1) / bias_correction(self.beta1, step),
-            );
+            let [now, next] = clock.corrections(0, self.beta1);
+            return [self.beta1 / next, (1.0 - self.beta1) / now];
         }
+        let step = clock.step();
         let mu = |i: u64| self.beta1 * (1.0 - 0.5 * 0.96_f64.powf(self.momentum_decay * i as f64));
-        let product = self.product(step);
+        let product = self.product(step, clock.carried());
         let next = mu(step + 1);
-        (next / (1.0 - product * next), (1.0 - mu(step)) / (1.0 - product))
+        [next / (1.0 - product * next), (1.0 - mu(step)) / (1.0 - product)]
     }
 
-    /// ∏ μᵢ for i up to `step`.
-    ///
-    /// Terms are multiplied until the product cannot be told from 0 beside 1, or until 0.96^(ψi)
-    /// cannot be told from 0 and the rest is a power of β₁: as a rule 60, at most a few thousand.
-    fn product(&self, step: u64) -> f64 {
+    /// ∏ μᵢ for i up to `step`, carried from step to step beside 0.96^(ψ·step).
+    fn product(&self, step: u64, carried: &mut [f64; 2]) -> f64 {
         let shrink = 0.96_f64.powf(self.momentum_decay);
-        let (mut product, mut power) = (1.0, 1.0);
-        for i in 0..step {
+        let [mut product, mut power] = *carried;
+        // What was not carried, at the first step or in a state of an earlier version, is multiplied
+        // anew; past a few thousand terms nothing of it can be told from 0 beside 1.
+        let mut from = step;
+        if *carried == [0.0; 2] {
+            (product, power) = (1.0, 1.0);
+            from = if step > 100_000 { return 0.0 } else { 1 };
+        }
+        for _ in from..=step {
             power *= shrink;
-            if power < 1e-17 {
-                return product * ((step - i) as f64 * self.beta1.ln()).exp();
-            }
             product *= self.beta1 * (1.0 - 0.5 * power);
             if product < 1e-20 {
-                return 0.0;
+                product = 0.0;
             }
         }
+        *carried = [product, power];
         product
     }
 }
+
+compiled!(NAdam);
 
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
@@ -145,7 +148,7 @@ impl<F: Scalar> Rule<F> for NAdam {
     fn validate(&self) -> Result<(), Error> {
         Interval::FRACTION.check::<F>("NAdam", "beta1", self.beta1)?;
         Interval::FRACTION.check::<F>("NAdam", "beta2", self.beta2)?;
-        Interval::POSITIVE.check::<F>("NAdam", "epsilon", self.epsilon)?;
+        Interval::EPSILON.check::<F>("NAdam", "epsilon", self.epsilon)?;
         Interval::NON_NEGATIVE.check::<F>("NAdam", "momentum_decay", self.momentum_decay)
     }
 
@@ -153,8 +156,12 @@ impl<F: Scalar> Rule<F> for NAdam {
         self.numbers(visit);
     }
 
-    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
-        let (m_share, g_share) = self.shares(step);
+    fn largest_gradient(&self) -> f64 {
+        F::LARGEST_SQUARABLE
+    }
+
+    fn begin(&self, clock: &mut Clock, learning_rate: f64) -> Step<F> {
+        let [m_share, g_share] = self.shares(clock);
         Step {
             beta1: F::from_f64(self.beta1),
             one_minus_beta1: F::from_f64(1.0 - self.beta1),
@@ -162,7 +169,7 @@ impl<F: Scalar> Rule<F> for NAdam {
             one_minus_beta2: F::from_f64(1.0 - self.beta2),
             m_rate: F::from_f64(learning_rate * m_share),
             g_rate: F::from_f64(learning_rate * g_share),
-            v_correction: F::from_f64(bias_correction(self.beta2, step).recip()),
+            v_correction: F::from_f64(clock.correction(1, self.beta2).recip()),
             epsilon: F::from_f64(self.epsilon),
         }
     }
@@ -170,7 +177,7 @@ impl<F: Scalar> Rule<F> for NAdam {
     #[inline(always)]
     fn update(k: &Step<F>, w: F, g: F, [m, v]: [F; 2]) -> (F, [F; 2]) {
         let m = k.beta1 * m + k.one_minus_beta1 * g;
-        let v = k.beta2 * v + k.one_minus_beta2 * g * g;
+        let v = k.beta2 * v + g.share_of_square(k.one_minus_beta2);
         let root = (v * k.v_correction).sqrt() + k.epsilon;
         (w - (k.m_rate * m + k.g_rate * g) / root, [m, v])
     }

@@ -1,9 +1,11 @@
 //! Nesterov's accelerated gradient.
 
-use crate::engine::Elementwise;
+use std::any::Any;
+
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
 use crate::params::ParamsMut;
-use crate::rule::{Interval, Rule};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -61,35 +63,57 @@ impl<F: Scalar> Elementwise<F, Nesterov> {
     /// Nesterov's gradient with that learning rate α ≥ 0, a number or a schedule; also Keras's
     /// convention.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(Nesterov::default(), learning_rate)
+        Self::of_compiled(Nesterov::default(), learning_rate)
     }
 
     /// PyTorch's and Optax's convention: b = γb + g, w -= α(g + γb).
     pub fn torch(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(Nesterov { rate_inside: false, ..Nesterov::default() }, learning_rate)
+        Self::of_compiled(Nesterov { rate_inside: false, ..Nesterov::default() }, learning_rate)
     }
 
     /// Brings parameters from the look-ahead point w̃ back to w = w̃ - γΔw.
     ///
-    /// The optimizer stays as it is: settle a copy to evaluate amid training, or the parameters
-    /// themselves after the last step. Settling twice, or going on from settled parameters, is
-    /// not what the method means. Before the first step it does nothing.
+    /// Until [`unsettle`](Self::unsettle) a step is an error, and so is settling once more. Before the
+    /// first step w is w̃. To evaluate a copy amid training, see [`settle_copy`](Self::settle_copy).
     ///
     /// # Errors
-    /// As [`step`](crate::Optimizer::step), for parameters of other names or shapes.
-    pub fn settle(&self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        self.each_slot(0, params, |rule, learning_rate| {
-            let rate = if rule.rate_inside { 1.0 } else { -learning_rate };
-            let (gamma, rate) = (F::from_f64(rule.momentum), F::from_f64(rate));
-            move |w, velocity| w - rate * (gamma * velocity)
-        })
+    /// [`ErrorKind::Settled`](crate::ErrorKind::Settled) where they are settled already; as
+    /// [`step`](crate::Optimizer::step), for parameters of other names or shapes.
+    pub fn settle(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        self.settle_by(params, true, &factors)
     }
+
+    /// Brings parameters from w back to the look-ahead point w̃, but for the rounding of it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfTurn`](crate::ErrorKind::OutOfTurn) where they are not settled; as
+    /// [`settle`](Self::settle).
+    pub fn unsettle(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        self.settle_by(params, false, &factors)
+    }
+
+    /// Brings a copy of the parameters from w̃ to w; training goes on with the parameters themselves.
+    ///
+    /// # Errors
+    /// As [`settle`](Self::settle).
+    pub fn settle_copy(&self, copy: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        self.settle_copy_by(copy, &factors)
+    }
+}
+
+/// w = w̃ - rate·(γ·velocity).
+fn factors<F: Scalar>(rule: &dyn Any, learning_rate: f64) -> [F; 2] {
+    let Some(rule) = rule.downcast_ref::<Nesterov>() else { return [F::zero(); 2] };
+    let rate = if rule.rate_inside { 1.0 } else { -learning_rate };
+    [F::from_f64(rate), F::from_f64(rule.momentum)]
 }
 
 hyperparameters!(Nesterov {
     /// Sets γ, the share of the last update that is kept; in (-1, 1).
     momentum,
 });
+
+compiled!(Nesterov);
 
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
@@ -114,7 +138,7 @@ impl<F: Scalar> Rule<F> for Nesterov {
         self.numbers(visit);
     }
 
-    fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {
+    fn begin(&self, _clock: &mut Clock, learning_rate: f64) -> Step<F> {
         let (gain, rate) =
             if self.rate_inside { (-learning_rate, 1.0) } else { (1.0, -learning_rate) };
         Step { gamma: F::from_f64(self.momentum), gain: F::from_f64(gain), rate: F::from_f64(rate) }

@@ -1,8 +1,8 @@
 //! RAdam.
 
-use crate::engine::Elementwise;
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Interval, Rule, bias_correction};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -56,7 +56,7 @@ impl Default for RAdam {
 impl<F: Scalar> Elementwise<F, RAdam> {
     /// RAdam with that learning rate α ≥ 0, a number or a schedule; also PyTorch's convention.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(RAdam::default(), learning_rate)
+        Self::of_compiled(RAdam::default(), learning_rate)
     }
 
     /// Optax's convention: rectified where ρₜ ≥ 5, ε on the corrected √v̂.
@@ -75,18 +75,19 @@ hyperparameters!(RAdam {
 });
 
 impl RAdam {
-    /// r at `step`, or `None` while v is ignored.
-    fn rectification(&self, step: u64) -> Option<f64> {
+    /// r at this step, or `None` while v is ignored.
+    fn rectification(&self, clock: &Clock, v_scale: f64) -> Option<f64> {
         let limit = 2.0 / (1.0 - self.beta2) - 1.0;
-        let t = step as f64;
-        let power = (t * self.beta2.ln()).exp();
-        let rho = limit - 2.0 * t * power / bias_correction(self.beta2, step);
+        let t = clock.step() as f64;
+        let rho = limit - 2.0 * t * clock.product(1) / v_scale;
         let rectified = if self.torch { rho > 5.0 } else { rho >= 5.0 };
         rectified.then(|| {
             ((rho - 4.0) * (rho - 2.0) * limit / ((limit - 4.0) * (limit - 2.0) * rho)).sqrt()
         })
     }
 }
+
+compiled!(RAdam);
 
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
@@ -109,18 +110,22 @@ impl<F: Scalar> Rule<F> for RAdam {
     fn validate(&self) -> Result<(), Error> {
         Interval::FRACTION.check::<F>("RAdam", "beta1", self.beta1)?;
         Interval::FRACTION.check::<F>("RAdam", "beta2", self.beta2)?;
-        Interval::POSITIVE.check::<F>("RAdam", "epsilon", self.epsilon)
+        Interval::EPSILON.check::<F>("RAdam", "epsilon", self.epsilon)
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
         self.numbers(visit);
     }
 
-    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
-        let m_scale = learning_rate / bias_correction(self.beta1, step);
-        let v_scale = bias_correction(self.beta2, step);
+    fn largest_gradient(&self) -> f64 {
+        F::LARGEST_SQUARABLE
+    }
+
+    fn begin(&self, clock: &mut Clock, learning_rate: f64) -> Step<F> {
+        let m_scale = learning_rate / clock.correction(0, self.beta1);
+        let v_scale = clock.correction(1, self.beta2);
         // Where v is ignored, its factor 0 and ε = 1 make the denominator 1.
-        let (alpha, v_correction, epsilon) = match self.rectification(step) {
+        let (alpha, v_correction, epsilon) = match self.rectification(clock, v_scale) {
             None => (m_scale, 0.0, 1.0),
             Some(r) if self.torch => (m_scale * r * v_scale.sqrt(), 1.0, self.epsilon),
             Some(r) => (m_scale * r, v_scale.recip(), self.epsilon),
@@ -139,7 +144,7 @@ impl<F: Scalar> Rule<F> for RAdam {
     #[inline(always)]
     fn update(k: &Step<F>, w: F, g: F, [m, v]: [F; 2]) -> (F, [F; 2]) {
         let m = k.beta1 * m + k.one_minus_beta1 * g;
-        let v = k.beta2 * v + k.one_minus_beta2 * g * g;
+        let v = k.beta2 * v + g.share_of_square(k.one_minus_beta2);
         (w - k.alpha * m / ((v * k.v_correction).sqrt() + k.epsilon), [m, v])
     }
 }

@@ -1,9 +1,9 @@
 //! RMSprop.
 
 use super::Epsilon;
-use crate::engine::Elementwise;
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Interval, Rule};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -55,14 +55,14 @@ impl Default for RmsProp {
 impl<F: Scalar> Elementwise<F, RmsProp> {
     /// RMSprop with that learning rate α ≥ 0, a number or a schedule.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(RmsProp::default(), learning_rate)
+        Self::of_compiled(RmsProp::default(), learning_rate)
     }
 
     /// PyTorch's convention: g/(√s + ε), γ = 0.99, ε = 1e-8.
     pub fn torch(learning_rate: impl Into<Schedule>) -> Self {
         let rule =
             RmsProp { rho: 0.99, epsilon: 1e-8, place: Epsilon::Outside, ..RmsProp::default() };
-        Self::with_rule(rule, learning_rate)
+        Self::of_compiled(rule, learning_rate)
     }
 
     /// Keras's convention: ε = 1e-7.
@@ -85,6 +85,8 @@ hyperparameters!(RmsProp {
     initial_accumulator,
 });
 
+compiled!(RmsProp);
+
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<F> {
@@ -103,7 +105,7 @@ impl<F: Scalar> Rule<F> for RmsProp {
 
     fn validate(&self) -> Result<(), Error> {
         Interval::FRACTION.check::<F>("RmsProp", "rho", self.rho)?;
-        Interval::POSITIVE.check::<F>("RmsProp", "epsilon", self.epsilon)?;
+        self.place.interval().check::<F>("RmsProp", "epsilon", self.epsilon)?;
         let initial = self.initial_accumulator;
         Interval::NON_NEGATIVE.check::<F>("RmsProp", "initial_accumulator", initial)
     }
@@ -116,7 +118,11 @@ impl<F: Scalar> Rule<F> for RmsProp {
         self.numbers(visit);
     }
 
-    fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {
+    fn largest_gradient(&self) -> f64 {
+        F::LARGEST_SQUARABLE
+    }
+
+    fn begin(&self, _clock: &mut Clock, learning_rate: f64) -> Step<F> {
         let (inside, outside) = self.place.split(self.epsilon);
         Step {
             alpha: F::from_f64(learning_rate),
@@ -129,7 +135,7 @@ impl<F: Scalar> Rule<F> for RmsProp {
 
     #[inline(always)]
     fn update(k: &Step<F>, w: F, g: F, [s]: [F; 1]) -> (F, [F; 1]) {
-        let s = k.rho * s + k.one_minus_rho * g * g;
+        let s = k.rho * s + g.share_of_square(k.one_minus_rho);
         (w - k.alpha * g / ((s + k.inside).sqrt() + k.outside), [s])
     }
 }

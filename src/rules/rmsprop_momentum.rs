@@ -1,9 +1,9 @@
 //! RMSprop with momentum.
 
 use super::Epsilon;
-use crate::engine::Elementwise;
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Interval, Rule};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -57,7 +57,7 @@ impl Default for RmsPropMomentum {
 impl<F: Scalar> Elementwise<F, RmsPropMomentum> {
     /// RMSprop with momentum at that learning rate α ≥ 0, a number or a schedule.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(RmsPropMomentum::default(), learning_rate)
+        Self::of_compiled(RmsPropMomentum::default(), learning_rate)
     }
 
     /// PyTorch's convention: b = μb + g/(√s + ε), w -= αb; γ = 0.99, ε = 1e-8.
@@ -69,7 +69,7 @@ impl<F: Scalar> Elementwise<F, RmsPropMomentum> {
             rate_inside: false,
             ..RmsPropMomentum::default()
         };
-        Self::with_rule(rule, learning_rate)
+        Self::of_compiled(rule, learning_rate)
     }
 
     /// Keras's convention: ε = 1e-7.
@@ -92,6 +92,8 @@ hyperparameters!(RmsPropMomentum {
     epsilon,
 });
 
+compiled!(RmsPropMomentum);
+
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<F> {
@@ -113,14 +115,18 @@ impl<F: Scalar> Rule<F> for RmsPropMomentum {
     fn validate(&self) -> Result<(), Error> {
         Interval::SYMMETRIC.check::<F>("RmsPropMomentum", "momentum", self.momentum)?;
         Interval::FRACTION.check::<F>("RmsPropMomentum", "rho", self.rho)?;
-        Interval::POSITIVE.check::<F>("RmsPropMomentum", "epsilon", self.epsilon)
+        self.place.interval().check::<F>("RmsPropMomentum", "epsilon", self.epsilon)
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
         self.numbers(visit);
     }
 
-    fn begin(&self, _step: u64, learning_rate: f64) -> Step<F> {
+    fn largest_gradient(&self) -> f64 {
+        F::LARGEST_SQUARABLE
+    }
+
+    fn begin(&self, _clock: &mut Clock, learning_rate: f64) -> Step<F> {
         let (inside, outside) = self.place.split(self.epsilon);
         let (gain, rate) =
             if self.rate_inside { (-learning_rate, 1.0) } else { (1.0, -learning_rate) };
@@ -137,7 +143,7 @@ impl<F: Scalar> Rule<F> for RmsPropMomentum {
 
     #[inline(always)]
     fn update(k: &Step<F>, w: F, g: F, [s, velocity]: [F; 2]) -> (F, [F; 2]) {
-        let s = k.rho * s + k.one_minus_rho * g * g;
+        let s = k.rho * s + g.share_of_square(k.one_minus_rho);
         let direction = g / ((s + k.inside).sqrt() + k.outside);
         let velocity = k.momentum * velocity + k.gain * direction;
         (w + k.rate * velocity, [s, velocity])

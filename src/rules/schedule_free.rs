@@ -1,9 +1,11 @@
 //! Schedule-free AdamW.
 
-use crate::engine::Elementwise;
+use std::any::Any;
+
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
 use crate::params::ParamsMut;
-use crate::rule::{Interval, Rule, bias_correction};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -46,9 +48,8 @@ use crate::schedule::Schedule;
 ///     let gradient = 2.0 * &w; // of w², at y
 ///     optimizer.step(&mut w, &gradient)?;
 /// }
-/// let mut x = w.clone();
-/// optimizer.settle(&mut x)?;
-/// assert!(f64::abs(x[0]) < 1e-2);
+/// optimizer.settle(&mut w)?;
+/// assert!(f64::abs(w[0]) < 1e-2);
 /// # Ok::<(), thalweg::Error>(())
 /// ```
 pub type Optimizer<F> = Elementwise<F, ScheduleFreeAdamW>;
@@ -82,7 +83,7 @@ impl Default for ScheduleFreeAdamW {
 impl<F: Scalar> Elementwise<F, ScheduleFreeAdamW> {
     /// Schedule-free AdamW with that learning rate α ≥ 0, a number or a schedule.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(ScheduleFreeAdamW::default(), learning_rate)
+        Self::of_compiled(ScheduleFreeAdamW::default(), learning_rate)
     }
 
     /// Multiplies the rate by t/steps while t is below that many steps.
@@ -93,24 +94,22 @@ impl<F: Scalar> Elementwise<F, ScheduleFreeAdamW> {
 
     /// Brings parameters from y, where gradients are taken, to x, the average to evaluate.
     ///
-    /// The optimizer stays as it is: settle a copy to evaluate amid training, or the parameters
-    /// themselves after the last step. To train on from settled parameters,
-    /// [`unsettle`](Self::unsettle) them. Before the first step it does nothing.
+    /// Until [`unsettle`](Self::unsettle) a step is an error, and so is settling once more. Before the
+    /// first step x is y. To evaluate a copy amid training, see [`settle_copy`](Self::settle_copy).
     ///
     /// # Errors
-    /// As [`step`](crate::Optimizer::step), for parameters of other names or shapes.
-    pub fn settle(&self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        self.each_slot(0, params, |rule, _| {
-            let share = F::from_f64(rule.lead_share());
-            move |y, lead| y - share * lead
-        })
+    /// [`ErrorKind::Settled`](crate::ErrorKind::Settled) where they are settled already; as
+    /// [`step`](crate::Optimizer::step), for parameters of other names or shapes.
+    pub fn settle(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        self.settle_by(params, true, &factors)
     }
 
     /// Brings parameters from x back to y: what [`settle`](Self::settle) did, undone but for the
     /// rounding of it.
     ///
     /// # Errors
-    /// As [`settle`](Self::settle).
+    /// [`ErrorKind::OutOfTurn`](crate::ErrorKind::OutOfTurn) where they are not settled; as
+    /// [`settle`](Self::settle).
     ///
     /// ```
     /// use ndarray::array;
@@ -124,16 +123,28 @@ impl<F: Scalar> Elementwise<F, ScheduleFreeAdamW> {
     /// let y = w.clone();
     /// optimizer.settle(&mut w)?;
     /// assert!((&w - &y).iter().all(|d: &f64| d.abs() > 1e-3));
+    /// assert!(optimizer.step(&mut w, &y).is_err()); // evaluation is not over
     /// optimizer.unsettle(&mut w)?;
     /// assert!((&w - &y).iter().all(|d| d.abs() < 1e-15));
     /// # Ok::<(), thalweg::Error>(())
     /// ```
-    pub fn unsettle(&self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        self.each_slot(0, params, |rule, _| {
-            let share = F::from_f64(rule.lead_share());
-            move |x, lead| x + share * lead
-        })
+    pub fn unsettle(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        self.settle_by(params, false, &factors)
     }
+
+    /// Brings a copy of the parameters from y to x; training goes on with the parameters themselves.
+    ///
+    /// # Errors
+    /// As [`settle`](Self::settle).
+    pub fn settle_copy(&self, copy: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        self.settle_copy_by(copy, &factors)
+    }
+}
+
+/// x = y - share·lead.
+fn factors<F: Scalar>(rule: &dyn Any, _learning_rate: f64) -> [F; 2] {
+    let share = rule.downcast_ref().map_or(0.0, ScheduleFreeAdamW::lead_share);
+    [F::from_f64(share), F::one()]
 }
 
 impl ScheduleFreeAdamW {
@@ -158,12 +169,12 @@ hyperparameters!(ScheduleFreeAdamW {
     rate_power,
 });
 
+compiled!(ScheduleFreeAdamW);
+
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<F> {
     rate: f64,
-    /// tʳ
-    step_weight: f64,
     beta2: F,
     one_minus_beta2: F,
     v_correction: F,
@@ -198,7 +209,7 @@ impl<F: Scalar> Rule<F> for ScheduleFreeAdamW {
     fn validate(&self) -> Result<(), Error> {
         Interval::INNER_FRACTION.check::<F>("ScheduleFreeAdamW", "beta1", self.beta1)?;
         Interval::FRACTION.check::<F>("ScheduleFreeAdamW", "beta2", self.beta2)?;
-        Interval::POSITIVE.check::<F>("ScheduleFreeAdamW", "epsilon", self.epsilon)?;
+        Interval::EPSILON.check::<F>("ScheduleFreeAdamW", "epsilon", self.epsilon)?;
         for (name, value) in [
             ("weight_decay", self.weight_decay),
             ("step_power", self.step_power),
@@ -213,15 +224,19 @@ impl<F: Scalar> Rule<F> for ScheduleFreeAdamW {
         self.numbers(visit);
     }
 
-    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
-        let t = step as f64;
-        let ramp = if step < self.warmup { t / self.warmup as f64 } else { 1.0 };
+    fn largest_gradient(&self) -> f64 {
+        F::LARGEST_SQUARABLE
+    }
+
+    fn begin(&self, clock: &mut Clock, learning_rate: f64) -> Step<F> {
+        let now = clock.optimizer_step();
+        let ramp = if now < self.warmup { now as f64 / self.warmup as f64 } else { 1.0 };
         let mut k = Step {
             rate: learning_rate * ramp,
-            step_weight: t.powf(self.step_power),
+
             beta2: F::from_f64(self.beta2),
             one_minus_beta2: F::from_f64(1.0 - self.beta2),
-            v_correction: F::from_f64(bias_correction(self.beta2, step).recip()),
+            v_correction: F::from_f64(clock.correction(1, self.beta2).recip()),
             epsilon: F::from_f64(self.epsilon),
             decay: F::from_f64(self.weight_decay),
             share: F::zero(),
@@ -229,24 +244,21 @@ impl<F: Scalar> Rule<F> for ScheduleFreeAdamW {
             of_y: F::zero(),
             of_lead: F::zero(),
         };
-        // As if it were the first step, until what is carried tells.
-        self.weigh(&mut k, 1.0);
-        k
-    }
-
-    fn carry(&self, k: &mut Step<F>, [sum, highest]: &mut [f64; 2]) {
+        let step_weight = (clock.step() as f64).powf(self.step_power);
+        let [sum, highest] = clock.carried();
         *highest = highest.max(k.rate);
-        let weight = k.step_weight * highest.powf(self.rate_power);
+        let weight = step_weight * highest.powf(self.rate_power);
         *sum += weight;
         // Weights beyond all numbers leave the last step alone.
         let share = if *sum > 0.0 { weight / *sum } else { 0.0 };
-        self.weigh(k, if share.is_finite() { share } else { 1.0 });
+        self.weigh(&mut k, if share.is_finite() { share } else { 1.0 });
+        k
     }
 
     #[inline(always)]
     fn update(k: &Step<F>, y: F, g: F, [lead, v]: [F; 2]) -> (F, [F; 2]) {
-        let v = k.beta2 * v + k.one_minus_beta2 * g * g;
-        let u = g / ((v * k.v_correction).sqrt() + k.epsilon) + k.decay * y;
+        let v = k.beta2 * v + g.share_of_square(k.one_minus_beta2);
+        let u = g / ((v * k.v_correction).sqrt() + k.epsilon) + k.decay * y.flushed();
         // y + c(z - y) - α(1 - β₁(1-c))u, and what z = z - αu then leads it by.
         (y + k.share * lead - k.of_y * u, [k.rest * (lead - k.of_lead * u), v])
     }

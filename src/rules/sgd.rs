@@ -1,8 +1,8 @@
 //! Stochastic gradient descent.
 
-use crate::engine::Elementwise;
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::Rule;
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -36,9 +36,11 @@ pub struct Sgd;
 impl<F: Scalar> Elementwise<F, Sgd> {
     /// SGD with that learning rate α ≥ 0, a number or a schedule.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(Sgd, learning_rate)
+        Self::of_compiled(Sgd, learning_rate)
     }
 }
+
+compiled!(Sgd);
 
 impl<F: Scalar> Rule<F> for Sgd {
     const NAME: &'static str = "Sgd";
@@ -51,7 +53,7 @@ impl<F: Scalar> Rule<F> for Sgd {
         Ok(())
     }
 
-    fn begin(&self, _step: u64, learning_rate: f64) -> F {
+    fn begin(&self, _clock: &mut Clock, learning_rate: f64) -> F {
         F::from_f64(learning_rate)
     }
 

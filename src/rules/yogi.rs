@@ -1,8 +1,8 @@
 //! Yogi.
 
-use crate::engine::Elementwise;
+use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Interval, Rule, bias_correction};
+use crate::rule::{Clock, Interval, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -56,7 +56,7 @@ impl Default for Yogi {
 impl<F: Scalar> Elementwise<F, Yogi> {
     /// Yogi with that learning rate α ≥ 0, a number or a schedule.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Self::with_rule(Yogi::default(), learning_rate)
+        Self::of_compiled(Yogi::default(), learning_rate)
     }
 
     /// Optax's convention: m₀ = s₀ = 1e-6.
@@ -81,6 +81,8 @@ hyperparameters!(Yogi {
     initial_accumulator,
 });
 
+compiled!(Yogi);
+
 /// The constants of a step.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<F> {
@@ -103,7 +105,7 @@ impl<F: Scalar> Rule<F> for Yogi {
     fn validate(&self) -> Result<(), Error> {
         Interval::FRACTION.check::<F>("Yogi", "beta1", self.beta1)?;
         Interval::FRACTION.check::<F>("Yogi", "beta2", self.beta2)?;
-        Interval::POSITIVE.check::<F>("Yogi", "epsilon", self.epsilon)?;
+        Interval::EPSILON.check::<F>("Yogi", "epsilon", self.epsilon)?;
         let initial = self.initial_accumulator;
         Interval::NON_NEGATIVE.check::<F>("Yogi", "initial_accumulator", initial)
     }
@@ -118,14 +120,19 @@ impl<F: Scalar> Rule<F> for Yogi {
         self.numbers(visit);
     }
 
-    fn begin(&self, step: u64, learning_rate: f64) -> Step<F> {
+    fn largest_gradient(&self) -> f64 {
+        // s may pass the square that it moves towards.
+        0.5 * F::LARGEST_SQUARABLE
+    }
+
+    fn begin(&self, clock: &mut Clock, learning_rate: f64) -> Step<F> {
         let (m_scale, s_scale) = if self.paper {
             (1.0, 1.0)
         } else {
-            (bias_correction(self.beta1, step), bias_correction(self.beta2, step))
+            (clock.correction(0, self.beta1), clock.correction(1, self.beta2))
         };
         // From s = 0 a pace of 1 gives s = g².
-        let pace = if self.paper && step == 1 { 1.0 } else { 1.0 - self.beta2 };
+        let pace = if self.paper && clock.step() == 1 { 1.0 } else { 1.0 - self.beta2 };
         Step {
             beta1: F::from_f64(self.beta1),
             one_minus_beta1: F::from_f64(1.0 - self.beta1),
@@ -139,7 +146,7 @@ impl<F: Scalar> Rule<F> for Yogi {
     #[inline(always)]
     fn update(k: &Step<F>, w: F, g: F, [m, s]: [F; 2]) -> (F, [F; 2]) {
         let m = k.beta1 * m + k.one_minus_beta1 * g;
-        let square = g * g;
+        let square = g.share_of_square(F::one());
         // Rather than the sign of the difference: fewer instructions.
         let pace = if square > s {
             k.pace

@@ -14,7 +14,7 @@ use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
 /// The format's number; what cannot be read by an older version makes it larger.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The state of an optimizer: what [`state`](crate::Optimizer::state) returns and
 /// [`load_state`](crate::Optimizer::load_state) takes.
@@ -308,6 +308,26 @@ impl Record {
     /// Whether the leaf at that place has any array.
     pub(crate) fn has_arrays(&self, leaf: usize) -> bool {
         !self.leaves[leaf].arrays.is_empty()
+    }
+
+    /// Whether the leaf at that place has an array of that name.
+    pub(crate) fn has_array(&self, leaf: usize, name: &str) -> bool {
+        self.leaves[leaf].arrays.contains_key(name)
+    }
+
+    /// A whole number that need not be there.
+    pub(crate) fn get_count_or(&self, name: &str, default: u64) -> u64 {
+        self.counts.get(name).copied().unwrap_or(default)
+    }
+
+    /// The record with those entries that are of no leaf and whose names `stays` says to keep.
+    pub(crate) fn filtered(&self, stays: impl Fn(&str) -> bool) -> Self {
+        let mut record = self.clone();
+        record.counts.retain(|name, _| stays(name));
+        record.numbers.retain(|name, _| stays(name));
+        record.texts.retain(|name, _| stays(name));
+        record.schedules.retain(|name, _| stays(name));
+        record
     }
 
     /// An array of the leaf at that place, in its shape.

@@ -1,13 +1,13 @@
 //! Parameters, gradients and states brought together: each leaf becomes a job of the sweep.
 
-use super::Settings;
-use super::ledger::LeafState;
+use super::leaf::LeafState;
+use super::program::Stretch;
 use super::scratch::Lists;
+use super::settings::Settings;
 use super::strided::{Source, Strided, Target, Units};
-use super::sweep::{Flat, Stretch};
+use super::sweep::Flat;
 use crate::error::{Error, Tree};
 use crate::params::{Fit, Leaf, LeafMut, Params, ParamsMut, Roster};
-use crate::rule::Slots;
 use crate::scalar::Scalar;
 
 /// Makes a job of each leaf that is not frozen, with the gradient of its name.
@@ -16,13 +16,13 @@ use crate::scalar::Scalar;
 /// Unless parameters and gradients have the leaves of the roster, each once and in its shape;
 /// there may be jobs all the same, which must not be done.
 #[inline]
-pub(super) fn enlist<'a, 's, F: Scalar, S: Slots<F>>(
+pub(super) fn pair<'a, 's, F: Scalar>(
     roster: &Roster,
-    leaves: &'a mut [LeafState<F, S>],
+    leaves: &'a mut [LeafState<F>],
     settings: &dyn Fn(usize) -> &'s Settings,
     params: &'a mut dyn ParamsMut<F>,
     grads: &'a dyn Params<F>,
-    lists: &mut Lists<'a, F, S>,
+    lists: &mut Lists<'a, F>,
 ) -> Result<(), Error> {
     let paired = roster.meet(grads, Tree::Gradients, |index, g| {
         if index == lists.grads.len() {
@@ -71,12 +71,12 @@ fn put<'a, F: Scalar>(grads: &mut Vec<Option<&'a dyn Leaf<F>>>, index: usize, g:
 
 /// Slices, where everything lies in one order without gaps and nothing asks for more.
 #[inline]
-fn job<'a, 's, F: Scalar, S: Slots<F>>(
-    leaf: &'a mut LeafState<F, S>,
+fn job<'a, 's, F: Scalar>(
+    leaf: &'a mut LeafState<F>,
     w: &'a mut dyn LeafMut<F>,
     g: &'a dyn Leaf<F>,
     settings: &dyn Fn(usize) -> &'s Settings,
-    lists: &mut Lists<'a, F, S>,
+    lists: &mut Lists<'a, F>,
 ) {
     if leaf.is_direct && leaf.is_packed(w.strides()) && leaf.is_packed(g.strides()) {
         let w = w.as_slice_mut().unwrap_or_default();
@@ -88,28 +88,28 @@ fn job<'a, 's, F: Scalar, S: Slots<F>>(
 }
 
 #[inline]
-fn flat<'a, F: Scalar, S: Slots<F>>(
-    leaf: &'a mut LeafState<F, S>,
+fn flat<'a, F: Scalar>(
+    leaf: &'a mut LeafState<F>,
     w: &'a mut [F],
     g: &'a [F],
     bounded: bool,
-) -> Flat<'a, F, S> {
-    let slots = S::slices(&mut leaf.slots);
+) -> Flat<'a, F> {
+    let slots = LeafState::slices(&mut leaf.slots);
     let average = if bounded { &mut [] } else { leaf.average.as_mut_slice() };
     let stretch = Stretch { w, g, slots, average };
-    Flat { course: leaf.course, constants: leaf.course, stretch }
+    Flat { cohort: leaf.cohort, constants: leaf.cohort, stretch }
 }
 
 /// A job in general, bringing the slots into the parameter's order where that has changed.
 #[cold]
-fn rarer<'a, 's, F: Scalar, S: Slots<F>>(
-    leaf: &'a mut LeafState<F, S>,
+fn rarer<'a, 's, F: Scalar>(
+    leaf: &'a mut LeafState<F>,
     w: &'a mut dyn LeafMut<F>,
     g: &'a dyn Leaf<F>,
     settings: &dyn Fn(usize) -> &'s Settings,
-    lists: &mut Lists<'a, F, S>,
+    lists: &mut Lists<'a, F>,
 ) {
-    let settings = settings(leaf.course);
+    let settings = settings(leaf.cohort);
     if leaf.is_empty() || settings.frozen {
         return;
     }
@@ -135,11 +135,11 @@ fn rarer<'a, 's, F: Scalar, S: Slots<F>>(
     } else {
         Source::View(leaf.order.arrange(g.view()))
     };
-    let slots = S::slices(&mut leaf.slots);
+    let slots = LeafState::slices(&mut leaf.slots);
     let average = if bounded { &mut [] } else { leaf.average.as_mut_slice() };
     lists.strided.push(Strided {
-        course: leaf.course,
-        constants: leaf.course,
+        cohort: leaf.cohort,
+        constants: leaf.cohort,
         w,
         g,
         slots,

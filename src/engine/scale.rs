@@ -1,12 +1,8 @@
-//! What is found out about the gradients before anything is written: their norms, and whether they
-//! are finite.
+//! Norms of gradients, and what brings a gradient within a limit of its norm.
 
 use ndarray::ArrayViewD;
 
-use super::scratch::Lists;
-use super::sweep;
-use crate::reduce::{self, How, ScaledSquare, Square, Sum, Term};
-use crate::rule::Slots;
+use crate::reduce::{self, How, ScaledSquare, Square};
 use crate::scalar::Scalar;
 
 /// What brings a gradient within the limit of its norm.
@@ -38,6 +34,12 @@ impl<F: Scalar> Scale<F> {
             }
             _ => Self::one(),
         }
+    }
+
+    /// This scale, or the one that brings a gradient of that norm to the limit, if it is above it
+    /// so scaled.
+    pub(super) fn within(self, limit: f64, norm: Norm) -> Self {
+        if norm.value() * self.value() > limit { Self::of(Some(limit), Some(norm)) } else { self }
     }
 
     pub(super) fn is_one(self) -> bool {
@@ -96,20 +98,6 @@ impl Norm {
         let power = if square < 1.0 { 2.0_f64.powi(500) } else { 2.0_f64.powi(-600) };
         Self::new(scaled(ScaledSquare(power)).sqrt(), power)
     }
-}
-
-/// Whether every gradient is finite.
-pub(super) fn all_finite<F: Scalar, S: Slots<F>>(lists: &Lists<'_, F, S>, how: How) -> bool {
-    sweep::all_finite(&lists.flat, how) && lists.strided.iter().all(|leaf| leaf.all_finite(how))
-}
-
-/// ‖g‖₂ over all leaves.
-pub(super) fn norm<F: Scalar, S: Slots<F>>(lists: &Lists<'_, F, S>, how: How) -> Norm {
-    fn sum<F: Scalar, S: Slots<F>, T: Term>(lists: &Lists<'_, F, S>, term: T, how: How) -> f64 {
-        let strided = lists.strided.iter().map(|leaf| leaf.sum(term, how));
-        strided.fold(sweep::sum(&lists.flat, term, how), Sum::add).value()
-    }
-    Norm::from_sums(sum(lists, Square, how), |term| sum(lists, term, how))
 }
 
 /// ‖x‖₂ of a slice.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Leaves by their names: a glob, or a predicate.
+/// Leaves by their names or their shapes: a glob, a rank, or a predicate.
 ///
 /// In a glob `*` stands for any text, dots included, and `?` for one character; anything else
 /// stands for itself, and the whole name must match.
@@ -11,9 +11,13 @@ use std::sync::Arc;
 /// ```
 /// use thalweg::Pattern;
 /// let biases = Pattern::from("layers.*.bias");
-/// assert!(biases.matches("layers.0.bias") && !biases.matches("layers.0.weight"));
+/// assert!(biases.matches("layers.0.bias", &[3]) && !biases.matches("layers.0.weight", &[3, 2]));
 /// let first = Pattern::from(|leaf: &str| leaf.starts_with("layers.0."));
-/// assert!(first.matches("layers.0.bias"));
+/// assert!(first.matches("layers.0.bias", &[3]));
+/// let vectors = Pattern::rank_at_most(1); // biases and gains, whatever they are called
+/// assert!(vectors.matches("scale", &[3]) && !vectors.matches("weight", &[3, 2]));
+/// let wide = Pattern::of(|_, shape| shape.iter().any(|&len| len > 1000));
+/// assert!(wide.matches("embedding", &[5000, 8]));
 /// ```
 #[derive(Clone)]
 pub struct Pattern(Kind);
@@ -21,15 +25,30 @@ pub struct Pattern(Kind);
 #[derive(Clone)]
 enum Kind {
     Glob(String),
-    Predicate(Arc<dyn Fn(&str) -> bool + Send + Sync>),
+    RankAtMost(usize),
+    Predicate(Arc<Predicate>),
 }
 
+type Predicate = dyn Fn(&str, &[usize]) -> bool + Send + Sync;
+
 impl Pattern {
-    /// Whether a leaf of that name is meant.
-    pub fn matches(&self, leaf: &str) -> bool {
+    /// The leaves of which a predicate holds, by name and shape.
+    pub fn of(predicate: impl Fn(&str, &[usize]) -> bool + Send + Sync + 'static) -> Self {
+        Self(Kind::Predicate(Arc::new(predicate)))
+    }
+
+    /// The leaves with at most so many axes: with 1, biases and gains, which are often spared from
+    /// weight decay.
+    pub fn rank_at_most(rank: usize) -> Self {
+        Self(Kind::RankAtMost(rank))
+    }
+
+    /// Whether a leaf of that name and shape is meant.
+    pub fn matches(&self, leaf: &str, shape: &[usize]) -> bool {
         match &self.0 {
             Kind::Glob(glob) => matches(glob.as_bytes(), leaf.as_bytes()),
-            Kind::Predicate(predicate) => predicate(leaf),
+            Kind::RankAtMost(rank) => shape.len() <= *rank,
+            Kind::Predicate(predicate) => predicate(leaf, shape),
         }
     }
 }
@@ -78,16 +97,17 @@ impl From<String> for Pattern {
 
 impl<P: Fn(&str) -> bool + Send + Sync + 'static> From<P> for Pattern {
     fn from(predicate: P) -> Self {
-        Self(Kind::Predicate(Arc::new(predicate)))
+        Self::of(move |leaf, _| predicate(leaf))
     }
 }
 
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &self.0 {
-            Kind::Glob(glob) => glob,
-            Kind::Predicate(_) => "a predicate",
-        })
+        match &self.0 {
+            Kind::Glob(glob) => f.write_str(glob),
+            Kind::RankAtMost(rank) => write!(f, "rank at most {rank}"),
+            Kind::Predicate(_) => f.write_str("a predicate"),
+        }
     }
 }
 
@@ -113,8 +133,8 @@ mod tests {
             ("**a", vec!["a", "ba"], vec!["ab"]),
         ] {
             let pattern = Pattern::from(glob);
-            assert!(yes.iter().all(|name| pattern.matches(name)), "{glob}");
-            assert!(no.iter().all(|name| !pattern.matches(name)), "{glob}");
+            assert!(yes.iter().all(|name| pattern.matches(name, &[])), "{glob}");
+            assert!(no.iter().all(|name| !pattern.matches(name, &[])), "{glob}");
         }
     }
 }

@@ -1,0 +1,519 @@
+//! The engine itself: one type for all rules, compiled once for each scalar.
+
+use std::any::Any;
+use std::fmt;
+
+use ndarray::ArrayViewD;
+
+use super::ledger::{Before, Ledger};
+use super::object::{Core, Factors};
+use super::plan::{Change, Group, Plan, Rates, assign, checked_rate};
+use super::run::{self, Halt};
+use super::scratch::Scratch;
+use super::settings::{Precedence, Settings};
+use crate::error::{Error, ErrorKind, Tree};
+use crate::optimizer::{self, Optimizer, StepInfo, Treatment};
+use crate::params::{Params, ParamsMut, Path, Pattern};
+use crate::reduce;
+use crate::scalar::{ByScalar, Scalar};
+use crate::schedule::Schedule;
+use crate::state::State;
+
+/// What every elementwise optimizer shares.
+pub(super) struct Engine<F: Scalar> {
+    pub(super) plan: Plan<F>,
+    pub(super) groups: Vec<Group<F>>,
+    pub(super) rates: Rates,
+    /// Whose values win where a saved run was built in another way; the last that fits counts.
+    pub(super) precedence: Vec<(Option<String>, Precedence)>,
+    /// Whether plan and groups were checked, and assigned to the leaves, since they last changed.
+    pub(super) checked: bool,
+    pub(super) counters: Counters,
+    pub(super) ledger: Ledger<F>,
+    pub(super) scratch: Scratch<F>,
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counters {
+    pub(super) steps: u64,
+    pub(super) skipped: u64,
+    pub(super) place: Place,
+    /// Whether all is forgotten once the average is taken out of the place of the parameters.
+    pub(super) forgets: bool,
+}
+
+/// Where the parameters are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Where gradients are taken.
+    #[default]
+    Training,
+    /// Their average is in their place.
+    Averaged,
+    /// At the point to evaluate.
+    Settled,
+}
+
+/// What makes an engine of a plan.
+pub(crate) struct MakeEngine;
+
+impl ByScalar for MakeEngine {
+    type For<F: Scalar> = fn(Plan<F>) -> Box<dyn Core<F>>;
+
+    #[inline(never)]
+    fn f32() -> Self::For<f32> {
+        make
+    }
+
+    #[inline(never)]
+    fn f64() -> Self::For<f64> {
+        make
+    }
+}
+
+fn make<F: Scalar>(plan: Plan<F>) -> Box<dyn Core<F>> {
+    Box::new(Engine::new(plan))
+}
+
+impl<F: Scalar> Engine<F> {
+    fn new(plan: Plan<F>) -> Self {
+        let scratch = Scratch::new(plan.program.kernel());
+        Self {
+            plan,
+            groups: Vec::new(),
+            rates: Rates::default(),
+            precedence: Vec::new(),
+            checked: false,
+            counters: Counters::default(),
+            ledger: Ledger::default(),
+            scratch,
+        }
+    }
+
+    /// What can be checked without the leaves.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.plan.check()?;
+        for group in &self.groups {
+            self.plan.changed(std::iter::once(group))?.check()?;
+        }
+        Ok(())
+    }
+
+    /// Readies the ledger for a first step, or for one after plan or groups have changed.
+    #[cold]
+    fn open(&mut self, params: &dyn Params<F>) -> Result<Option<Before<F>>, Error> {
+        self.check()?;
+        if self.ledger.is_empty() {
+            self.ledger = Ledger::open(params, &self.plan, &self.groups)?;
+            return Ok(None);
+        }
+        let mut before = self.ledger.assign(&self.plan, &self.groups)?;
+        match self.ledger.make_room(params, &mut before) {
+            Ok(()) => Ok(Some(before)),
+            Err(error) => {
+                self.ledger.go_back(before);
+                Err(error)
+            }
+        }
+    }
+
+    /// Forgets what was readied for a step that was not taken.
+    #[cold]
+    fn close(&mut self, before: Option<Before<F>>) {
+        match before {
+            Some(before) => self.ledger.go_back(before),
+            None => self.ledger = Ledger::default(),
+        }
+    }
+
+    /// Readies each course for that step. Returns the learning rate of the plan itself, to report.
+    #[inline]
+    fn prepare(&mut self, step: u64) -> Result<f64, Error> {
+        let Rates { set, scale } = self.rates;
+        let base = set.unwrap_or_else(|| self.plan.schedule.at(step));
+        let mut reported = None;
+        for course in &mut self.ledger.courses {
+            let learning_rate = course.prepare(step, base, scale)?;
+            if course.is_base {
+                reported = Some(learning_rate);
+            }
+        }
+        reported.map_or_else(|| self.base_rate(step, self.rates), Ok)
+    }
+
+    /// The learning rate of leaves that are of no group.
+    fn base_rate(&self, step: u64, Rates { set, scale }: Rates) -> Result<f64, Error> {
+        let value = set.unwrap_or_else(|| self.plan.schedule.at(step));
+        checked_rate::<F>(step, value, self.plan.settings.rate_factor * scale)
+    }
+
+    fn attempt(
+        &mut self,
+        step: u64,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<(f64, Option<f64>), (f64, Halt)> {
+        let learning_rate = self.prepare(step).map_err(|error| (0.0, Halt::Failed(error)))?;
+        let Self { ledger, scratch, plan, .. } = self;
+        run::run(ledger, scratch, &plan.settings, step, params, grads)
+            .map(|norm| (learning_rate, norm))
+            .map_err(|halt| (learning_rate, halt))
+    }
+
+    /// The error of the first gradient that is not as it must be.
+    #[cold]
+    fn refusal(&self, grads: &dyn Params<F>) -> Error {
+        let limit = |path: Path<'_>| {
+            let course = self.ledger.course_of(self.ledger.leaf(&path.to_string())?);
+            (!course.settings.frozen).then_some(course.traits.largest_gradient)
+        };
+        reduce::find_beyond(grads, limit).unwrap_or_else(|| ErrorKind::NoLeaves.into())
+    }
+
+    /// Moves parameters by their first slot: w ← w - a·(b·s), or w + a·(b·s) to come back.
+    fn shift(
+        &self,
+        params: &mut dyn ParamsMut<F>,
+        settles: bool,
+        factors: Factors<'_, F>,
+    ) -> Result<(), Error> {
+        if self.ledger.is_empty() {
+            return Ok(());
+        }
+        let Ledger { roster, leaves, .. } = &self.ledger;
+        roster.meet(&*params, Tree::Parameters, |_, _| {})?;
+        roster.meet_mut(params, Tree::Parameters, |index, w| {
+            let course = self.ledger.course_of(&leaves[index]);
+            let [a, b] = factors(course.program().rule(), course.learning_rate);
+            let a = if settles { a } else { -a };
+            if let Some(slot) = leaves[index].slot(0).filter(|slot| slot.shape() == w.shape()) {
+                w.view_mut().zip_mut_with(&slot, |w, &slot| *w = *w - a * (b * slot));
+            }
+        })
+    }
+}
+
+impl<F: Scalar> Optimizer<F> for Engine<F> {
+    fn step(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<StepInfo, Error> {
+        self.ready()?;
+        let opens = !self.checked || self.ledger.is_empty();
+        let before = if opens { self.open(&*params)? } else { None };
+        let step = self.counters.steps + 1;
+        match self.attempt(step, params, grads) {
+            Ok((learning_rate, grad_norm)) => {
+                if opens {
+                    self.ledger.drop_averages();
+                    self.checked = true;
+                }
+                self.counters.steps = step;
+                Ok(StepInfo { step, learning_rate, grad_norm, ..StepInfo::default() })
+            }
+            Err((learning_rate, halt)) => {
+                let error = match halt {
+                    Halt::Failed(error) => Some(error),
+                    Halt::NotFinite { skip: false } => Some(self.refusal(grads)),
+                    Halt::NotFinite { skip: true } => None,
+                };
+                if opens {
+                    self.close(before);
+                }
+                if let Some(error) = error {
+                    return Err(error);
+                }
+                self.counters.skipped += 1;
+                Ok(StepInfo { step: self.counters.steps, learning_rate, ..StepInfo::skipped() })
+            }
+        }
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        self.check()?;
+        self.base_rate(self.counters.steps + 1, self.rates).map(|_| ())
+    }
+
+    fn ready(&self) -> Result<(), Error> {
+        match self.counters.place {
+            Place::Training => Ok(()),
+            Place::Averaged => Err(ErrorKind::AverageInPlace.into()),
+            Place::Settled => Err(ErrorKind::Settled.into()),
+        }
+    }
+
+    fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
+        let of = |settings: &Settings| Treatment {
+            trained: !settings.frozen,
+            maximize: settings.maximize,
+        };
+        if self.checked
+            && let Some(leaf) = self.ledger.leaf(leaf)
+        {
+            return of(&self.ledger.course_of(leaf).settings);
+        }
+        let groups = self.groups.iter().filter(|group| group.pattern.matches(leaf, shape));
+        // What is wrong with a group is said by the step.
+        self.plan.changed(groups).map_or_else(|_| Treatment::default(), |plan| of(&plan.settings))
+    }
+
+    fn learning_rate(&self) -> f64 {
+        let base = self.plan.schedule.at(self.counters.steps + 1);
+        let Rates { set, scale } = self.rates;
+        set.unwrap_or(base) * self.plan.settings.rate_factor * scale
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
+        let rates = Rates { set: Some(learning_rate), ..self.rates };
+        self.base_rate(self.counters.steps + 1, rates)?;
+        self.rates = rates;
+        Ok(())
+    }
+
+    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
+        let value = factor;
+        if !(factor >= 0.0 && F::from_f64(factor).is_finite()) {
+            return Err(Error::hyperparameter(
+                self.name(),
+                "scale_rate",
+                value,
+                "a finite number >= 0",
+            ));
+        }
+        self.rates.scale = factor;
+        Ok(())
+    }
+
+    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), Error> {
+        schedule.validate()?;
+        self.replace_schedule(schedule);
+        Ok(())
+    }
+
+    fn change_group(&mut self, leaves: Pattern, change: optimizer::Change) -> Result<(), Error> {
+        let apply = move |mut plan: Plan<F>| {
+            let result = apply(&change, &mut plan);
+            (plan, result)
+        };
+        // Now is when a mistake can be said.
+        let (plan, result) = apply(self.plan.clone());
+        result?;
+        plan.check()?;
+        if !self.ledger.is_empty() {
+            let entries = self.ledger.roster.entries();
+            if !entries.iter().any(|entry| leaves.matches(&entry.name, &entry.shape)) {
+                let group = leaves.to_string();
+                return Err(ErrorKind::GroupMatchesNothing { group }.into());
+            }
+        }
+        self.add_group(leaves, std::sync::Arc::new(move |plan| (apply(plan).0, false)));
+        Ok(())
+    }
+
+    fn steps(&self) -> u64 {
+        self.counters.steps
+    }
+
+    fn skipped(&self) -> u64 {
+        self.counters.skipped
+    }
+
+    fn reset(&mut self) {
+        if self.counters.place == Place::Averaged {
+            // The parameters are in the place of the average, and come out of it first.
+            self.counters.forgets = true;
+            (self.counters.steps, self.counters.skipped) = (0, 0);
+            return;
+        }
+        self.ledger = Ledger::default();
+        self.counters = Counters::default();
+    }
+
+    fn name(&self) -> &'static str {
+        self.plan.program.about().name
+    }
+
+    fn swap_average(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        match self.counters.place {
+            Place::Settled => return Err(ErrorKind::Settled.into()),
+            Place::Training if self.plan.settings.average.is_none() => {
+                return Err(ErrorKind::NoAverage.into());
+            }
+            Place::Training | Place::Averaged => {}
+        }
+        let Ledger { roster, leaves, cohorts, .. } = &mut self.ledger;
+        if !leaves.is_empty() {
+            roster.meet(&*params, Tree::Parameters, |_, _| {})?;
+            roster.meet_mut(params, Tree::Parameters, |index, w| {
+                let leaf = &mut leaves[index];
+                let average = leaf.average.as_mut_slice();
+                if cohorts[leaf.cohort].terms > 0 && !average.is_empty() {
+                    let mut w = leaf.order.arrange_mut(w.view_mut());
+                    w.iter_mut().zip(average).for_each(|(w, average)| std::mem::swap(w, average));
+                }
+            })?;
+        }
+        self.counters.place = match self.counters.place {
+            Place::Averaged => Place::Training,
+            _ => Place::Averaged,
+        };
+        if self.counters.forgets && self.counters.place == Place::Training {
+            self.reset();
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> State {
+        self.save()
+    }
+
+    fn load_state(&mut self, state: &State) -> Result<(), Error> {
+        self.load(state)
+    }
+}
+
+/// Applies a change to the plan of a group.
+fn apply<F: Scalar>(change: &optimizer::Change, plan: &mut Plan<F>) -> Result<(), Error> {
+    if let Some(frozen) = change.frozen {
+        plan.settings.frozen = frozen;
+    }
+    if let Some(factor) = change.rate_factor {
+        plan.settings.rate_factor = factor;
+    }
+    if let Some(schedule) = &change.schedule {
+        plan.schedule = schedule.clone();
+        plan.has_own_schedule = true;
+    }
+    for (name, value) in &change.numbers {
+        if assign(&mut *plan.program, &mut plan.settings, name, *value).is_err() {
+            let mut known = Vec::new();
+            plan.numbers(|name, _| known.push(name.to_owned()));
+            let (owner, name) = (plan.program.about().name, name.clone());
+            return Err(ErrorKind::UnknownHyperparameter { owner, name, known }.into());
+        }
+    }
+    Ok(())
+}
+
+impl<F: Scalar> Core<F> for Engine<F> {
+    fn boxed(&self) -> Box<dyn Core<F>> {
+        Box::new(Self {
+            plan: self.plan.clone(),
+            groups: self.groups.clone(),
+            rates: self.rates,
+            precedence: self.precedence.clone(),
+            checked: self.checked,
+            counters: self.counters,
+            ledger: self.ledger.clone(),
+            scratch: Scratch::new(self.plan.program.kernel()),
+        })
+    }
+
+    fn into_plan(self: Box<Self>) -> (Plan<F>, bool) {
+        (self.plan, !self.groups.is_empty())
+    }
+
+    fn rule(&self) -> &dyn Any {
+        self.plan.program.rule()
+    }
+
+    fn rule_mut(&mut self) -> &mut dyn Any {
+        self.checked = false;
+        self.plan.program.rule_mut()
+    }
+
+    fn settings_mut(&mut self) -> &mut Settings {
+        self.checked = false;
+        &mut self.plan.settings
+    }
+
+    fn replace_schedule(&mut self, schedule: Schedule) {
+        self.plan.schedule = schedule;
+        // Of a group it is its own; of the optimizer itself nobody asks.
+        self.plan.has_own_schedule = true;
+        self.rates.set = None;
+        self.checked = false;
+    }
+
+    fn set_scheduled(&mut self, hyperparameter: String, schedule: Schedule) {
+        self.plan.scheduled.retain(|(other, _)| *other != hyperparameter);
+        self.plan.scheduled.push((hyperparameter, schedule));
+        self.checked = false;
+    }
+
+    fn add_group(&mut self, leaves: Pattern, change: Change<F>) {
+        self.groups.push(Group { pattern: leaves, change });
+        self.checked = false;
+    }
+
+    fn set_precedence(&mut self, name: Option<String>, precedence: Precedence) {
+        self.precedence.push((name, precedence));
+    }
+
+    fn slot(&self, leaf: &str, slot: &str) -> Option<ArrayViewD<'_, F>> {
+        let about = self.plan.program.about();
+        let slot = about.slots.iter().position(|&name| name == slot)?;
+        self.ledger.leaf(leaf)?.slot(slot)
+    }
+
+    fn average_of(&self, leaf: &str) -> Option<ArrayViewD<'_, F>> {
+        let leaf = self.ledger.leaf(leaf)?;
+        let has_terms = self.ledger.cohorts[leaf.cohort].terms > 0;
+        leaf.average().filter(|_| has_terms)
+    }
+
+    fn settle(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        settled: bool,
+        factors: Factors<'_, F>,
+    ) -> Result<(), Error> {
+        let from = if settled { Place::Training } else { Place::Settled };
+        let to = if settled { Place::Settled } else { Place::Training };
+        if self.counters.place != from {
+            return match self.counters.place {
+                Place::Averaged => Err(ErrorKind::AverageInPlace.into()),
+                Place::Settled => Err(ErrorKind::Settled.into()),
+                Place::Training => {
+                    let what = "the parameters are where gradients are taken; `unsettle` comes \
+                                after `settle`";
+                    Err(ErrorKind::OutOfTurn { what }.into())
+                }
+            };
+        }
+        self.shift(params, settled, factors)?;
+        self.counters.place = to;
+        Ok(())
+    }
+
+    fn settle_copy(
+        &self,
+        params: &mut dyn ParamsMut<F>,
+        factors: Factors<'_, F>,
+    ) -> Result<(), Error> {
+        self.ready()?;
+        self.shift(params, true, factors)
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let patterns: Vec<&Pattern> = self.groups.iter().map(|group| &group.pattern).collect();
+        f.debug_struct(self.name())
+            .field("rule", &self.plan.program)
+            .field("schedule", &self.plan.schedule)
+            .field("scheduled", &self.plan.scheduled)
+            .field("settings", &self.plan.settings)
+            .field("groups", &patterns)
+            .field("steps", &self.counters.steps)
+            .field("skipped", &self.counters.skipped)
+            .field("leaves", &self.ledger.leaves.len())
+            .finish()
+    }
+}
+
+impl<F: Scalar> fmt::Debug for Engine<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)
+    }
+}

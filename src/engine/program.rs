@@ -1,0 +1,160 @@
+//! A rule as an object: what the engine, which is compiled once, knows of it.
+
+use std::any::Any;
+use std::fmt::Debug;
+
+use crate::error::Error;
+use crate::rule::{Clock, MOST, Slices};
+use crate::scalar::Scalar;
+use crate::simd::Simd;
+
+/// A rule with its hyperparameters.
+pub(crate) trait Program<F: Scalar>: Debug + Send + Sync {
+    fn about(&self) -> About;
+
+    fn boxed(&self) -> Box<dyn Program<F>>;
+
+    /// The rule itself, for its own builder methods.
+    fn rule(&self) -> &dyn Any;
+    fn rule_mut(&mut self) -> &mut dyn Any;
+
+    fn validate(&self) -> Result<(), Error>;
+
+    fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64));
+
+    /// The state of an element before its first step.
+    fn initial(&self) -> [F; MOST];
+
+    /// The largest |g| that the state can keep.
+    fn largest_gradient(&self) -> f64;
+
+    /// The loops of the rule, with room for the constants of steps.
+    fn kernel(&self) -> Box<dyn Kernel<F>>;
+}
+
+/// What is the same for all optimizers of a rule.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct About {
+    pub(crate) name: &'static str,
+    pub(crate) slots: &'static [&'static str],
+    pub(crate) count: usize,
+    /// Whether the rule wants norms of each leaf.
+    pub(crate) norms: bool,
+}
+
+impl About {
+    /// What the array of a slot is called.
+    pub(crate) fn slot_name(&self, index: usize) -> String {
+        // A rule that names fewer slots than it has loses none.
+        let name = self.slots.get(index).copied();
+        name.map_or_else(|| format!("slot.{index}"), |name| format!("slot.{name}"))
+    }
+}
+
+/// The loops of a rule, by the place of their constants in a list.
+pub(crate) trait Kernel<F: Scalar>: Send + Sync {
+    /// Empties the list.
+    fn clear(&mut self);
+
+    /// Adds the constants of a step, for a rule with these hyperparameters.
+    fn begin(&mut self, program: &dyn Program<F>, clock: &mut Clock, learning_rate: f64);
+
+    /// Adds a copy of constants, completed for a leaf.
+    fn repeat(&mut self, place: usize) -> usize;
+
+    /// Completes the constants at a place for a leaf of these norms.
+    fn of_leaf(&mut self, place: usize, program: &dyn Program<F>, norms: [f64; 2]);
+
+    /// The fraction of the parameter that the update takes off beside its direction.
+    fn decay(&self, place: usize) -> F;
+
+    /// Updates a stretch of elements; the slices have one length.
+    fn update(&self, place: usize, before: Before<F>, simd: Simd, stretch: Stretch<'_, F>);
+
+    /// The sums of the squares of the quantities whose norms the rule wants, times `power`, over a
+    /// stretch, which is short.
+    fn norms(&self, place: usize, power: F, simd: Simd, stretch: Stretch<'_, F>) -> [f64; 2];
+}
+
+/// What happens to a gradient before the rule sees it, in the loop of the rule.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Before<F> {
+    Nothing,
+    /// It is multiplied.
+    Scaled(F),
+    /// It gets the gradient of a penalty.
+    Penalized(Penalized<F>),
+}
+
+/// The penalty ½l₂w² + l₁|w| of an element.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Penalized<F> {
+    pub(crate) l1: F,
+    pub(crate) l2: F,
+}
+
+impl<F: Scalar> Penalized<F> {
+    /// Its derivative.
+    #[inline(always)]
+    pub(crate) fn pull(&self, w: F) -> F {
+        let sign = if w == F::zero() { F::zero() } else { self.l1.copysign(w) };
+        self.l2 * w.flushed() + sign
+    }
+}
+
+/// A stretch of elements in one order: parameter, gradient, slots, and average where it is kept.
+pub(crate) struct Stretch<'a, F> {
+    pub(crate) w: &'a mut [F],
+    pub(crate) g: &'a [F],
+    /// Empty from the first on that the rule does not have.
+    pub(crate) slots: Slices<'a, F>,
+    /// Empty where no average is kept.
+    pub(crate) average: &'a mut [F],
+}
+
+impl<F> Stretch<'_, F> {
+    #[inline]
+    pub(crate) fn reborrow(&mut self) -> Stretch<'_, F> {
+        Stretch {
+            w: self.w,
+            g: self.g,
+            slots: self.slots.each_mut().map(|slot| &mut **slot),
+            average: self.average,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn split_at(self, at: usize) -> (Self, Self) {
+        let (w0, w1) = self.w.split_at_mut(at);
+        let (g0, g1) = self.g.split_at(at);
+        let (s0, s1) = split_slots(self.slots, at);
+        let (a0, a1) = self.average.split_at_mut(at.min(self.average.len()));
+        (
+            Self { w: w0, g: g0, slots: s0, average: a0 },
+            Self { w: w1, g: g1, slots: s1, average: a1 },
+        )
+    }
+}
+
+/// The slots before and after an element.
+#[inline]
+pub(crate) fn split_slots<'a, F>(
+    slots: Slices<'a, F>,
+    at: usize,
+) -> (Slices<'a, F>, Slices<'a, F>) {
+    let [a, b, c, d] = slots.map(|slot| {
+        let at = at.min(slot.len());
+        slot.split_at_mut(at)
+    });
+    ([a.0, b.0, c.0, d.0], [a.1, b.1, c.1, d.1])
+}
+
+/// The slots of some elements.
+#[inline]
+pub(crate) fn range_of<'a, F>(
+    slots: &'a mut Slices<'_, F>,
+    start: usize,
+    end: usize,
+) -> Slices<'a, F> {
+    slots.each_mut().map(|slot| if slot.is_empty() { &mut [] } else { &mut slot[start..end] })
+}

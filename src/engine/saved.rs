@@ -1,0 +1,332 @@
+//! Saving an optimizer's state and going on from it.
+
+use std::borrow::Cow;
+
+use ndarray::ArrayViewD;
+
+use super::core::{Counters, Engine, Place};
+use super::described;
+use super::leaf::LeafState;
+use super::ledger::{Cohort, Ledger};
+use super::plan::{Course, Rates};
+use super::program::Program;
+use super::scratch::Scratch;
+use super::slot::Slot;
+use crate::error::Error;
+use crate::params::Entry;
+use crate::rule::Clock;
+use crate::scalar::Scalar;
+use crate::state::{Numbers, Record, State, compare, invalid, missing};
+
+/// What the array of an average is called; slots have a prefix.
+const AVERAGE: &str = "average";
+
+impl<F: Scalar> Engine<F> {
+    pub(super) fn save(&self) -> State {
+        self.record(&self.ledger_to_come(), Numbers::of).into()
+    }
+
+    /// The ledger as the next step will find it: what was set since the last one included.
+    fn ledger_to_come(&self) -> Cow<'_, Ledger<F>> {
+        let steps_next = self.counters.place == Place::Training;
+        if self.checked || self.ledger.is_empty() || !steps_next {
+            return Cow::Borrowed(&self.ledger);
+        }
+        let mut ledger = self.ledger.clone();
+        match ledger.assign(&self.plan, &self.groups) {
+            Ok(_) => {
+                ledger.make_room_anywhere();
+                ledger.drop_averages();
+            }
+            // The next step will say what is wrong.
+            Err(_) => return Cow::Borrowed(&self.ledger),
+        }
+        Cow::Owned(ledger)
+    }
+
+    /// The record of these leaves, with what `numbers` makes of each array.
+    fn record(&self, ledger: &Ledger<F>, numbers: impl Fn(ArrayViewD<'_, F>) -> Numbers) -> Record {
+        let about = self.plan.program.about();
+        let mut record = Record::new::<F>(about.name);
+        let Counters { steps, skipped, place, forgets } = self.counters;
+        record.count("steps", steps);
+        record.count("skipped", skipped);
+        record.count("swapped", u64::from(place == Place::Averaged));
+        record.count("settled", u64::from(place == Place::Settled));
+        record.count("forgets", u64::from(forgets));
+        record.number("rate.scale", self.rates.scale);
+        if let Some(rate) = self.rates.set {
+            record.number("rate.set", rate);
+        }
+        described::save(&mut record, "", &self.plan);
+        record.count("groups", self.groups.len() as u64);
+        for (i, group) in self.groups.iter().enumerate() {
+            record.text(format!("group.{i}"), group.pattern.to_string());
+        }
+        for (i, course) in ledger.courses.iter().enumerate() {
+            save_course(&mut record, &format!("course.{i}."), course);
+        }
+        for (i, cohort) in ledger.cohorts.iter().enumerate() {
+            save_cohort(&mut record, &format!("cohort.{i}."), cohort);
+        }
+        for (i, (Entry { name, shape }, leaf)) in
+            ledger.roster.entries().iter().zip(&ledger.leaves).enumerate()
+        {
+            record.leaf(name, shape);
+            // Most leaves began together.
+            if leaf.cohort > 0 {
+                record.count(format!("leaf.{i}.cohort"), leaf.cohort as u64);
+            }
+            for j in 0..about.count {
+                if let Some(array) = leaf.slot(j) {
+                    record.put(name, shape, &about.slot_name(j), numbers(array));
+                }
+            }
+            if let Some(average) = leaf.average() {
+                record.put(name, shape, AVERAGE, numbers(average));
+            }
+        }
+        record
+    }
+
+    /// Everything is read and checked before the first change.
+    pub(super) fn load(&mut self, state: &State) -> Result<(), Error> {
+        self.check()?;
+        let name = self.plan.program.about().name;
+        let read = state.record::<F>(name)?;
+        state.assert_innermost()?;
+        let is_old = state.version() < 2;
+        let record = if is_old { Cow::Owned(upgraded(read)) } else { Cow::Borrowed(read) };
+        let record = record.as_ref();
+
+        let counters = load_counters(record)?;
+        let rates = load_rates::<F>(record)?;
+        let mut plan = self.plan.clone();
+        let precedence = described::Rulings { of: &self.precedence, is_old };
+        described::reconcile(record, "", &mut plan, &precedence)?;
+        plan.check()?;
+        record.compare_count("groups", self.groups.len() as u64)?;
+        for (i, group) in self.groups.iter().enumerate() {
+            record.compare_text(&format!("group.{i}"), &group.pattern.to_string())?;
+        }
+        if counters.steps > 0 && record.leaves().len() == 0 {
+            return Err(missing("leaves"));
+        }
+        let mut loaded = Self {
+            ledger: Ledger::default(),
+            scratch: Scratch::new(plan.program.kernel()),
+            groups: self.groups.clone(),
+            precedence: self.precedence.clone(),
+            checked: true,
+            plan,
+            rates,
+            counters,
+        };
+        loaded.ledger = self.load_ledger(record, &loaded, &precedence)?;
+        // What it would not save again is not this optimizer's.
+        let again = loaded.record(&loaded.ledger, |_| Numbers::NONE);
+        described::assert_like(record, &again, &precedence)?;
+        *self = loaded;
+        Ok(())
+    }
+
+    /// The leaves in the order of the record: a norm adds them up in it.
+    fn load_ledger(
+        &self,
+        record: &Record,
+        loaded: &Self,
+        precedence: &described::Rulings<'_>,
+    ) -> Result<Ledger<F>, Error> {
+        if record.leaves().len() == 0 {
+            return Ok(Ledger::default());
+        }
+        if !self.ledger.is_empty() {
+            record.places(&self.ledger.roster)?;
+        }
+        let entry = |(name, shape): (&str, &[usize])| Entry {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+        };
+        let entries = record.leaves().map(entry).collect();
+        let mut ledger = Ledger::<F>::of_entries(entries, &loaded.plan, &self.groups)?;
+        for (i, course) in ledger.courses.iter_mut().enumerate() {
+            load_course(record, &format!("course.{i}."), course, precedence)?;
+        }
+        let mut cohorts = Vec::with_capacity(ledger.leaves.len());
+        for (i, leaf) in ledger.leaves.iter().enumerate() {
+            let here = ledger.cohorts[leaf.cohort].course;
+            let cohort = if precedence.is_old {
+                old_cohort(record, i, here, loaded)?
+            } else {
+                let place = record.get_count_or(&format!("leaf.{i}.cohort"), 0);
+                load_cohort(record, place, loaded.counters.steps)?
+            };
+            let name = &ledger.roster.entries()[i].name;
+            let of = |course: usize| format!("number {course}");
+            compare(&format!("the set of groups of `{name}`"), &of(cohort.course), &of(here))?;
+            cohorts.push(cohort);
+        }
+        ledger.join_cohorts(&cohorts);
+        let Ledger { leaves, courses, cohorts, .. } = &mut ledger;
+        for (i, leaf) in leaves.iter_mut().enumerate() {
+            let cohort = &cohorts[leaf.cohort];
+            load_leaf(record, i, &courses[cohort.course], cohort, leaf)?;
+        }
+        Ok(ledger)
+    }
+}
+
+fn load_counters(record: &Record) -> Result<Counters, Error> {
+    let place = match (record.get_flag("swapped")?, record.get_flag("settled")?) {
+        (false, false) => Place::Training,
+        (true, false) => Place::Averaged,
+        (false, true) => Place::Settled,
+        (true, true) => {
+            return Err(invalid("`swapped`".to_owned(), "is 1, and so is `settled`".to_owned()));
+        }
+    };
+    let forgets = record.get_flag("forgets")?;
+    if forgets && place != Place::Averaged {
+        return Err(invalid("`forgets`".to_owned(), "is 1 without an average".to_owned()));
+    }
+    let (steps, skipped) = (record.get_counter("steps")?, record.get_counter("skipped")?);
+    Ok(Counters { steps, skipped, place, forgets })
+}
+
+fn load_rates<F: Scalar>(record: &Record) -> Result<Rates, Error> {
+    let scale = record.get_number("rate.scale")?;
+    let set = record.get_number("rate.set").ok();
+    for (name, rate) in [("rate.scale", Some(scale)), ("rate.set", set)] {
+        if rate.is_some_and(|rate| !(rate >= 0.0 && F::from_f64(rate).is_finite())) {
+            return Err(invalid(format!("`{name}`"), format!("is {rate:?}")));
+        }
+    }
+    Ok(Rates { set, scale })
+}
+
+fn save_course<F: Scalar>(record: &mut Record, prefix: &str, course: &Course<F>) {
+    described::save(record, prefix, &course.plan);
+    record.number(format!("{prefix}last_learning_rate"), course.learning_rate);
+    if course.is_scheduled() {
+        described::save_numbers(record, &format!("{prefix}last."), course.program());
+    }
+}
+
+fn load_course<F: Scalar>(
+    record: &Record,
+    prefix: &str,
+    course: &mut Course<F>,
+    precedence: &described::Rulings<'_>,
+) -> Result<(), Error> {
+    let mut plan = course.plan.clone();
+    described::reconcile(record, prefix, &mut plan, precedence)?;
+    plan.check()?;
+    let mut loaded = Course::new(plan, course.is_base);
+    let entry = format!("{prefix}last_learning_rate");
+    let learning_rate = record.get_number(&entry)?;
+    if !(learning_rate >= 0.0 && learning_rate.is_finite()) {
+        return Err(invalid(format!("`{entry}`"), format!("is {learning_rate}")));
+    }
+    let mut last: Box<dyn Program<F>> = loaded.plan.program.boxed();
+    if loaded.is_scheduled() {
+        described::load_numbers(record, &format!("{prefix}last."), &mut *last)?;
+        last.validate()?;
+    }
+    loaded.go_on_from(learning_rate, &*last);
+    *course = loaded;
+    Ok(())
+}
+
+fn save_cohort(record: &mut Record, prefix: &str, cohort: &Cohort) {
+    record.count(format!("{prefix}course"), cohort.course as u64);
+    record.count(format!("{prefix}terms"), cohort.terms);
+    let mut clock = cohort.clock;
+    let (counts, numbers) = clock.entries();
+    counts.into_iter().for_each(|(name, n)| record.count(format!("{prefix}{name}"), *n));
+    numbers.into_iter().for_each(|(name, x)| record.number(format!("{prefix}{name}"), *x));
+}
+
+fn load_cohort(record: &Record, place: u64, steps: u64) -> Result<Cohort, Error> {
+    let prefix = format!("cohort.{place}.");
+    let course = record.get_counter(&format!("{prefix}course"))?;
+    let terms = record.get_counter(&format!("{prefix}terms"))?;
+    let mut clock = Clock::default();
+    let (counts, numbers) = clock.entries();
+    for (name, n) in counts {
+        *n = record.get_counter(&format!("{prefix}{name}"))?;
+    }
+    for (name, x) in numbers {
+        *x = record.get_number(&format!("{prefix}{name}"))?;
+    }
+    let forgets = record.get_flag("forgets")?;
+    if !clock.is_possible() || (clock.step().max(terms) > steps && !forgets) {
+        let problem = format!("is not of an optimizer that took {steps} steps");
+        return Err(invalid(format!("`cohort.{place}`"), problem));
+    }
+    Ok(Cohort::new(course as usize, clock, terms))
+}
+
+fn load_leaf<F: Scalar>(
+    record: &Record,
+    place: usize,
+    course: &Course<F>,
+    cohort: &Cohort,
+    leaf: &mut LeafState<F>,
+) -> Result<(), Error> {
+    let (plan, about) = (&course.plan, course.plan.program.about());
+    // A leaf that was frozen after some steps has state all the same.
+    let trained = !plan.settings.frozen;
+    let has = |name: &str| record.has_array(place, name);
+    if trained || (0..about.count).any(|i| has(&about.slot_name(i))) {
+        // Room is made only for what is there to fill it.
+        let slots = (0..about.count).map(|i| record.array_of::<F>(place, &about.slot_name(i)));
+        let slots = slots.collect::<Result<Vec<_>, _>>()?;
+        leaf.make_slots(plan.program.initial(), about.count, 0);
+        for (slot, values) in leaf.slots.iter_mut().zip(slots) {
+            fill(slot, leaf.order.arrange(values));
+        }
+    }
+    let averages = plan.settings.average.is_some();
+    if has(AVERAGE) || (averages && (trained || cohort.terms > 0)) {
+        let values = record.array_of::<F>(place, AVERAGE)?;
+        leaf.make_average(0);
+        fill(&mut leaf.average, leaf.order.arrange(values));
+    }
+    leaf.misplace();
+    Ok(())
+}
+
+fn fill<F: Scalar>(slot: &mut Slot<F>, values: ArrayViewD<'_, F>) {
+    slot.as_mut_slice().iter_mut().zip(&values).for_each(|(to, &from)| *to = from);
+}
+
+/// The record of an earlier version with what every state has now.
+fn upgraded(old: &Record) -> Record {
+    let mut record = old.clone();
+    record.count("settled", 0);
+    record.count("forgets", 0);
+    record.number("rate.scale", 1.0);
+    record
+}
+
+/// In a state of an earlier version all leaves that have state began with the optimizer.
+fn old_cohort<F: Scalar>(
+    record: &Record,
+    leaf: usize,
+    course: usize,
+    loaded: &Engine<F>,
+) -> Result<Cohort, Error> {
+    let began = loaded.plan.program.about().count == 0 || record.has_arrays(leaf);
+    if !began {
+        return Ok(Cohort::new(course, Clock::default(), 0));
+    }
+    let carried = [0, 1].map(|j| record.get_number(&format!("course.{course}.carried.{j}")));
+    let [first, second] = carried;
+    let clock = Clock::at(loaded.counters.steps, [first?, second?]);
+    let terms = record.get_counter("averaged")?;
+    if !clock.is_possible() || terms > loaded.counters.steps {
+        let problem = "is not of an optimizer that took its steps".to_owned();
+        return Err(invalid(format!("`course.{course}.carried`"), problem));
+    }
+    Ok(Cohort::new(course, clock, terms))
+}
