@@ -4,7 +4,7 @@
 
 use ndarray::{Array1, Array2, array};
 use thalweg::regularize::Penalty;
-use thalweg::rule::Interval;
+use thalweg::rule::{Clock, Interval};
 use thalweg::{Elementwise, Error, Momentum, NonFinite, Optimizer, Rule, Scalar, Sgd};
 
 /// **QHM**, quasi-hyperbolic momentum: m = βm + (1-β)g, Δw = -α((1-ν)g + νm).
@@ -32,7 +32,7 @@ impl<F: Scalar> Rule<F> for Qhm {
     }
 
     /// Once a step, in `f64`.
-    fn begin(&self, _step: u64, learning_rate: f64) -> [F; 4] {
+    fn begin(&self, _clock: &mut Clock, learning_rate: f64) -> [F; 4] {
         let Self { momentum, nu } = *self;
         [momentum, 1.0 - momentum, learning_rate * (1.0 - nu), learning_rate * nu].map(F::from_f64)
     }

@@ -2,7 +2,7 @@
 
 use approx::assert_relative_eq;
 use ndarray::{Array2, Axis, Slice, array};
-use thalweg::rule::Interval;
+use thalweg::rule::{Clock, Interval};
 use thalweg::{
     Elementwise, Error, ErrorKind, NonFinite, Optimizer, Rule, Scalar, Schedule, Settings, Simd,
 };
@@ -32,7 +32,7 @@ impl<F: Scalar> Rule<F> for Qhm {
         Interval::FRACTION.check::<F>("Qhm", "beta", self.beta)
     }
 
-    fn begin(&self, _step: u64, learning_rate: f64) -> [F; 5] {
+    fn begin(&self, _clock: &mut Clock, learning_rate: f64) -> [F; 5] {
         let (nu, beta) = (self.nu, self.beta);
         [learning_rate, nu, 1.0 - nu, beta, 1.0 - beta].map(F::from_f64)
     }
@@ -91,7 +91,7 @@ fn it_has_the_same_bits_in_every_layout_and_on_every_instruction_set() {
 #[test]
 fn it_has_a_default_a_box_and_the_policies() {
     let mut any: Vec<Box<dyn Optimizer<f64>>> = vec![
-        Box::new(Elementwise::<f64, Qhm>::default()),
+        Box::new(Elementwise::<f64, _>::with_rule(Qhm::default(), 0.5)),
         Box::new(qhm(0.5).non_finite(NonFinite::Skip)),
         Box::new(qhm(0.5).with_settings(Settings::default())),
     ];

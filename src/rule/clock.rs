@@ -109,6 +109,18 @@ impl Clock {
         &mut self.carried
     }
 
+    /// The clock of a leaf that has taken so many steps, each with the β that the next one will have.
+    ///
+    /// ```
+    /// use thalweg::rule::{Clock, bias_correction};
+    /// let mut clock = Clock::after(41);
+    /// clock.advance(42);
+    /// assert_eq!(clock.correction(0, 0.9), bias_correction(0.9, 42));
+    /// ```
+    pub fn after(steps: u64) -> Self {
+        Self::at(steps, [0.0; 2])
+    }
+
     /// A clock of which a state of an earlier version tells the step and what was carried.
     pub(crate) fn at(step: u64, carried: [f64; 2]) -> Self {
         let run = if step == 0 { 0 } else { step };

@@ -1,7 +1,7 @@
 //! Every rule of the crate, a row each.
 
 use super::*;
-use crate::engine::{Elementwise, Settings};
+use crate::engine::{Compiled, Elementwise, Settings};
 use crate::optimizer::Optimizer;
 use crate::rule::{Rule, Slots};
 use crate::scalar::Scalar;
@@ -48,7 +48,7 @@ impl<F: Scalar> Entry<F> {
     }
 }
 
-const fn entry<F: Scalar, R: Rule<F> + Default>(
+const fn entry<F: Scalar, R: Rule<F> + Compiled + Default>(
     name: &'static str,
     formula: &'static str,
     source: &'static str,
@@ -62,7 +62,7 @@ const fn entry<F: Scalar, R: Rule<F> + Default>(
         slots: <R::State as Slots<F>>::COUNT,
         couples: R::NORMS,
         build: |learning_rate, settings| {
-            Box::new(Elementwise::with_rule(R::default(), learning_rate).with_settings(settings))
+            Box::new(Elementwise::of_compiled(R::default(), learning_rate).with_settings(settings))
         },
     }
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use ndarray::{Array1, array};
 use thalweg::params::Snapshot;
-use thalweg::rule::Interval;
+use thalweg::rule::{Clock, Interval};
 use thalweg::{Adam, Average, Elementwise, Error, Momentum, Nesterov, Optimizer, Rule, Scalar};
 use thalweg::{Schedule, Sgd, State, checkpoint};
 
@@ -241,7 +241,7 @@ impl<F: Scalar, const NAMED: bool> Rule<F> for Mine<NAMED> {
         }
     }
 
-    fn begin(&self, _step: u64, learning_rate: f64) -> [F; 2] {
+    fn begin(&self, _clock: &mut Clock, learning_rate: f64) -> [F; 2] {
         [learning_rate, self.momentum].map(F::from_f64)
     }
 

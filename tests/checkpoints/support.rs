@@ -86,7 +86,10 @@ pub const KINDS: usize = 3;
 
 /// An optimizer with schedules, groups, a frozen one among them, and settings of that kind: all
 /// elements are coupled by a norm, those of a leaf are, or none.
-pub fn build<F: Scalar, R: Rule<F> + Default>(kind: usize) -> Box<dyn Optimizer<F>> {
+pub fn build<F: Scalar, R: Rule<F> + Default>(kind: usize) -> Box<dyn Optimizer<F>>
+where
+    Elementwise<F, R>: Default,
+{
     let mut settings = Settings::default();
     settings.penalty = Penalty::elastic_net(0.01, 0.1);
     if kind != 1 {
@@ -104,12 +107,12 @@ pub fn build<F: Scalar, R: Rule<F> + Default>(kind: usize) -> Box<dyn Optimizer<
         settings.max_norm = Some(MaxNorm::whole(3.0));
         settings.average = Some(Average::swa().start(2).every(3));
     }
-    let mut optimizer =
-        Elementwise::<F, R>::with_rule(R::default(), Schedule::cosine(0.05, 0.0, 20).warm_up(3))
-            .with_settings(settings)
-            .scheduled("l2", Schedule::linear(0.1, 0.0, 9))
-            .group("bias", |group| group.rate_factor(0.5).penalty(Penalty::NONE))
-            .group("head", |group| group.frozen(true));
+    let mut optimizer = Elementwise::<F, R>::default()
+        .schedule(Schedule::cosine(0.05, 0.0, 20).warm_up(3))
+        .with_settings(settings)
+        .scheduled("l2", Schedule::linear(0.1, 0.0, 9))
+        .group("bias", |group| group.rate_factor(0.5).penalty(Penalty::NONE))
+        .group("head", |group| group.frozen(true));
     let mut numbers = Vec::new();
     R::default().hyperparameters(&mut |name, number| numbers.push((name, *number)));
     if let Some(&(name, value)) = numbers.first() {

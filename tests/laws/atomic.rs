@@ -242,7 +242,10 @@ impl From<Fragile> for Schedule {
     }
 }
 
-fn check_schedule<F: Scalar, R: Rule<F> + Default>() {
+fn check_schedule<F: Scalar, R: Rule<F> + Default>()
+where
+    Elementwise<F, R>: Default,
+{
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1e-300, -1.0] {
         for at in [1, 3] {
             let broken = Arc::new(AtomicBool::new(true));

@@ -1,6 +1,6 @@
 //! The step counter does not wear out: beyond 2²⁴, where an `f32` stops counting, and beyond 2³².
 
-use thalweg::rule::{Slots, bias_correction};
+use thalweg::rule::{Clock, Slots, bias_correction};
 use thalweg::{Elementwise, Rule, Scalar, rules};
 
 use crate::support::*;
@@ -49,7 +49,9 @@ fn a_correction_does_not_cancel() {
 }
 
 fn moved<F: Scalar, R: Rule<F>>(rule: &R, step: u64) -> F {
-    let k = rule.begin(step, 1e-3);
+    let mut clock = Clock::after(step - 1);
+    clock.advance(step);
+    let k = rule.begin(&mut clock, 1e-3);
     let (mut w, mut state) = (F::one(), rule.initial());
     for g in [0.5, -0.25, 0.75] {
         (w, state) = R::update(&k, w, F::from_f64(g), state);

@@ -33,7 +33,10 @@ fn any_optimizer_is_a_value_of_one_type<F: Scalar>() {
     }
 }
 
-fn check_clone<F: Scalar, R: Rule<F> + Default>() {
+fn check_clone<F: Scalar, R: Rule<F> + Default>()
+where
+    Elementwise<F, R>: Default,
+{
     let mut w = Array1::from_vec(numbers::<F>(37, 1));
     let mut optimizer = Elementwise::<F, R>::default().with_settings(clipped());
     is_send_sync_and_debug(&optimizer);
@@ -85,7 +88,10 @@ fn the_catalog_tells_what_it_builds<F: Scalar>() {
     each_rule!(check_default::<F>());
 }
 
-fn check_default<F: Scalar, R: Rule<F> + Default>() {
+fn check_default<F: Scalar, R: Rule<F> + Default>()
+where
+    Elementwise<F, R>: Default,
+{
     let entry = catalog::<F>().iter().find(|entry| entry.title == R::NAME).unwrap();
     let default = Elementwise::<F, R>::default();
     assert_eq!(default.learning_rate(), entry.learning_rate);
