@@ -16,6 +16,8 @@ mod methods;
 mod page;
 mod paths;
 mod picture;
+#[path = "../png.rs"]
+mod png;
 mod runs;
 mod sheet;
 mod surfaces;
@@ -36,7 +38,7 @@ use surfaces::{Point, Surface};
 /// It goes from one thread to another.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// Draws how every optimizer of the crate goes down toy loss surfaces
 #[derive(Parser)]

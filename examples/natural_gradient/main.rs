@@ -14,6 +14,8 @@ mod data;
 mod flows;
 mod methods;
 mod network;
+#[path = "../png.rs"]
+mod png;
 mod race;
 
 use std::error::Error;
@@ -25,7 +27,7 @@ use data::Digits;
 use methods::{METHODS, Method};
 use race::Run;
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/optdigits.csv");
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/optdigits.csv");
 
 #[derive(Parser)]
 struct Options {
