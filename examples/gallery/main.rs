@@ -2,9 +2,9 @@
 //! to compare them by hand.
 //!
 //! ```text
-//! cargo run --release --example gallery               # target/gallery: a picture a surface, index.html
-//! cargo run --release --example gallery -- --surface rosenbrock --optimizers adam,lbfgs --start=-1.5,2
-//! cargo run --release --example gallery -- --help
+//! cargo run --release --features gallery --example gallery               # target/gallery: a picture a surface, index.html
+//! cargo run --release --features gallery --example gallery -- --surface rosenbrock --optimizers adam,lbfgs --start=-1.5,2
+//! cargo run --release --features gallery --example gallery -- --help
 //! ```
 //!
 //! `surfaces` has the losses, `methods` the optimizers, `runs` the trajectories and the search for
@@ -235,7 +235,7 @@ fn small_pictures(folder: &File, check: bool) -> Result<(), Failure> {
     }
     Err(format!(
         "not what the crate draws: {}; look at what has changed, and write them again with \
-         `cargo run --example gallery -- --paths {}`",
+         `cargo run --features gallery --example gallery -- --paths {}`",
         stale.join(", "),
         folder.display()
     )

@@ -1,7 +1,7 @@
 //! Natural gradients of a small network that reads digits, and of a normal distribution:
 //!
 //! ```text
-//! cargo run --release --example natural_gradient [-- --quick] [-- --tune] [-- --only NAME]
+//! cargo run --release --features linalg --example natural_gradient [-- --quick] [-- --tune] [-- --only NAME]
 //! ```
 //!
 //! The table has the epochs and seconds until 97 % of the test images are read correctly, which took no

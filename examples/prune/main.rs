@@ -1,8 +1,8 @@
 //! Removes weights of a digit reader four ways, and prints what is lost.
 //!
 //! ```text
-//! cargo run --release --example prune
-//! cargo run --release --example prune -- --quick
+//! cargo run --release --features linalg --example prune
+//! cargo run --release --features linalg --example prune -- --quick
 //! ```
 //!
 //! By magnitude; by Optimal Brain Damage, ½H_qq·w_q²; and by Optimal Brain Surgeon, whose other

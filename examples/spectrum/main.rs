@@ -1,8 +1,8 @@
 //! The Hessian's spectrum of a small network as it learns to read digits.
 //!
 //! ```text
-//! cargo run --release --example spectrum
-//! cargo run --release --example spectrum -- --quick
+//! cargo run --release --features linalg --example spectrum
+//! cargo run --release --features linalg --example spectrum -- --quick
 //! ```
 //!
 //! Draws the density of the eigenvalues along the training (few large ones, many close to zero, few
