@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView1};
 
 use super::average::{Averaged, averaged, nothing_observed};
 use super::batch::Batch;
-use super::fisher::FisherKind;
+use super::kind::FisherKind;
 use super::layer::check_finite;
 use super::metric::Metric;
 use crate::error::{Error, ErrorKind};

@@ -6,7 +6,7 @@ use ndarray::Array2;
 
 use super::average::{Average, check_shapes, linear, load_arrays, nothing_observed, save_arrays};
 use super::batch::Batch;
-use super::fisher::FisherKind;
+use super::kind::FisherKind;
 use super::layer::Place;
 use super::metric::Metric;
 use crate::error::Error;

@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, Axis};
 
 use super::average::{invalid, nothing_observed, singular};
 use super::batch::{Batch, FisherOperator};
-use super::fisher::FisherKind;
+use super::kind::FisherKind;
 use super::layer::check_finite;
 use super::metric::Metric;
 use crate::curvature::LinearOperator;

@@ -4,7 +4,7 @@ use ndarray::{Array2, Axis};
 
 use super::average::{Averaged, averaged};
 use super::batch::Batch;
-use super::fisher::FisherKind;
+use super::kind::FisherKind;
 use super::layer::{Place, unit_blocks};
 use super::metric::Metric;
 use crate::error::Error;
