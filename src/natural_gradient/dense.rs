@@ -124,7 +124,7 @@ impl<F: Scalar, K: FisherKind> Metric<F> for Dense<F, K> {
         direction: &mut [F],
     ) -> Result<(), Error> {
         let (_, factor) = self.averaged.derived(|average, damping| {
-            Cholesky::of(&average.arrays[0], damping, "the Fisher matrix")
+            Cholesky::factor(&average.arrays[0], damping, "the Fisher matrix")
         })?;
         let mut d = Array2::from_shape_fn((gradient.len(), 1), |(i, _)| gradient[i].into_f64());
         factor.solve(&mut d);

@@ -109,7 +109,7 @@ impl<F: Scalar, K: FisherKind> Kfac<F, K> {
     }
 
     fn factorize(used: &[Array2<f64>]) -> Result<Vec<Cholesky>, Error> {
-        used.iter().map(|factor| Cholesky::of(factor, 0.0, "a Kronecker factor")).collect()
+        used.iter().map(|factor| Cholesky::factor(factor, 0.0, "a Kronecker factor")).collect()
     }
 }
 
