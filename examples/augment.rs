@@ -9,6 +9,7 @@
 #[allow(dead_code)]
 #[path = "digits/data.rs"]
 mod data;
+mod png;
 
 use std::error::Error;
 use std::fmt::Display;
@@ -40,8 +41,8 @@ const HEAD: i32 = 84;
 const INK: RGBColor = RGBColor(40, 40, 40);
 const FAINT: RGBColor = RGBColor(120, 120, 120);
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/optdigits.csv");
-const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/augment.png");
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/optdigits.csv");
+const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/augment.png");
 
 /// Draws digits and what each kind of augmentation makes of them
 #[derive(Parser)]
@@ -138,24 +139,30 @@ fn draw(path: &Path, kinds: &[Kind], rows: &[Vec<Vec<Array2<f32>>>]) -> Result<(
     let width = x - WIDE_GAP + MARGIN;
     let height = HEAD + rows.len() as i32 * (TILE + GAP) - GAP + MARGIN;
 
-    let root = BitMapBackend::new(path, (width as u32, height as u32)).into_drawing_area();
-    root.fill(&WHITE)?;
+    png::draw(path, (width as u32, height as u32), |root| paint(root, kinds, rows, &edges))
+}
+
+fn paint(
+    root: &png::Canvas<'_>,
+    kinds: &[Kind],
+    rows: &[Vec<Vec<Array2<f32>>>],
+    edges: &[(i32, i32)],
+) -> Result<(), Box<dyn Error>> {
     let titles = [("original", "8x8 pixels")].into_iter();
     let titles = titles.chain(kinds.iter().map(|kind| (kind.title, kind.strength)));
-    for ((title, strength), &(x, width)) in titles.zip(&edges) {
+    for ((title, strength), &(x, width)) in titles.zip(edges) {
         let middle = x + width / 2;
         root.draw(&Text::new(title, (middle, 34), font(24, INK)))?;
         root.draw(&Text::new(strength, (middle, 62), font(18, FAINT)))?;
     }
     for (row, groups) in (0..).zip(rows) {
         let y = HEAD + row * (TILE + GAP);
-        for (group, &(x, _)) in groups.iter().zip(&edges) {
+        for (group, &(x, _)) in groups.iter().zip(edges) {
             for (column, image) in (0..).zip(group) {
-                draw_image(&root, (x + column * (TILE + GAP), y), image.view())?;
+                draw_image(root, (x + column * (TILE + GAP), y), image.view())?;
             }
         }
     }
-    root.present()?;
     Ok(())
 }
 

@@ -149,7 +149,7 @@ fn fit(
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/optdigits.csv");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/optdigits.csv");
     let split = Digits::read(&path)?.split();
     let test = Logistic::of(&split.test);
     let training = || Logistic::of(&split.training);

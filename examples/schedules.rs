@@ -4,17 +4,20 @@
 //! cargo run --example schedules [-- --out FILE]
 //! ```
 
+mod png;
+
 use std::error::Error;
 use std::path::PathBuf;
 
 use clap::Parser;
 use epaint_default_fonts::UBUNTU_LIGHT;
-use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 use thalweg::Schedule;
 use thalweg::schedule::{Cyclic, OneCycle};
 use thalweg::train::Plateau;
+
+use png::Canvas;
 
 const STEPS: u64 = 1000;
 const COLUMNS: usize = 4;
@@ -31,7 +34,6 @@ const COLORS: [RGBColor; 3] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBC
 /// The later curves are thinner, so that an earlier one shows beneath.
 const RADII: [u32; 3] = [6, 4, 3];
 
-type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 type Result = std::result::Result<(), Box<dyn Error>>;
 
 #[derive(Parser)]
@@ -225,10 +227,7 @@ fn main() -> Result {
     }
     let mut drawn = vec![0; 3 * (DRAWN.0 * DRAWN.1) as usize];
     draw(&mut drawn)?;
-    let picture = BitMapBackend::new(&out, SIZE).into_drawing_area();
-    let halved = BitMapElement::with_owned_buffer((0, 0), SIZE, halve(&drawn));
-    picture.draw(&halved.ok_or("a buffer of another size")?)?;
-    picture.present()?;
+    png::write(&out, SIZE, &halve(&drawn))?;
     println!("wrote {}", out.display());
     Ok(())
 }

@@ -76,9 +76,10 @@
 //!
 //! # Features
 //!
-//! `linalg` (default): dense eigenvalues, factorizations and solves, by `faer`. `rand` (default):
-//! dropout, augmentation, and whatever else draws numbers from the user's generator. `rayon`: large
-//! parameters are swept on all threads of the current pool. `serde`: checkpoints.
+//! `rand` (default): dropout, augmentation, and whatever else draws numbers from the user's generator.
+//! `linalg`: dense eigenvalues, factorizations and solves, by `faer`, which takes longer to build than
+//! all else. `rayon`: large parameters are swept on all threads of the current pool. `serde`:
+//! checkpoints.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

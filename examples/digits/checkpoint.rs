@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rand_chacha::ChaCha8Rng;
+use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use thalweg::params::Snapshot;
 use thalweg::train::EarlyStopping;
@@ -19,7 +19,7 @@ struct Saved {
     stopped: bool,
     parameters: Snapshot<f32>,
     optimizer: State,
-    rng: ChaCha8Rng,
+    rng: Vec<u8>,
     early_stopping: Option<EarlyStopping<f32>>,
 }
 
@@ -31,7 +31,7 @@ pub fn save(training: &Training<'_>, file: &Path) -> Result<(), Error> {
         stopped: training.stopped,
         parameters: Snapshot::of(&training.model)?,
         optimizer: training.optimizer.state(),
-        rng: training.rng.clone(),
+        rng: training.rng.serialize_state().to_vec(),
         early_stopping: training.early_stopping.clone(),
     };
     checkpoint::save(file, &saved)
@@ -52,10 +52,13 @@ pub fn resume(training: &mut Training<'_>, file: &Path) -> Result<(), String> {
             ));
         }
     }
+    let rng = saved.rng.as_slice().try_into();
+    let rng = rng.map(ChaCha8Rng::deserialize_state);
+    let rng = rng.map_err(|_| format!("cannot resume from {name}: no state of its generator"))?;
     saved.optimizer.check_leaves(&training.model).map_err(explain)?;
     saved.parameters.restore(&mut training.model).map_err(explain)?;
     training.optimizer.load_state(&saved.optimizer).map_err(explain)?;
-    training.rng = saved.rng;
+    training.rng = rng;
     training.early_stopping = saved.early_stopping;
     training.epochs = saved.epochs;
     training.stopped = saved.stopped;

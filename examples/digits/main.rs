@@ -22,6 +22,8 @@ mod fingerprint;
 mod mlp;
 mod plan;
 mod plot;
+#[path = "../png.rs"]
+mod png;
 mod report;
 mod train;
 
@@ -39,8 +41,8 @@ use plan::{Plan, positive};
 use report::Progress;
 use train::{Failure, Training, train};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/optdigits.csv");
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/optdigits.csv");
 const QUICK_EPOCHS: usize = 3;
 
 /// Trains a small network to read handwritten digits, with any optimizer of the catalog

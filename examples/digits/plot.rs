@@ -5,12 +5,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use epaint_default_fonts::UBUNTU_LIGHT;
-use plotters::coord::Shift;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, ValueFormatter};
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
+use crate::png::{self, Canvas};
 use crate::train::{Epoch, Run};
 
 const SIZE: (u32, u32) = (2400, 1060);
@@ -33,7 +33,6 @@ const COLORS: [RGBColor; 7] = [
 const DASHES: [(i32, i32); 3] = [(10_000, 0), (20, 10), (4, 8)];
 
 type Result = std::result::Result<(), Box<dyn Error>>;
-type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 
 /// A value for each epoch, in one of the styles.
 struct Curve {
@@ -223,8 +222,10 @@ pub fn race(path: &Path, runs: &[Run]) -> Result {
 /// Two panels and, to their right, the legend of the first.
 fn draw(path: &Path, title: &str, panels: [Panel; 2]) -> Result {
     register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT).map_err(|_| "unreadable font")?;
-    let root = BitMapBackend::new(path, SIZE).into_drawing_area();
-    root.fill(&WHITE)?;
+    png::draw(path, SIZE, |root| paint(root, title, &panels))
+}
+
+fn paint(root: &Canvas<'_>, title: &str, panels: &[Panel; 2]) -> Result {
     let (left, legend) =
         root.margin(16, 0, 0, 0).titled(title, font(44))?.split_horizontally(SIZE.0 - LEGEND_WIDTH);
     for (panel, area) in panels.iter().zip(left.split_evenly((1, 2))) {
@@ -235,7 +236,6 @@ fn draw(path: &Path, title: &str, panels: [Panel; 2]) -> Result {
         legend.draw(&curve.path([(0, y), (84, y)].into_iter()))?;
         legend.draw(&Text::new(curve.label, (100, y - 14), font(32)))?;
     }
-    root.present()?;
     Ok(())
 }
 

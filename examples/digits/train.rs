@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use ndarray::Array2;
 use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use thalweg::params::Snapshot;
 use thalweg::regularize::Dropout;
 use thalweg::train::{EarlyStopping, Verdict};

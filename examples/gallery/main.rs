@@ -2,9 +2,9 @@
 //! to compare them by hand.
 //!
 //! ```text
-//! cargo run --release --example gallery               # target/gallery: a picture a surface, index.html
-//! cargo run --release --example gallery -- --surface rosenbrock --optimizers adam,lbfgs --start=-1.5,2
-//! cargo run --release --example gallery -- --help
+//! cargo run --release --features gallery --example gallery               # target/gallery: a picture a surface, index.html
+//! cargo run --release --features gallery --example gallery -- --surface rosenbrock --optimizers adam,lbfgs --start=-1.5,2
+//! cargo run --release --features gallery --example gallery -- --help
 //! ```
 //!
 //! `surfaces` has the losses, `methods` the optimizers, `runs` the trajectories and the search for
@@ -16,6 +16,8 @@ mod methods;
 mod page;
 mod paths;
 mod picture;
+#[path = "../png.rs"]
+mod png;
 mod runs;
 mod sheet;
 mod surfaces;
@@ -36,7 +38,7 @@ use surfaces::{Point, Surface};
 /// It goes from one thread to another.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// Draws how every optimizer of the crate goes down toy loss surfaces
 #[derive(Parser)]
@@ -233,7 +235,7 @@ fn small_pictures(folder: &File, check: bool) -> Result<(), Failure> {
     }
     Err(format!(
         "not what the crate draws: {}; look at what has changed, and write them again with \
-         `cargo run --example gallery -- --paths {}`",
+         `cargo run --features gallery --example gallery -- --paths {}`",
         stale.join(", "),
         folder.display()
     )

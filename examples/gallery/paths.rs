@@ -200,7 +200,7 @@ fn push_line(data: &mut String, line: &[Point]) {
 mod tests {
     use super::*;
 
-    const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/paths");
+    const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/paths");
 
     #[test]
     fn each_rule_has_its_picture_and_it_is_what_the_crate_draws() {

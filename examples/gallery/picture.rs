@@ -4,12 +4,12 @@ use std::error::Error;
 use std::path::Path as File;
 
 use epaint_default_fonts::UBUNTU_LIGHT;
-use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
 use crate::geometry::{Grid, clipped};
 use crate::methods::Method;
+use crate::png::{self, Canvas};
 use crate::runs::{End, Path};
 use crate::surfaces::{Point, Surface};
 
@@ -40,7 +40,6 @@ const BANDS: usize = 14;
 const FLOOR: f64 = 1e-12;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
-type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 
 /// A column of a picture.
 pub struct Group<'a> {
@@ -55,8 +54,16 @@ pub fn draw(file: &File, surface: &Surface, steps: usize, groups: &[Group<'_>]) 
     let columns = groups.len().max(1) as i32;
     let height = HEAD + MAP.1 + CHART + 60 + LINE * entries + 104;
     let size = ((COLUMN * columns + 60).max(1100) as u32, height as u32);
-    let root = BitMapBackend::new(file, size).into_drawing_area();
-    root.fill(&WHITE)?;
+    png::draw(file, size, |root| paint(root, height, surface, steps, groups))
+}
+
+fn paint(
+    root: &Canvas<'_>,
+    height: i32,
+    surface: &Surface,
+    steps: usize,
+    groups: &[Group<'_>],
+) -> Result {
     root.draw(&Text::new(surface.title, (40, 24), font(48)))?;
     root.draw(&Text::new(format!("E = {}", plain(surface.formula)), (40, 84), font(27)))?;
     let grid = Grid::new(surface, CELLS.0, CELLS.1);
@@ -64,11 +71,11 @@ pub fn draw(file: &File, surface: &Surface, steps: usize, groups: &[Group<'_>]) 
     for (i, group) in (0..).zip(groups) {
         let left = 40 + COLUMN * i;
         root.draw(&Text::new(group.title, (left, HEAD - 52), font(34)))?;
-        map(&root, (left, HEAD), surface, &grid, group)?;
+        map(root, (left, HEAD), surface, &grid, group)?;
         let top = HEAD + MAP.1 + 16;
         let area = root.clone().shrink((left - 40, top), (MAP.0 + 50, CHART));
-        chart(&root, &area, surface, base, steps, group)?;
-        legend(&root, (left, top + CHART + 24), surface, group)?;
+        chart(root, &area, surface, base, steps, group)?;
+        legend(root, (left, top + CHART + 24), surface, group)?;
     }
     let notes = [
         "Ring: start. Cross: lowest known loss. Triangle at the edge: the line leaves the frame.",
@@ -77,7 +84,6 @@ pub fn draw(file: &File, surface: &Surface, steps: usize, groups: &[Group<'_>]) 
     for (note, up) in notes.into_iter().zip([80, 46]) {
         root.draw(&Text::new(note, (40, height - up), font(23)))?;
     }
-    root.present()?;
     Ok(())
 }
 

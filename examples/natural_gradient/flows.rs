@@ -82,10 +82,7 @@ pub fn draw(path: &Path) -> Result<(), Box<dyn Error>> {
     register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT).map_err(|_| "unreadable font")?;
     let mut large = vec![0; (3 * SIZE.0 * SIZE.1 * FINER * FINER) as usize];
     draw_large(&mut large)?;
-    let mut backend = BitMapBackend::new(path, SIZE);
-    backend.blit_bitmap((0, 0), SIZE, &shrink(&large))?;
-    backend.present()?;
-    Ok(())
+    Ok(crate::png::write(path, SIZE, &shrink(&large))?)
 }
 
 fn draw_large(pixels: &mut [u8]) -> Result<(), Box<dyn Error>> {

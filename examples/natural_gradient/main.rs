@@ -1,7 +1,7 @@
 //! Natural gradients of a small network that reads digits, and of a normal distribution:
 //!
 //! ```text
-//! cargo run --release --example natural_gradient [-- --quick] [-- --tune] [-- --only NAME]
+//! cargo run --release --features linalg --example natural_gradient [-- --quick] [-- --tune] [-- --only NAME]
 //! ```
 //!
 //! The table has the epochs and seconds until 97 % of the test images are read correctly, which took no
@@ -14,6 +14,8 @@ mod data;
 mod flows;
 mod methods;
 mod network;
+#[path = "../png.rs"]
+mod png;
 mod race;
 
 use std::error::Error;
@@ -25,7 +27,7 @@ use data::Digits;
 use methods::{METHODS, Method};
 use race::Run;
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/optdigits.csv");
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/optdigits.csv");
 
 #[derive(Parser)]
 struct Options {

@@ -1,8 +1,8 @@
 //! Removes weights of a digit reader four ways, and prints what is lost.
 //!
 //! ```text
-//! cargo run --release --example prune
-//! cargo run --release --example prune -- --quick
+//! cargo run --release --features linalg --example prune
+//! cargo run --release --features linalg --example prune -- --quick
 //! ```
 //!
 //! By magnitude; by Optimal Brain Damage, ½H_qq·w_q²; and by Optimal Brain Surgeon, whose other
@@ -33,7 +33,7 @@ use data::{CLASSES, Digits, PIXELS};
 use mlp::Mlp;
 use product::ExactHessian;
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/optdigits.csv");
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/optdigits.csv");
 const METHODS: [&str; 4] = ["magnitude", "OBD", "OBS, Hessian", "OBS, Fisher"];
 const SPARSITIES: [f64; 4] = [0.5, 0.7, 0.8, 0.9];
 /// Weights in a block of the Fisher matrix.

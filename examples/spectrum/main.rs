@@ -1,8 +1,8 @@
 //! The Hessian's spectrum of a small network as it learns to read digits.
 //!
 //! ```text
-//! cargo run --release --example spectrum
-//! cargo run --release --example spectrum -- --quick
+//! cargo run --release --features linalg --example spectrum
+//! cargo run --release --features linalg --example spectrum -- --quick
 //! ```
 //!
 //! Draws the density of the eigenvalues along the training (few large ones, many close to zero, few
@@ -16,6 +16,8 @@ mod data;
 #[allow(dead_code)]
 mod mlp;
 mod plot;
+#[path = "../png.rs"]
+mod png;
 mod product;
 
 use std::error::Error;
@@ -37,8 +39,8 @@ use data::{CLASSES, Digits, PIXELS};
 use mlp::Mlp;
 use product::ExactHessian;
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/optdigits.csv");
-const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/spectrum/spectrum.png");
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/optdigits.csv");
+const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/spectrum/spectrum.png");
 const HIDDEN: usize = 16;
 
 /// The Hessian's spectrum of a small network as it learns to read digits

@@ -4,11 +4,11 @@ use std::error::Error;
 use std::path::Path;
 
 use epaint_default_fonts::UBUNTU_LIGHT;
-use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
 use crate::Look;
+use crate::png::{self, Canvas};
 
 const SIZE: (u32, u32) = (2400, 1060);
 const INK: RGBColor = RGBColor(40, 40, 40);
@@ -20,7 +20,6 @@ const COLORS: [RGBColor; 4] =
 const FLOOR: f64 = 1e-3;
 
 type Result = std::result::Result<(), Box<dyn Error>>;
-type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 
 struct Curve {
     label: String,
@@ -42,8 +41,10 @@ struct Panel {
 /// Densities along the training, and at its end without and with a diagonal.
 pub fn draw(path: &Path, along: &[Look], divided: &[Look]) -> Result {
     register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT).map_err(|_| "unreadable font")?;
-    let root = BitMapBackend::new(path, SIZE).into_drawing_area();
-    root.fill(&WHITE)?;
+    png::draw(path, SIZE, |root| paint(root, along, divided))
+}
+
+fn paint(root: &Canvas<'_>, along: &[Look], divided: &[Look]) -> Result {
     let root = root
         .margin(16, 16, 16, 16)
         .titled("The Hessian's eigenvalues of a digit reader", font(44))?;
@@ -96,7 +97,6 @@ pub fn draw(path: &Path, along: &[Look], divided: &[Look]) -> Result {
     };
     panel.high = 1.5 * panel.highest();
     panel.draw(&right)?;
-    root.present()?;
     Ok(())
 }
 

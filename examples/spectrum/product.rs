@@ -99,7 +99,7 @@ mod tests {
     use rand::{RngExt, SeedableRng, rngs::StdRng};
     use thalweg::curvature::Hessian;
 
-    use crate::mlp::Mlp;
+    use super::super::mlp::Mlp;
 
     /// Against differences of the network's own gradient; few units, so that no kink is near.
     #[test]

@@ -15,7 +15,7 @@ impl Cholesky {
     ///
     /// # Errors
     /// If the sum is not positive definite, or cannot be told from a singular matrix.
-    pub(crate) fn of(a: &Array2<f64>, damping: f64, what: &'static str) -> Result<Self, Error> {
+    pub(crate) fn factor(a: &Array2<f64>, damping: f64, what: &'static str) -> Result<Self, Error> {
         let n = a.nrows();
         let mut damped = a.as_standard_layout().into_owned();
         damped.diag_mut().iter_mut().for_each(|entry| *entry += damping);

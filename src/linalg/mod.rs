@@ -1,6 +1,9 @@
-//! Dense algebra: a file for each factorization.
+//! Dense algebra: a file for each factorization, with the same verbs: `factor` makes it of a matrix,
+//! `solve` applies its inverse.
 
 #[cfg(feature = "linalg")]
 pub(crate) mod cholesky;
 pub(crate) mod newton_schulz;
+#[cfg(feature = "linalg")]
+pub(crate) mod symmetric;
 pub(crate) mod tridiagonal;

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use ndarray::{Array2, ArrayD, ArrayView2, Ix2};
 
-use super::fisher::FisherKind;
+use super::kind::FisherKind;
 use super::layer::{Place, check_finite};
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;

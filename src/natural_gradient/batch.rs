@@ -6,7 +6,7 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 
 #[cfg(feature = "linalg")]
 use super::average::{check_shapes, invalid, load_arrays, load_places, save_arrays, save_places};
-use super::fisher::FisherKind;
+use super::kind::FisherKind;
 use super::layer::{DenseLayer, Place, check_finite, drop_tiny, row_major};
 use super::products::combine_rows;
 #[cfg(feature = "linalg")]

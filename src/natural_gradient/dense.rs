@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView1};
 
 use super::average::{Averaged, averaged, nothing_observed};
 use super::batch::Batch;
-use super::fisher::FisherKind;
+use super::kind::FisherKind;
 use super::layer::check_finite;
 use super::metric::Metric;
 use crate::error::{Error, ErrorKind};
@@ -124,7 +124,7 @@ impl<F: Scalar, K: FisherKind> Metric<F> for Dense<F, K> {
         direction: &mut [F],
     ) -> Result<(), Error> {
         let (_, factor) = self.averaged.derived(|average, damping| {
-            Cholesky::of(&average.arrays[0], damping, "the Fisher matrix")
+            Cholesky::factor(&average.arrays[0], damping, "the Fisher matrix")
         })?;
         let mut d = Array2::from_shape_fn((gradient.len(), 1), |(i, _)| gradient[i].into_f64());
         factor.solve(&mut d);

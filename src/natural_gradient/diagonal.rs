@@ -4,7 +4,7 @@ use ndarray::Array2;
 
 use super::average::{Averaged, averaged, nothing_observed, singular};
 use super::batch::Batch;
-use super::fisher::FisherKind;
+use super::kind::FisherKind;
 use super::metric::Metric;
 use crate::error::Error;
 use crate::params::{Flatten, Params};

@@ -6,7 +6,7 @@ use ndarray::Array2;
 
 use super::average::{Average, check_shapes, linear, load_arrays, nothing_observed, save_arrays};
 use super::batch::Batch;
-use super::fisher::FisherKind;
+use super::kind::FisherKind;
 use super::layer::Place;
 use super::metric::Metric;
 use crate::error::Error;
@@ -109,7 +109,7 @@ impl<F: Scalar, K: FisherKind> Kfac<F, K> {
     }
 
     fn factorize(used: &[Array2<f64>]) -> Result<Vec<Cholesky>, Error> {
-        used.iter().map(|factor| Cholesky::of(factor, 0.0, "a Kronecker factor")).collect()
+        used.iter().map(|factor| Cholesky::factor(factor, 0.0, "a Kronecker factor")).collect()
     }
 }
 

@@ -51,13 +51,14 @@ mod batch;
 #[cfg(feature = "linalg")]
 mod dense;
 mod diagonal;
-mod fisher;
 #[cfg(feature = "linalg")]
 mod kfac;
+mod kind;
 mod layer;
 mod matrix_free;
 mod metric;
 mod optimizer;
+mod outputs;
 mod pairs;
 mod products;
 #[cfg(feature = "linalg")]
@@ -71,13 +72,14 @@ pub use batch::{Batch, FisherOperator};
 #[cfg(feature = "linalg")]
 pub use dense::{Dense, DenseStatistics};
 pub use diagonal::Diagonal;
-pub use fisher::{Empirical, Exact, FisherKind, Outputs, Sampled};
 #[cfg(feature = "linalg")]
 pub use kfac::Kfac;
+pub use kind::{Empirical, Exact, FisherKind, Sampled};
 pub use layer::DenseLayer;
 pub use matrix_free::MatrixFree;
 pub use metric::Metric;
 pub use optimizer::NaturalGradient;
+pub use outputs::Outputs;
 #[cfg(feature = "linalg")]
 pub use push_through::PushThrough;
 pub use quasi_diagonal::QuasiDiagonal;

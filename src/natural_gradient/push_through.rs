@@ -2,17 +2,17 @@
 
 use std::marker::PhantomData;
 
-use faer::{MatRef, Side};
 use ndarray::{Array1, Array2, Axis};
 
 use super::average::{invalid, nothing_observed, singular};
 use super::batch::{Batch, FisherOperator};
-use super::fisher::FisherKind;
+use super::kind::FisherKind;
 use super::layer::check_finite;
 use super::metric::Metric;
 use crate::curvature::LinearOperator;
 use crate::error::Error;
 use crate::linalg::cholesky::Cholesky;
+use crate::linalg::symmetric::SymmetricEigen;
 use crate::params::{Flatten, Params};
 use crate::scalar::Scalar;
 use crate::state::{Record, compare};
@@ -50,7 +50,7 @@ pub struct PushThrough<F, K> {
     /// GGᵀ
     gram: Array2<f64>,
     factor: Option<Cholesky>,
-    eigen: Option<(Array1<f64>, Array2<f64>)>,
+    eigen: Option<SymmetricEigen>,
     kind: PhantomData<K>,
 }
 
@@ -66,25 +66,6 @@ impl<F: Scalar, K: FisherKind> PushThrough<F, K> {
         self.operator = Some(operator);
         (self.factor, self.eigen) = (None, None);
     }
-
-    fn eigen(gram: &Array2<f64>) -> Result<(Array1<f64>, Array2<f64>), Error> {
-        let n = gram.nrows();
-        let gram = gram.as_standard_layout();
-        let matrix = MatRef::from_row_major_slice(gram.as_slice().unwrap_or_default(), n, n);
-        let eigen = matrix.self_adjoint_eigen(Side::Lower).map_err(|_| singular("GGᵀ"))?;
-        let vectors = eigen.U();
-        let values = eigen.S().column_vector().iter().copied().collect();
-        Ok((values, Array2::from_shape_fn((n, n), |(i, j)| vectors[(i, j)])))
-    }
-}
-
-/// U f(Λ) Uᵀ x
-fn spectral(
-    (values, vectors): &(Array1<f64>, Array2<f64>),
-    x: &Array1<f64>,
-    f: impl Fn(f64) -> f64,
-) -> Array1<f64> {
-    vectors.dot(&(vectors.t().dot(x) * &values.mapv(f)))
 }
 
 impl<F: Scalar, K: FisherKind> Metric<F> for PushThrough<F, K> {
@@ -134,7 +115,7 @@ impl<F: Scalar, K: FisherKind> Metric<F> for PushThrough<F, K> {
             if norm(&rest) <= 64.0 * epsilon * size {
                 let factor = match self.factor.take() {
                     Some(factor) => factor,
-                    None => Cholesky::of(&(&self.gram / n), damping, "GGᵀ/n + λI")?,
+                    None => Cholesky::factor(&(&self.gram / n), damping, "GGᵀ/n + λI")?,
                 };
                 let mut z = Array2::ones((rows, 1));
                 factor.solve(&mut z);
@@ -147,11 +128,11 @@ impl<F: Scalar, K: FisherKind> Metric<F> for PushThrough<F, K> {
         }
         let eigen = match self.eigen.take() {
             Some(eigen) => eigen,
-            None => Self::eigen(&self.gram)?,
+            None => SymmetricEigen::factor(&self.gram, "GGᵀ")?,
         };
-        let largest = eigen.0.fold(0.0, |max: f64, &value| max.max(value));
+        let largest = eigen.values.fold(0.0, |max: f64, &value| max.max(value));
         let null = rows as f64 * epsilon * largest;
-        let rank = eigen.0.iter().filter(|&&value| value > null).count();
+        let rank = eigen.values.iter().filter(|&&value| value > null).count();
         if damping == 0.0 && rank < p {
             return Err(singular("the Fisher matrix"));
         }
@@ -160,12 +141,12 @@ impl<F: Scalar, K: FisherKind> Metric<F> for PushThrough<F, K> {
         // Twice is enough to leave nothing of the rows' span in the rest.
         let mut spanned = vec![F::zero(); p];
         for _ in 0..2 {
-            let v = spectral(&eigen, &by_rows(&rest), pseudo).mapv(F::from_f64);
+            let v = eigen.solve(&by_rows(&rest), pseudo).mapv(F::from_f64);
             operator.transposed_times(&v, F::one(), &mut spanned);
             add_scaled(-1.0, &spanned, &mut rest);
         }
         let within = |value: f64| pseudo(value) / (value / n + damping);
-        let v = spectral(&eigen, &by_rows(gradient), within).mapv(F::from_f64);
+        let v = eigen.solve(&by_rows(gradient), within).mapv(F::from_f64);
         operator.transposed_times(&v, F::one(), direction);
         if norm(&rest) > 1e3 * epsilon * size {
             add_scaled(1.0 / damping, &rest, direction);

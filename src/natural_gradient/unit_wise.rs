@@ -4,7 +4,7 @@ use ndarray::{Array2, Axis};
 
 use super::average::{Averaged, averaged};
 use super::batch::Batch;
-use super::fisher::FisherKind;
+use super::kind::FisherKind;
 use super::layer::{Place, unit_blocks};
 use super::metric::Metric;
 use crate::error::Error;
@@ -110,7 +110,8 @@ impl<F: Scalar, K: FisherKind> Metric<F> for UnitWise<F, K> {
         direction: &mut [F],
     ) -> Result<(), Error> {
         let (average, factors) = self.averaged.derived(|average, damping| {
-            let factor = |block: &Array2<f64>| Cholesky::of(block, damping, "the block of a unit");
+            let factor =
+                |block: &Array2<f64>| Cholesky::factor(block, damping, "the block of a unit");
             average.arrays.iter().map(factor).collect()
         })?;
         map(&average.places, gradient, direction, |block, part| factors[block].solve(part));

@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, ArrayView1, Axis, concatenate};
 
 use super::average::{Averaged, averaged, nothing_observed, singular};
 use super::batch::Batch;
-use super::fisher::FisherKind;
+use super::kind::FisherKind;
 use super::layer::{DenseLayer, Place};
 use super::metric::Metric;
 use super::pairs::{Pair, merge, moments, own_share};

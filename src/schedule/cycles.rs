@@ -4,9 +4,8 @@ use std::fmt;
 
 use crate::error::Error;
 
-use super::Schedule;
 use super::progress::Progress;
-use super::shape::{Number, Shape, Steps, at_least_one, finite, half, power, share};
+use super::values::{Number, Steps, at_least_one, finite, half, power, share};
 
 /// **One cycle**: up from `start` to `peak`, then down to `end`, over so many steps in all.
 ///
@@ -141,12 +140,6 @@ impl fmt::Display for OneCycle {
     }
 }
 
-impl From<OneCycle> for Schedule {
-    fn from(cycle: OneCycle) -> Self {
-        Shape::OneCycle(cycle).into()
-    }
-}
-
 /// How high the cycles of a [`Cyclic`] are.
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -247,11 +240,5 @@ impl fmt::Display for Cyclic {
             Height::Halved => f.write_str(", halved each time"),
             Height::Decaying(gamma) => write!(f, ", times {} each step", Number(gamma)),
         }
-    }
-}
-
-impl From<Cyclic> for Schedule {
-    fn from(cycle: Cyclic) -> Self {
-        Shape::Cyclic(cycle).into()
     }
 }

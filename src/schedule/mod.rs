@@ -31,6 +31,7 @@ mod cycles;
 mod decays;
 mod progress;
 mod shape;
+mod values;
 
 use std::fmt;
 
@@ -38,7 +39,8 @@ use crate::error::Error;
 use custom::Custom;
 pub use cycles::{Cyclic, OneCycle};
 use progress::bounded;
-use shape::{Number, Shape};
+use shape::Shape;
+use values::Number;
 
 /// A value for each step, such as the learning rate.
 ///
@@ -115,9 +117,9 @@ impl Piece {
     }
 
     fn check(&self) -> Result<(), Error> {
-        shape::finite("schedule", "scaled", self.factor)?;
-        shape::finite("schedule", "at_least", self.low.unwrap_or(0.0))?;
-        shape::finite("schedule", "at_most", self.high.unwrap_or(0.0))?;
+        values::finite("schedule", "scaled", self.factor)?;
+        values::finite("schedule", "at_least", self.low.unwrap_or(0.0))?;
+        values::finite("schedule", "at_most", self.high.unwrap_or(0.0))?;
         self.shape.check()
     }
 }
@@ -381,6 +383,18 @@ impl From<Shape> for Schedule {
     }
 }
 
+impl From<OneCycle> for Schedule {
+    fn from(cycle: OneCycle) -> Self {
+        Shape::OneCycle(cycle).into()
+    }
+}
+
+impl From<Cyclic> for Schedule {
+    fn from(cycle: Cyclic) -> Self {
+        Shape::Cyclic(cycle).into()
+    }
+}
+
 impl From<f64> for Schedule {
     fn from(value: f64) -> Self {
         Self::constant(value)
@@ -399,7 +413,7 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.first, f)?;
         for Next { after, piece } in &self.rest {
-            write!(f, "; after {}: {piece}", shape::Steps(*after))?;
+            write!(f, "; after {}: {piece}", values::Steps(*after))?;
         }
         Ok(())
     }

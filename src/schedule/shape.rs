@@ -7,6 +7,7 @@ use crate::error::Error;
 use super::custom::Custom;
 use super::cycles::{Cyclic, OneCycle};
 use super::progress::Progress;
+use super::values::{Number, Steps, at_least_one, finite, non_negative, power, require, share};
 
 /// One formula. The order of the variants is part of the saved form of a schedule: new ones go to
 /// the end.
@@ -121,11 +122,6 @@ impl Shape {
     }
 }
 
-/// base^n.
-pub(super) fn power(base: f64, n: u64) -> f64 {
-    base.powf(n as f64)
-}
-
 /// The number of the period, counted from 0, how many of its steps are over, and its length.
 fn restart(elapsed: u64, period: u64, growth: u64) -> (u64, u64, u64) {
     let mut period = period.max(1);
@@ -140,38 +136,6 @@ fn restart(elapsed: u64, period: u64, growth: u64) -> (u64, u64, u64) {
         cycle += 1;
     }
     (cycle, elapsed, period)
-}
-
-type Check = Result<(), Error>;
-
-fn require(
-    holds: bool,
-    owner: &'static str,
-    name: &'static str,
-    value: f64,
-    allowed: &'static str,
-) -> Check {
-    if holds { Ok(()) } else { Err(Error::hyperparameter(owner, name, value, allowed)) }
-}
-
-pub(super) fn finite(owner: &'static str, name: &'static str, value: f64) -> Check {
-    require(value.is_finite(), owner, name, value, "a finite number")
-}
-
-fn non_negative(owner: &'static str, name: &'static str, value: f64) -> Check {
-    require(value >= 0.0 && value.is_finite(), owner, name, value, "a finite number >= 0")
-}
-
-pub(super) fn share(owner: &'static str, name: &'static str, value: f64) -> Check {
-    require((0.0..=1.0).contains(&value), owner, name, value, "a number in [0, 1]")
-}
-
-pub(super) fn half(owner: &'static str, name: &'static str, value: f64) -> Check {
-    require((0.0..=0.5).contains(&value), owner, name, value, "a number in [0, 0.5]")
-}
-
-pub(super) fn at_least_one(owner: &'static str, name: &'static str, value: u64) -> Check {
-    require(value >= 1, owner, name, value as f64, "a whole number >= 1")
 }
 
 impl fmt::Display for Shape {
@@ -233,27 +197,5 @@ impl fmt::Display for Shape {
             Shape::Cyclic(ref cycle) => fmt::Display::fmt(cycle, f),
             Shape::Custom(ref custom) => fmt::Display::fmt(custom, f),
         }
-    }
-}
-
-/// Short where it is very small or large.
-pub(super) struct Number(pub(super) f64);
-
-impl fmt::Display for Number {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let size = self.0.abs();
-        if size != 0.0 && size.is_finite() && !(1e-3..1e7).contains(&size) {
-            write!(f, "{:e}", self.0)
-        } else {
-            write!(f, "{}", self.0)
-        }
-    }
-}
-
-pub(super) struct Steps(pub(super) u64);
-
-impl fmt::Display for Steps {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} step{}", self.0, if self.0 == 1 { "" } else { "s" })
     }
 }

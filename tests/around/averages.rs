@@ -4,7 +4,7 @@ use ndarray::{Array1, Axis, Slice};
 use thalweg::regularize::MaxNorm;
 use thalweg::{Adam, Average, ErrorKind, Optimizer, Sgd};
 
-use crate::{Model, assert_close, matrix, vector};
+use super::{Model, assert_close, matrix, vector};
 
 #[test]
 fn the_average_is_of_the_parameters_after_each_step() {

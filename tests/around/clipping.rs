@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayD, Axis, array};
 use thalweg::regularize::{AdaptiveClip, Penalty, Units};
 use thalweg::{NonFinite, Optimizer, Sgd};
 
-use crate::{Model, assert_close, matrix, norm, vector};
+use super::{Model, assert_close, matrix, norm, vector};
 
 /// w after one step of SGD of rate 1 from 0: the negative of what the gradient became.
 fn negated(optimizer: impl Optimizer<f64>, g: &ArrayD<f64>) -> ArrayD<f64> {

@@ -4,7 +4,7 @@ use ndarray::{Array1, Axis, array};
 use thalweg::regularize::{Decay, MaxNorm, Penalty};
 use thalweg::{Adam, AdamW, Elementwise, Lion, Momentum, Optimizer, Rule, Sgd};
 
-use crate::{assert_close, matrix, vector};
+use super::{assert_close, matrix, vector};
 
 fn run<R: Rule<f64>>(mut optimizer: Elementwise<f64, R>) -> Array1<f64> {
     let mut w = vector(40, 1);
@@ -109,19 +109,19 @@ fn a_bound_holds_after_each_step_and_wants_its_axis() {
             assert!(unit.dot(&unit).sqrt() <= 1.5);
         }
     }
-    let mut model = crate::Model::new(1);
+    let mut model = super::Model::new(1);
     let error = adam_step(Adam::new(0.5).max_norm(MaxNorm::new(1.5, Axis(1))), &mut model);
     assert!(error.unwrap_err().to_string().contains("bias"));
-    assert_eq!(model, crate::Model::new(1));
+    assert_eq!(model, super::Model::new(1));
     let grouped = Adam::new(0.5).group("weight", |g| g.max_norm(MaxNorm::new(1.5, Axis(1))));
     adam_step(grouped, &mut model).unwrap();
 }
 
 fn adam_step(
     mut adam: thalweg::Adam<f64>,
-    model: &mut crate::Model,
+    model: &mut super::Model,
 ) -> Result<thalweg::StepInfo, thalweg::Error> {
-    adam.step(model, &crate::Model::new(2))
+    adam.step(model, &super::Model::new(2))
 }
 
 #[test]

@@ -6,7 +6,7 @@ use thalweg::{
     Schedule, Sgd, Yogi,
 };
 
-use crate::Model;
+use super::Model;
 
 const STEPS: u64 = 7;
 
@@ -196,7 +196,7 @@ fn scheduled_hyperparameters_are_those_of_their_step() {
         }
         scheduled.step(&mut ours, &ndarray::Array1::from_vec(g.to_vec())).unwrap();
     }
-    crate::assert_close(ours.as_slice().unwrap(), &w);
+    super::assert_close(ours.as_slice().unwrap(), &w);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use ndarray::{Array1, array};
 use thalweg::train::{Accumulate, Lookahead, Sam};
 use thalweg::{Adam, ErrorKind, Momentum, NonFinite, Optimizer, Sgd};
 
-use crate::{Model, assert_close, vector};
+use super::{Model, assert_close, vector};
 
 #[test]
 fn accumulated_gradients_are_a_step_along_their_mean() {

@@ -7,7 +7,7 @@ use thalweg::params::Snapshot;
 use thalweg::train::Lookahead;
 use thalweg::{AdamW, Average, Optimizer, Schedule, State, checkpoint};
 
-use crate::support::{Model, bits, model};
+use super::support::{Model, bits, model};
 
 /// A run that was stopped after some steps, and what it would have come to.
 #[derive(Serialize, Deserialize)]

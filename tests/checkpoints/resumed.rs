@@ -8,7 +8,7 @@ use thalweg::rule::{Clock, Interval};
 use thalweg::{Adam, Average, Elementwise, Error, Momentum, Nesterov, Optimizer, Rule, Scalar};
 use thalweg::{Schedule, Sgd, State, checkpoint};
 
-use crate::support::*;
+use super::support::*;
 
 const STEPS: u64 = 12;
 

@@ -7,7 +7,7 @@ use thalweg::{
     checkpoint,
 };
 
-use crate::support::*;
+use super::support::*;
 
 fn build() -> AdamW<f32> {
     AdamW::new(Schedule::cosine(0.1, 0.0, 20).warm_up(3))
@@ -251,7 +251,7 @@ fn a_checkpoint_cut_anywhere_or_with_any_bit_flipped_is_refused() {
     let other = checkpoint::to_bytes(&vec![1.5_f64; 9]).unwrap();
     assert!(matches!(kind(&other), ErrorKind::OtherValue { .. }));
     // A payload that goes on, and a newer format, behind a checksum that is right.
-    let surplus = crate::fuzz::sealed(&[&bytes[24..], &[0]].concat());
+    let surplus = super::fuzz::sealed(&[&bytes[24..], &[0]].concat());
     assert!(matches!(kind(&surplus), ErrorKind::OtherValue { .. }));
     let mut hasher = crc32fast::Hasher::new();
     [&2_u32.to_le_bytes()[..], &0_u64.to_le_bytes()].iter().for_each(|part| hasher.update(part));

@@ -3,7 +3,7 @@
 use thalweg::train::{Accumulate, EarlyStopping, Lookahead, Plateau, Sam, Verdict};
 use thalweg::{Adam, AdamW, ErrorKind, Momentum, Optimizer, checkpoint};
 
-use crate::support::*;
+use super::support::*;
 
 /// Saves after so many calls, and compares what follows.
 fn check(build: impl Fn() -> Box<dyn Optimizer<f32>>, calls: u64) {

@@ -3,7 +3,7 @@
 use thalweg::Optimizer;
 use thalweg::solvers::{Beta, ConjugateGradient, Report, Stall, Status, Stop, Test, minimize};
 
-use crate::on::{On, start};
+use super::on::{On, start};
 use crate::problems::{Problem, all, eleven};
 
 /// Evaluations as measured, with an objective and by gradients alone, until max|g| ≤ 1e-6.

@@ -8,7 +8,7 @@ use thalweg::solvers::{
 };
 use thalweg::{Error, ErrorKind, Scalar};
 
-use crate::on::{On, start};
+use super::on::{On, start};
 use crate::problems::quadratic;
 
 /// A symmetric positive definite matrix with full rows, and b.

@@ -5,7 +5,7 @@ use thalweg::solvers::{
     NoLength, Sample, Secant, Stop, minimize,
 };
 
-use crate::on::{On, start};
+use super::on::{On, start};
 use crate::problems::eleven;
 
 type Phi = fn(f64) -> (f64, f64);

@@ -8,7 +8,7 @@ use thalweg::curvature::{
 };
 use thalweg::params::Flatten;
 
-use crate::planted::{Planted, rng};
+use super::planted::{Planted, rng};
 
 fn kind<T>(result: Result<T, thalweg::Error>) -> ErrorKind {
     result.map(|_| ()).unwrap_err().kind().clone()

@@ -3,7 +3,7 @@
 use thalweg::ErrorKind;
 use thalweg::curvature::{Classifier, CriticalKind, LinearOperator};
 
-use crate::planted::{Planted, rng};
+use super::planted::{Planted, rng};
 
 fn classify(eigenvalues: Vec<f64>) -> (CriticalKind, Option<f64>) {
     let n = eigenvalues.len();

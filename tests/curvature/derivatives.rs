@@ -8,7 +8,7 @@ use thalweg::curvature::{
     Dense, Differences, Fisher, GaussNewton, Hessian, LinearOperator, QuadraticModel, slice_2d,
 };
 
-use crate::planted::{normal, rng};
+use super::planted::{normal, rng};
 
 fn rosenbrock_gradient(x: &[f64], g: &mut [f64]) -> Result<(), Error> {
     g.copy_from_slice(&rosenbrock_derivative(x));

@@ -146,7 +146,7 @@ fn trace_and_density_agree_with_pyhessians_within_both_errors() {
     let golden = golden();
     let torch_trace = golden.file["torch"]["trace"].as_f64().unwrap();
     let theirs = &golden.file["pyhessian"];
-    let mut rng = crate::planted::rng(61);
+    let mut rng = super::planted::rng(61);
     let trace = Trace::hutchinson().tolerance(0.02).max_samples(4096);
     let trace = trace.estimate(&mut golden.hessian(), &mut rng).unwrap();
     assert!((trace.value - torch_trace).abs() < 3.0 * trace.standard_error);

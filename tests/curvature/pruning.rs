@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2};
 use rand::RngExt;
 use thalweg::curvature::{Fisher, Obs, obd_saliency, prune_lowest};
 
-use crate::planted::{Planted, normal, rng};
+use super::planted::{Planted, normal, rng};
 
 /// The change of ½(w - m)ᵀH(w - m) from its minimum.
 fn loss(hessian: &Array2<f64>, minimum: &[f64], w: &[f64]) -> f64 {

@@ -6,7 +6,7 @@ use thalweg::curvature::{
     Condition, Eigenpair, Lanczos, LinearOperator, Preconditioned, Scaled, Shifted, operator_fn,
 };
 
-use crate::planted::{Planted, normal, rng, spectra};
+use super::planted::{Planted, normal, rng, spectra};
 
 /// Every pair against the eigenvalue of its rank, both to the limit and to the pair's own bound.
 fn check(

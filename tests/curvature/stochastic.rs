@@ -7,7 +7,7 @@ use thalweg::curvature::{
 };
 use thalweg::params::Flatten;
 
-use crate::planted::{Planted, normal, rng};
+use super::planted::{Planted, normal, rng};
 
 /// A matrix whose diagonal does not say it all.
 fn matrix(n: usize) -> Array2<f64> {

@@ -3,7 +3,7 @@
 use thalweg::regularize::{Decay, Penalty};
 use thalweg::*;
 
-use crate::book::{Arguments, Case};
+use super::book::{Arguments, Case};
 
 /// A library's learning rate.
 #[derive(Debug, Clone, Copy)]

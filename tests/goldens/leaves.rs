@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ndarray::ArrayD;
 use serde::Deserialize;
 
-use crate::book::{Book, load};
-use crate::parity::Measured;
-use crate::subject::{Case, Model, Subject, Tracks, subject};
+use super::book::{Book, load};
+use super::parity::Measured;
+use super::subject::{Case, Model, Subject, Tracks, subject};
 
 const FILES: [&str; 5] = ["optax", "torch", "pytorch_optimizer", "schedulefree", "timm"];
 

@@ -3,10 +3,10 @@
 use thalweg::muon::Scale;
 use thalweg::{AdamW, Muon, Optimizer, Schedule};
 
-use crate::book::{Arguments, load};
-use crate::leaves::{Problem, TOLERANCE, book};
-use crate::parity::Measured;
-use crate::subject::Case;
+use super::book::{Arguments, load};
+use super::leaves::{Problem, TOLERANCE, book};
+use super::parity::Measured;
+use super::subject::Case;
 
 /// File, case, reason.
 pub const NOT_OURS: &[(&str, &str, &str)] = &[

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use thalweg::catalog;
 
-use crate::{leaves, muon, tables};
+use super::{leaves, muon, tables};
 
 /// Worst deviation and cases of each optimizer of a library and what it was compared with.
 #[derive(Default)]
@@ -229,7 +229,7 @@ fn apart(page: &str) -> (String, Vec<f64>) {
 }
 
 fn measure() -> Measured {
-    let mut measured = crate::measure().0;
+    let mut measured = super::measure().0;
     measured.merge(leaves::measure().0);
     measured.merge(muon::measure().0);
     measured

@@ -7,8 +7,8 @@ use thalweg::regularize::{AdaptiveClip, Decay, Units};
 use thalweg::train::{Lookahead, Sam};
 use thalweg::*;
 
-use crate::book::{self, Arguments};
-use crate::counterpart::{Rate, boxed};
+use super::book::{self, Arguments};
+use super::counterpart::{Rate, boxed};
 
 pub type Model = BTreeMap<String, ArrayD<f64>>;
 

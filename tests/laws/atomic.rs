@@ -10,7 +10,7 @@ use thalweg::{
     catalog, rules,
 };
 
-use crate::support::*;
+use super::support::*;
 
 type Model<F> = BTreeMap<String, ArrayD<F>>;
 

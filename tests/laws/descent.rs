@@ -3,7 +3,7 @@
 use ndarray::Array1;
 use thalweg::*;
 
-use crate::support::for_both_scalars;
+use super::support::for_both_scalars;
 
 /// ½Σλw², from w = ±1 and nearby.
 struct Quadratic<F> {

@@ -3,7 +3,7 @@
 use ndarray::{Array1, ArrayD, Axis, Slice};
 use thalweg::{Entry, ErrorKind, NonFinite, Optimizer, Scalar, Settings, Sgd, catalog};
 
-use crate::support::*;
+use super::support::*;
 
 const SHAPE: [usize; 2] = [9, 13];
 /// Corners, a vector's body and its tail.

@@ -4,7 +4,7 @@
 use ndarray::{ArcArray, Array, Array1, Array2, Array3, ArrayD, ArrayView1, Axis, Slice, s};
 use thalweg::{Adam, AmsGrad, Optimizer, Scalar, Settings, catalog};
 
-use crate::support::*;
+use super::support::*;
 
 /// Every pair of a parameter's layout and a gradient's.
 fn pairs(rank: usize) -> Vec<(Layout, Layout)> {

@@ -3,7 +3,7 @@
 use thalweg::rule::{Clock, Slots, bias_correction};
 use thalweg::{Elementwise, Rule, Scalar, rules};
 
-use crate::support::*;
+use super::support::*;
 
 const LATE: [u64; 9] = [
     (1 << 24) - 1,

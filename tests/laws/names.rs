@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayD};
 use thalweg::params::{Leaf, LeafMut, Path};
 use thalweg::{Adam, ErrorKind, Optimizer, Params, ParamsMut, Scalar, Settings, Tree, catalog};
 
-use crate::support::*;
+use super::support::*;
 
 type Model<F> = BTreeMap<String, ArrayD<F>>;
 

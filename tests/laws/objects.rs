@@ -3,7 +3,7 @@
 use ndarray::Array1;
 use thalweg::{Elementwise, Optimizer, Rule, Scalar, catalog};
 
-use crate::support::*;
+use super::support::*;
 
 fn is_send_sync_and_debug<T: Send + Sync + std::fmt::Debug + ?Sized>(_: &T) {}
 

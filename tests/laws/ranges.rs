@@ -7,7 +7,7 @@ use ndarray::{Array1, array};
 use thalweg::regularize::{Decay, Penalty};
 use thalweg::{Elementwise, ErrorKind, Optimizer, Rule, Scalar, Settings, catalog, rules};
 
-use crate::support::*;
+use super::support::*;
 
 /// Values on both sides of a range's ends.
 struct Range {

@@ -3,7 +3,7 @@
 use ndarray::{Array2, Array3, ArrayD, ShapeBuilder, arr0, s};
 use thalweg::{Adam, ErrorKind, Optimizer, Scalar, Settings, catalog};
 
-use crate::support::*;
+use super::support::*;
 
 fn check_shape<F: Scalar>(shape: &[usize]) {
     for entry in catalog::<F>() {

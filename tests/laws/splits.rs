@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ndarray::{Array1, Array2, ArrayD, ShapeBuilder, s};
 use thalweg::{Params, ParamsMut, Scalar, Settings, params};
 
-use crate::support::*;
+use super::support::*;
 
 const N: usize = 130;
 

@@ -3,7 +3,7 @@
 use ndarray::{Array1, ArrayD, s};
 use thalweg::{Optimizer, Scalar, Settings, Simd, StepInfo, catalog};
 
-use crate::support::*;
+use super::support::*;
 
 /// Parameters and reports of some steps on one model.
 type Trace<F> = Vec<(Vec<F>, StepInfo)>;

@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, ArrayD};
 use thalweg::{AdamW, Lion, Optimizer, Scalar, Settings, Sgd, Simd, catalog, regularize::Penalty};
 
-use crate::support::*;
+use super::support::*;
 
 /// Parameters of every size, and how many.
 fn parameters<F: Scalar>() -> Array1<F> {

@@ -3,8 +3,8 @@
 use ndarray::{Array2, Axis, Slice};
 use thalweg::{Muon, Optimizer};
 
+use super::oracle::model;
 use crate::counting::allocations_of;
-use crate::oracle::model;
 
 #[test]
 fn a_steady_state_step_allocates_nothing() {

@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, ArrayD, Axis, ShapeBuilder, array};
 use thalweg::muon::Scale;
 use thalweg::{AdamW, ErrorKind, Muon, NonFinite, Optimizer, Scalar, Simd};
 
-use crate::oracle::{Model, array as numbers, model};
+use super::oracle::{Model, array as numbers, model};
 
 fn assert_same_bits(a: &Model<f64>, b: &Model<f64>) {
     for (name, a) in a {

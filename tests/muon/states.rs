@@ -4,7 +4,7 @@ use thalweg::params::Snapshot;
 use thalweg::train::Lookahead;
 use thalweg::{AdamW, ErrorKind, Muon, NonFinite, Optimizer, Params, Schedule, State, Tree};
 
-use crate::oracle::{Model, model};
+use super::oracle::{Model, model};
 
 fn muon() -> Muon<f64> {
     Muon::optax(Schedule::cosine(0.1, 0.0, 6))

@@ -5,7 +5,7 @@ use thalweg::natural_gradient::{
     QuasiDiagonal, Sampled, UnitWise, WhiteUnitWise,
 };
 
-use crate::support::*;
+use super::support::*;
 
 const DAMPINGS: [f64; 8] = [1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 1.0, 1e2];
 

@@ -7,7 +7,7 @@ use thalweg::natural_gradient::{
 };
 use thalweg::{ErrorKind, Momentum, NonFinite, Optimizer, Schedule, Sgd, State};
 
-use crate::support::*;
+use super::support::*;
 
 type Quadratic = NaturalGradient<f64, MatrixFree<f64, Array2<f64>>>;
 

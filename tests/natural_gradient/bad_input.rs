@@ -5,7 +5,7 @@ use thalweg::natural_gradient::{
 };
 use thalweg::{ErrorKind, Optimizer};
 
-use crate::support::*;
+use super::support::*;
 
 type Rows = Batch<f64, Empirical>;
 

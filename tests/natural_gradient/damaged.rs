@@ -8,7 +8,7 @@ use thalweg::natural_gradient::{
 use thalweg::state::Record;
 use thalweg::{ErrorKind, Optimizer, State};
 
-use crate::support::*;
+use super::support::*;
 
 /// The state with another record of the metric.
 fn with_metric(state: &State, metric: Record) -> State {

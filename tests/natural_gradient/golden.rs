@@ -5,7 +5,7 @@ use serde_json::Value;
 use thalweg::Optimizer;
 use thalweg::natural_gradient::{Exact, Kfac, NaturalGradient};
 
-use crate::support::{CLASSES, HIDDEN, INPUTS, Net};
+use super::support::{CLASSES, HIDDEN, INPUTS, Net};
 
 fn list(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()

@@ -5,7 +5,7 @@ use thalweg::natural_gradient::{
 use thalweg::params::Flatten;
 use thalweg::{Optimizer, Sgd};
 
-use crate::support::*;
+use super::support::*;
 
 /// Logistic regression with the parameters written as w = T·u.
 struct Written {

@@ -9,7 +9,7 @@ use thalweg::natural_gradient::{
 };
 use thalweg::params::Flatten;
 
-use crate::support::*;
+use super::support::*;
 
 const UNITS: usize = 3;
 type Layer = (Array2<f64>, Array1<f64>);

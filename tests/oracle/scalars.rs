@@ -3,8 +3,8 @@
 use ndarray::{Array1, array};
 use thalweg::{Adam, NAdam, Optimizer, RAdam};
 
-use crate::data::Random;
-use crate::formulas::nadam;
+use super::data::Random;
+use super::formulas::nadam;
 
 /// What one step does to a parameter that stands at 0, so that no rounding of it hides the step.
 fn step_from_zero(optimizer: &mut dyn Optimizer<f64>, g: f64) -> f64 {

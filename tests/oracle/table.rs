@@ -3,8 +3,8 @@
 use thalweg::regularize::Decay;
 use thalweg::*;
 
-use crate::data::Rate;
-use crate::formulas::*;
+use super::data::Rate;
+use super::formulas::*;
 
 /// What a formula is of.
 pub enum Of {

@@ -3,7 +3,7 @@
 use ndarray::{Array1, array};
 use thalweg::{Nesterov, Optimizer};
 
-use crate::data::Rate;
+use super::data::Rate;
 
 const STEPS: u64 = 200;
 

@@ -5,8 +5,8 @@ use thalweg::loss;
 use thalweg::regularize::MaxNorm;
 use thalweg::train::EarlyStopping;
 
+use super::support::Numbers;
 use crate::counting::allocations_of;
-use crate::support::Numbers;
 
 #[test]
 fn losses_written_into_an_array_allocate_nothing() {

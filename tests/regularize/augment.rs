@@ -6,7 +6,7 @@ use thalweg::ErrorKind;
 use thalweg::regularize::Augment;
 use thalweg::regularize::augment::{Affine, Elastic, Warp};
 
-use crate::support::{Numbers, bits, in_layouts};
+use super::support::{Numbers, bits, in_layouts};
 
 fn rng(seed: u64) -> StdRng {
     StdRng::seed_from_u64(seed)

@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use thalweg::ErrorKind;
 use thalweg::regularize::{DropConnect, Dropout, Mode};
 
-use crate::support::{Numbers, bits, in_layouts};
+use super::support::{Numbers, bits, in_layouts};
 
 const SIGMAS: f64 = 5.0;
 

@@ -9,7 +9,7 @@ use thalweg::loss::{
 };
 use thalweg::{Error, Scalar};
 
-use crate::support::{Numbers, bits, in_layouts};
+use super::support::{Numbers, bits, in_layouts};
 
 const ROWS: usize = 6;
 const CLASSES: usize = 5;

@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, Array4, ArrayD, ArrayRef, Axis, Dimension, IxDyn, 
 use thalweg::regularize::MaxNorm;
 use thalweg::{ErrorKind, Scalar};
 
-use crate::support::{Numbers, bits, in_layouts};
+use super::support::{Numbers, bits, in_layouts};
 
 fn norm<F: Scalar, D: Dimension>(weights: &ArrayRef<F, D>) -> f64 {
     weights.iter().map(|w| w.into_f64().powi(2)).sum::<f64>().sqrt()

@@ -4,7 +4,7 @@ use ndarray::{Array1, array};
 use thalweg::ErrorKind;
 use thalweg::solvers::{Flat, Objective, Stall, Status, Stop, Test, WithHessian, minimize};
 
-use super::solvers::solvers;
+use crate::every_solver::solvers;
 
 type Tree = Array1<f64>;
 

@@ -9,9 +9,9 @@ use thalweg::solvers::{
 };
 use thalweg::{Error, Optimizer};
 
-use super::counting::allocations;
-use super::objective::On;
-use super::problems::{quadratic, sized};
+use crate::counting::allocations;
+use crate::objective::On;
+use crate::problems::{quadratic, sized};
 
 #[test]
 fn barzilai_borwein_lets_the_value_rise_and_comes_down_all_the_same() {

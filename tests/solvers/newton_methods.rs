@@ -5,10 +5,10 @@ use ndarray::{Array1, array};
 use thalweg::solvers::Newton;
 use thalweg::solvers::{Flat, NewtonCg, Solver, Stop, WithHessian, minimize};
 
-use super::objective::On;
+use crate::objective::On;
 #[cfg(feature = "linalg")]
-use super::problems::quadratic;
-use super::problems::{eleven, more_garbow_hillstrom};
+use crate::problems::quadratic;
+use crate::problems::{eleven, more_garbow_hillstrom};
 
 /// Σ wᵢ⁴/4 - wᵢ²/2, whose saddle at 0 the start lies beside, and whose minima are at ±1.
 fn double_well() -> impl thalweg::solvers::Objective<f64, Array1<f64>> {

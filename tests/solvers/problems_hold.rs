@@ -1,6 +1,6 @@
 //! The problems themselves: gradients, Hessians, starts and minima.
 
-use super::problems::{
+use crate::problems::{
     Problem, all, eleven, extended_rosenbrock, more_garbow_hillstrom, quadratic, sized, surfaces,
 };
 

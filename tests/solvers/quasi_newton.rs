@@ -4,8 +4,8 @@ use ndarray::{Array1, Array2, array};
 use thalweg::solvers::{Bfgs, Exact, Lbfgs, Solver, Stop, minimize};
 use thalweg::{Error, ErrorKind, Optimizer, Scalar};
 
-use super::objective::On;
-use super::problems::{Problem, eleven, quadratic};
+use crate::objective::On;
+use crate::problems::{Problem, eleven, quadratic};
 
 /// ½wᵀAw with a fixed, full, well-conditioned A of six rows.
 fn matrix() -> Array2<f64> {

@@ -7,9 +7,9 @@ use thalweg::Scalar;
 use ndarray::Array1;
 use thalweg::solvers::{Stop, minimize};
 
-use super::objective::OnSurface;
-use super::problems::{all, surfaces};
-use super::solvers::{Entry, LIMIT, row, solvers};
+use crate::every_solver::{Entry, LIMIT, row, solvers};
+use crate::objective::OnSurface;
+use crate::problems::{all, surfaces};
 
 const TABLE: &str = include_str!("table.tsv");
 

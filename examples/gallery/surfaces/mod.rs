@@ -3,8 +3,8 @@
 mod known;
 mod problems;
 
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 /// A point of the plane.
 pub type Point = [f64; 2];

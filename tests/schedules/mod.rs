@@ -1,13 +1,9 @@
 //! Schedules: against PyTorch and Optax, and what holds for all of them.
 
-#[path = "schedules/laws.rs"]
 mod laws;
-#[path = "schedules/plateau.rs"]
 mod plateau;
 #[cfg(feature = "serde")]
-#[path = "schedules/saved.rs"]
 mod saved;
-#[path = "schedules/tables.rs"]
 mod tables;
 
 use std::path::Path;

@@ -1,15 +1,10 @@
 //! What stands around the update of an element: groups, clipping, decay, caution, averages, and the
 //! optimizers around an optimizer; each against a literal transcription.
 
-#[path = "around/averages.rs"]
 mod averages;
-#[path = "around/clipping.rs"]
 mod clipping;
-#[path = "around/decay.rs"]
 mod decay;
-#[path = "around/groups.rs"]
 mod groups;
-#[path = "around/wrappers.rs"]
 mod wrappers;
 
 use ndarray::{Array1, Array2, ArrayD};

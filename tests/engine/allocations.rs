@@ -1,9 +1,6 @@
 //! A step that has seen its leaves before allocates nothing.
 
-#[path = "support/counting.rs"]
-mod counting;
-
-use counting::allocations_of;
+use crate::counting::allocations_of;
 use ndarray::{Array1, Array2, Array4, Axis, Slice};
 use thalweg::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
 use thalweg::{Average, NonFinite, Params, ParamsMut, Scalar, Settings, catalog};

@@ -2,14 +2,14 @@
 
 // Brings its own test; the example's training is what uses the rest.
 #[allow(dead_code)]
-#[path = "../examples/digits/mlp.rs"]
+#[path = "../digits/mlp.rs"]
 mod mlp;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/optdigits.csv");
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/optdigits.csv");
 
 /// A file of this test's own.
 fn scratch(name: &str) -> PathBuf {

@@ -1,14 +1,9 @@
 //! Every rule agrees with its formula, transcribed apart from the crate.
 
-#[path = "oracle/data.rs"]
 mod data;
-#[path = "oracle/formulas.rs"]
 mod formulas;
-#[path = "oracle/scalars.rs"]
 mod scalars;
-#[path = "oracle/table.rs"]
 mod table;
-#[path = "oracle/two_points.rs"]
 mod two_points;
 
 use std::collections::BTreeSet;

@@ -1,18 +1,11 @@
 //! The crate agrees with what other libraries computed: the files of `tests/golden`.
 
-#[path = "goldens/book.rs"]
 mod book;
-#[path = "goldens/counterpart.rs"]
 mod counterpart;
-#[path = "goldens/leaves.rs"]
 mod leaves;
-#[path = "goldens/muon.rs"]
 mod muon;
-#[path = "goldens/parity.rs"]
 mod parity;
-#[path = "goldens/subject.rs"]
 mod subject;
-#[path = "goldens/tables.rs"]
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};

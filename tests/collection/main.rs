@@ -1,0 +1,25 @@
+//! The collection: rules against their formulas and other libraries, solvers, curvature.
+
+#[path = "../support/counting.rs"]
+mod counting;
+#[path = "../support/solvers.rs"]
+mod every_solver;
+#[path = "../support/objective.rs"]
+mod objective;
+#[path = "../support/problems/mod.rs"]
+mod problems;
+
+#[path = "../conjugate_gradient/mod.rs"]
+mod conjugate_gradient;
+#[path = "../curvature/mod.rs"]
+mod curvature;
+#[path = "../goldens/mod.rs"]
+mod goldens;
+#[path = "../muon/mod.rs"]
+mod muon;
+#[path = "../natural_gradient/mod.rs"]
+mod natural_gradient;
+#[path = "../oracle/mod.rs"]
+mod oracle;
+#[path = "../solvers/mod.rs"]
+mod solvers;

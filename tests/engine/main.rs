@@ -1,0 +1,14 @@
+//! The one loop: the laws over the catalog, what stands around an update, and checkpoints.
+
+#[path = "../support/counting.rs"]
+mod counting;
+
+mod allocations;
+#[path = "../around/mod.rs"]
+mod around;
+#[path = "../checkpoints/mod.rs"]
+mod checkpoints;
+mod custom_rule;
+#[path = "../laws/mod.rs"]
+mod laws;
+mod properties;
