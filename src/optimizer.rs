@@ -53,9 +53,31 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
 
     /// Replaces the learning rate, and a schedule if there was one, by a constant.
     ///
+    /// Groups that have a schedule of their own keep it; those with a
+    /// [`rate_factor`](crate::Elementwise::rate_factor) follow.
+    /// [`scale_rate`](Optimizer::scale_rate) reaches all.
+    ///
     /// # Errors
     /// [`ErrorKind::LearningRate`](crate::ErrorKind::LearningRate) unless it is finite and ≥ 0.
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error>;
+
+    /// Multiplies every learning rate from now on, those of schedules and of groups included; two
+    /// calls multiply twice. Where there are schedules, a rate that is set later is multiplied too.
+    ///
+    /// ```
+    /// use thalweg::{Optimizer, Schedule, Sgd};
+    /// let mut sgd = Sgd::<f64>::new(Schedule::from(0.1).warm_up(10));
+    /// sgd.scale_rate(0.5)?;
+    /// assert_eq!(sgd.learning_rate(), 0.005); // still warming up
+    /// # Ok::<(), thalweg::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::LearningRate`](crate::ErrorKind::LearningRate) unless the factor and what comes
+    /// of it are finite and ≥ 0.
+    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
+        self.set_learning_rate(self.learning_rate() * factor)
+    }
 
     /// How many steps were taken; skipped ones do not count.
     fn steps(&self) -> u64;
@@ -83,6 +105,46 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
         Err(ErrorKind::NoAverage.into())
     }
 
+    /// How the leaf of that name and shape is treated; what goes around an optimizer asks it.
+    ///
+    /// It allocates nothing once the leaves are known.
+    fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
+        let _ = (leaf, shape);
+        Treatment::default()
+    }
+
+    /// Whether a step may be taken: whether the parameters are where a gradient is wanted.
+    ///
+    /// # Errors
+    /// What [`step`](Optimizer::step) would say: [`ErrorKind::AverageInPlace`] and
+    /// [`ErrorKind::OutOfTurn`].
+    fn ready(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// As [`step`](Optimizer::step), but a term of the average that is due after it waits for
+    /// [`average_again`](Optimizer::average_again): for what moves the parameters after the step.
+    ///
+    /// # Errors
+    /// As [`step`](Optimizer::step).
+    fn step_before_average(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<StepInfo, Error> {
+        self.step(params, grads)
+    }
+
+    /// Lets the average take the parameters as they are now, where
+    /// [`step_before_average`](Optimizer::step_before_average) has left a term out.
+    ///
+    /// # Errors
+    /// For leaves that differ; the average is then as it was.
+    fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        let _ = params;
+        Ok(())
+    }
+
     /// Everything that the steps to come depend on, to save: see [`State`].
     fn state(&self) -> State;
 
@@ -102,6 +164,22 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
     /// ([`State::check_leaves`] finds it at once); [`ErrorKind::StateMissing`] and
     /// [`ErrorKind::StateUnexpected`] for one that is damaged.
     fn load_state(&mut self, state: &State) -> Result<(), Error>;
+}
+
+/// How an optimizer treats a leaf: whether it is trained, and which way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Treatment {
+    /// Whether steps move it. The gradient of a leaf that is frozen is not looked at.
+    pub trained: bool,
+    /// Whether steps climb.
+    pub maximize: bool,
+}
+
+impl Default for Treatment {
+    fn default() -> Self {
+        Self { trained: true, maximize: false }
+    }
 }
 
 /// What a step reports.
@@ -151,6 +229,10 @@ impl<F: Scalar, O: Optimizer<F> + ?Sized> Optimizer<F> for Box<O> {
         (**self).set_learning_rate(learning_rate)
     }
 
+    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
+        (**self).scale_rate(factor)
+    }
+
     fn steps(&self) -> u64 {
         (**self).steps()
     }
@@ -166,8 +248,29 @@ impl<F: Scalar, O: Optimizer<F> + ?Sized> Optimizer<F> for Box<O> {
     fn name(&self) -> &'static str {
         (**self).name()
     }
+
     fn swap_average(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
         (**self).swap_average(params)
+    }
+
+    fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
+        (**self).treatment(leaf, shape)
+    }
+
+    fn ready(&self) -> Result<(), Error> {
+        (**self).ready()
+    }
+
+    fn step_before_average(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<StepInfo, Error> {
+        (**self).step_before_average(params, grads)
+    }
+
+    fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        (**self).average_again(params)
     }
 
     fn state(&self) -> State {

@@ -225,7 +225,7 @@ pub(crate) fn all_finite_view<F: Scalar>(x: &ArrayViewD<'_, F>) -> bool {
 }
 
 /// The first NaN or infinite element in logical order: its index and value.
-fn first_non_finite<F: Scalar>(leaf: &dyn Leaf<F>) -> Option<(Vec<usize>, f64)> {
+pub(crate) fn first_non_finite<F: Scalar>(leaf: &dyn Leaf<F>) -> Option<(Vec<usize>, f64)> {
     leaf.view()
         .indexed_iter()
         .find(|(_, value)| !value.is_finite())

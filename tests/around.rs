@@ -5,12 +5,20 @@
 mod averages;
 #[path = "around/clipping.rs"]
 mod clipping;
+#[path = "support/counting.rs"]
+mod counting;
 #[path = "around/decay.rs"]
 mod decay;
 #[path = "around/groups.rs"]
 mod groups;
 #[path = "around/wrappers.rs"]
 mod wrappers;
+#[path = "around/wrappers_laws.rs"]
+mod wrappers_laws;
+#[path = "around/wrappers_trees.rs"]
+mod wrappers_trees;
+#[path = "around/wrappers_values.rs"]
+mod wrappers_values;
 
 use ndarray::{Array1, Array2, ArrayD};
 

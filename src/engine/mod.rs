@@ -12,6 +12,7 @@
 //! 7. the one loop (`kernel`) runs over all jobs.
 
 mod around;
+mod asked;
 mod average;
 mod builder;
 mod couple;
@@ -33,7 +34,7 @@ use std::fmt;
 use ndarray::ArrayViewD;
 
 use crate::error::{Error, ErrorKind, Tree};
-use crate::optimizer::{Optimizer, StepInfo};
+use crate::optimizer::{Optimizer, StepInfo, Treatment};
 use crate::params::{Params, ParamsMut, Path};
 use crate::reduce;
 use crate::rule::Rule;
@@ -85,6 +86,8 @@ pub struct Elementwise<F: Scalar, R: Rule<F>> {
     counters: Counters,
     ledger: Ledger<F, R>,
     scratch: Scratch<F, R>,
+    /// Whether the last step has left a term of the average out.
+    term_due: bool,
 }
 
 /// What is counted.
@@ -107,6 +110,7 @@ impl<F: Scalar, R: Rule<F>> Clone for Elementwise<F, R> {
             counters: self.counters,
             ledger: self.ledger.clone(),
             scratch: Scratch::default(),
+            term_due: false,
         }
     }
 }
@@ -119,6 +123,7 @@ impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
             schedule: learning_rate.into(),
             scheduled: Vec::new(),
             settings: Settings::default(),
+            rate_scale: 1.0,
         })
     }
 
@@ -130,6 +135,7 @@ impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
             counters: Counters::default(),
             ledger: Ledger::default(),
             scratch: Scratch::default(),
+            term_due: false,
         }
     }
 
@@ -207,41 +213,7 @@ impl<F: Scalar, R: Rule<F>> Optimizer<F> for Elementwise<F, R> {
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
     ) -> Result<StepInfo, Error> {
-        if self.counters.swapped {
-            return Err(ErrorKind::AverageInPlace.into());
-        }
-        let mut opened = None;
-        if !self.checked || self.ledger.is_empty() {
-            opened = Some(self.open(&*params)?);
-        }
-        let ledger = opened.as_mut().unwrap_or(&mut self.ledger);
-        let step = self.counters.steps + 1;
-        let learning_rate = run::prepare(ledger, &self.plan, step)?;
-
-        match run::run(ledger, &mut self.scratch, &self.plan.settings, self.counters, params, grads)
-        {
-            Err(Halt::Failed(error)) => Err(error),
-            Err(Halt::NotFinite { skip: false }) => {
-                let trained = |path: Path<'_>| ledger.is_trained(&path.to_string());
-                Err(reduce::find_non_finite(grads, trained)
-                    .unwrap_or_else(|| ErrorKind::NoLeaves.into()))
-            }
-            Err(Halt::NotFinite { skip: true }) => {
-                self.counters.skipped += 1;
-                Ok(StepInfo { step: self.counters.steps, learning_rate, ..StepInfo::skipped() })
-            }
-            Ok(grad_norm) => {
-                if let Some(opened) = opened {
-                    self.ledger = opened;
-                    self.checked = true;
-                }
-                self.counters.steps = step;
-                if self.plan.settings.average.is_some_and(|average| average.takes(step)) {
-                    self.counters.averaged += 1;
-                }
-                Ok(StepInfo { step, learning_rate, grad_norm, ..StepInfo::default() })
-            }
-        }
+        self.take_step(params, grads, true)
     }
 
     fn validate(&self) -> Result<(), Error> {
@@ -250,7 +222,8 @@ impl<F: Scalar, R: Rule<F>> Optimizer<F> for Elementwise<F, R> {
     }
 
     fn learning_rate(&self) -> f64 {
-        self.plan.schedule.at(self.counters.steps + 1) * self.plan.settings.rate_factor
+        let plan = &self.plan;
+        plan.schedule.at(self.counters.steps + 1) * (plan.settings.rate_factor * plan.rate_scale)
     }
 
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
@@ -271,6 +244,30 @@ impl<F: Scalar, R: Rule<F>> Optimizer<F> for Elementwise<F, R> {
         Ok(())
     }
 
+    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
+        self.scale_rates(factor)
+    }
+
+    fn treatment(&self, leaf: &str, _shape: &[usize]) -> Treatment {
+        self.treatment_of(leaf)
+    }
+
+    fn ready(&self) -> Result<(), Error> {
+        if self.counters.swapped { Err(ErrorKind::AverageInPlace.into()) } else { Ok(()) }
+    }
+
+    fn step_before_average(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<StepInfo, Error> {
+        self.take_step(params, grads, false)
+    }
+
+    fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        self.take_term(params)
+    }
+
     fn steps(&self) -> u64 {
         self.counters.steps
     }
@@ -282,6 +279,7 @@ impl<F: Scalar, R: Rule<F>> Optimizer<F> for Elementwise<F, R> {
     fn reset(&mut self) {
         self.ledger = Ledger::default();
         self.counters = Counters::default();
+        self.term_due = false;
     }
 
     fn name(&self) -> &'static str {
@@ -320,6 +318,58 @@ impl<F: Scalar, R: Rule<F>> Optimizer<F> for Elementwise<F, R> {
 }
 
 impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
+    /// A step; `averages` says whether the average takes its term at once.
+    fn take_step(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+        averages: bool,
+    ) -> Result<StepInfo, Error> {
+        Optimizer::<F>::ready(self)?;
+        let mut opened = None;
+        if !self.checked || self.ledger.is_empty() {
+            opened = Some(self.open(&*params)?);
+        }
+        let ledger = opened.as_mut().unwrap_or(&mut self.ledger);
+        let step = self.counters.steps + 1;
+        let learning_rate = run::prepare(ledger, &self.plan, step)?;
+
+        let mut unaveraged = None;
+        let settings = if averages {
+            &self.plan.settings
+        } else {
+            let settings = unaveraged.insert(self.plan.settings.clone());
+            settings.average = None;
+            settings
+        };
+        match run::run(ledger, &mut self.scratch, settings, self.counters, params, grads) {
+            Err(Halt::Failed(error)) => Err(error),
+            Err(Halt::NotFinite { skip: false }) => {
+                let trained = |path: Path<'_>| ledger.is_trained(&path.to_string());
+                Err(reduce::find_non_finite(grads, trained)
+                    .unwrap_or_else(|| ErrorKind::NoLeaves.into()))
+            }
+            Err(Halt::NotFinite { skip: true }) => {
+                self.counters.skipped += 1;
+                Ok(StepInfo { step: self.counters.steps, learning_rate, ..StepInfo::skipped() })
+            }
+            Ok(grad_norm) => {
+                if let Some(opened) = opened {
+                    self.ledger = opened;
+                    self.checked = true;
+                }
+                self.counters.steps = step;
+                self.term_due =
+                    self.plan.settings.average.is_some_and(|average| average.takes(step));
+                if averages && self.term_due {
+                    self.counters.averaged += 1;
+                    self.term_due = false;
+                }
+                Ok(StepInfo { step, learning_rate, grad_norm, ..StepInfo::default() })
+            }
+        }
+    }
+
     /// The ledger of a first step, or of one after plan or groups have changed.
     #[cold]
     fn open(&self, params: &dyn Params<F>) -> Result<Ledger<F, R>, Error> {

@@ -17,6 +17,8 @@ pub(super) struct Plan<R> {
     /// Hyperparameters that change with the step, by name.
     pub(super) scheduled: Vec<(String, Schedule)>,
     pub(super) settings: Settings,
+    /// What all learning rates are multiplied by.
+    pub(super) rate_scale: f64,
 }
 
 /// A plan in use.
@@ -122,7 +124,7 @@ impl<R> Plan<R> {
     #[inline]
     pub(super) fn learning_rate<F: Scalar>(&self, step: u64) -> Result<f64, Error> {
         let value = self.schedule.at(step);
-        let rate = value * self.settings.rate_factor;
+        let rate = value * (self.settings.rate_factor * self.rate_scale);
         if value >= 0.0 && F::from_f64(rate).is_finite() {
             Ok(rate)
         } else {

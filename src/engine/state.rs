@@ -55,6 +55,9 @@ impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
         record.count("averaged", averaged);
         record.count("swapped", u64::from(swapped));
         save_plan::<F, R>(&mut record, "", &self.plan);
+        if self.plan.rate_scale != 1.0 {
+            record.number("rate_scale", self.plan.rate_scale);
+        }
         record.count("groups", self.groups.len() as u64);
         for (i, group) in self.groups.iter().enumerate() {
             record.text(format!("group.{i}"), group.pattern.to_string());
@@ -102,7 +105,8 @@ impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
         }
         let ledger = self.load_ledger(record, &plan)?;
         let (groups, scratch) = (self.groups.clone(), Scratch::default());
-        let loaded = Self { plan, groups, checked: true, counters, ledger, scratch };
+        let loaded =
+            Self { plan, groups, checked: true, counters, ledger, scratch, term_due: false };
         // What it would not save again is not this optimizer's.
         record.assert_like(&loaded.record(&loaded.ledger, |_| Numbers::NONE))?;
         *self = loaded;
@@ -305,6 +309,10 @@ fn restore_plan<F: Scalar, R: Rule<F>>(record: &Record, plan: &mut Plan<R>) -> R
     record.compare_text("conventions", &describe_conventions::<F, R>(&plan.rule))?;
     plan.rule = restore_rule::<F, R>(record, "hyperparameter.", &plan.rule)?;
     restore_schedule(record, "learning_rate", &mut plan.schedule)?;
+    plan.rate_scale = record.get_number("rate_scale").unwrap_or(1.0);
+    if !(plan.rate_scale >= 0.0 && plan.rate_scale.is_finite()) {
+        return Err(invalid("`rate_scale`".to_owned(), format!("is {}", plan.rate_scale)));
+    }
     for (name, schedule) in &mut plan.scheduled {
         restore_schedule(record, &format!("scheduled.{name}"), schedule)?;
     }

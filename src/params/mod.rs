@@ -20,6 +20,7 @@ pub(crate) use order::{Fit, Order};
 pub use path::Path;
 pub(crate) use roster::{Entry, Roster};
 pub use snapshot::Snapshot;
+pub(crate) use snapshot::{pairs, pairs_mut};
 
 use crate::scalar::Scalar;
 

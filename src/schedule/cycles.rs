@@ -38,6 +38,7 @@ use super::shape::{Number, Shape, Steps, at_least_one, finite, half, power, shar
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct OneCycle {
     start: f64,
     peak: f64,
@@ -150,6 +151,7 @@ impl From<OneCycle> for Schedule {
 /// How high the cycles of a [`Cyclic`] are.
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 enum Height {
     Full,
     Halved,
@@ -177,6 +179,7 @@ enum Height {
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Cyclic {
     base: f64,
     peak: f64,

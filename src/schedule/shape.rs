@@ -12,6 +12,7 @@ use super::progress::Progress;
 /// the end.
 #[derive(Clone, PartialEq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub(super) enum Shape {
     Constant(f64),
     StepDecay { from: f64, factor: f64, every: u64 },
