@@ -208,7 +208,7 @@ fn plateau() -> Panel {
     for step in 0..STEPS {
         loss += 0.02 * (6.0 * plateau.learning_rate() + 0.05 - loss).min(0.0);
         metric.push(loss * (1.0 + 0.1 * (step as f64 * 1.7).sin() * (step as f64 * 0.61).cos()));
-        values.push(plateau.observe(loss));
+        values.push(plateau.observe(loss).expect("a plateau's numbers are in their ranges"));
     }
     let label = "times 0.4 when a loss, in gray, was no better; 60 times in a row".to_owned();
     let curves = vec![Curve { label, values }];

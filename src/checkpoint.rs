@@ -35,10 +35,11 @@
 //! bytes), the CRC-32 of number, length and payload (4 bytes), and the payload in the encoding of
 //! `postcard`.
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+mod temporary;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -197,41 +198,16 @@ pub fn load<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T, Error> {
 
 /// Writes a file whose old content, or new, is there whenever the process or the machine stops.
 ///
-/// The bytes go to a temporary file in the same folder, `NAME.PROCESS.NUMBER.tmp`, which is
+/// The bytes go to a temporary file in the same folder, `.NAME.RANDOM.thalweg-tmp`, which is
 /// synchronized and then renamed. A process that is killed meanwhile leaves it there; it is never
-/// read, and can be removed.
+/// read, and the next write in that folder removes it. The file's permissions stay as they are, and a
+/// symbolic link stays one: the file that it leads to is replaced.
 ///
 /// # Errors
-/// [`ErrorKind::File`]; the file is then as it was.
+/// [`ErrorKind::File`], also for what is there and is no file; it is then as it was.
 pub fn write_atomically(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), Error> {
     let path = path.as_ref();
-    let temporary = temporary(path);
-    let written = write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
-    if let Err(error) = written {
-        let _ = fs::remove_file(&temporary);
-        return Err(file(path, &error));
-    }
-    // The new name is lasting once the folder is; not every system can synchronize one.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
-        let _ = folder.sync_all();
-    }
-    Ok(())
-}
-
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// A name beside the file's that no other call, of this process or another, takes meanwhile.
-fn temporary(path: &Path) -> PathBuf {
-    static CALLS: AtomicU64 = AtomicU64::new(0);
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    let call = CALLS.fetch_add(1, Ordering::Relaxed);
-    name.push(format!(".{}.{call}.tmp", std::process::id()));
-    path.with_file_name(name)
+    temporary::replace(path, bytes).map_err(|error| file(path, &error))
 }
 
 fn truncated(found: u64, expected: u64) -> Error {

@@ -57,8 +57,8 @@
 //! - State is kept by a leaf's name and shape; a changed name, count or shape is an error that names
 //!   both.
 //! - A step that has seen its leaves before allocates nothing, and passes over memory once; a norm or
-//!   the guard against NaN reads the gradients once more, a norm of the update everything. (Views
-//!   with gaps and more than four axes allocate a little.)
+//!   the guard against NaN reads the gradients once more, a norm of the update everything. (Of
+//!   arrays with more than four axes, those that are not row-major may allocate a little.)
 //! - No shape is ever broadcast into a parameter, and nothing is written outside a view or into a
 //!   gradient.
 //!

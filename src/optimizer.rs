@@ -79,14 +79,22 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
     /// [`ErrorKind::LearningRate`](crate::ErrorKind::LearningRate) unless it is finite and ≥ 0.
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error>;
 
-    /// Sets a factor of every learning rate: of schedules, of those set, and of groups' own; 1 at first.
+    /// Multiplies every learning rate from now on, those of schedules and of groups included; two
+    /// calls multiply twice. Where there are schedules, a rate that is set later is multiplied too.
+    ///
+    /// ```
+    /// use thalweg::{Optimizer, Schedule, Sgd};
+    /// let mut sgd = Sgd::<f64>::new(Schedule::from(0.1).warm_up(10));
+    /// sgd.scale_rate(0.5)?;
+    /// assert_eq!(sgd.learning_rate(), 0.005); // still warming up
+    /// # Ok::<(), thalweg::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Hyperparameter`] unless it is finite and ≥ 0; [`ErrorKind::Unsupported`] where an
-    /// optimizer has none.
+    /// [`ErrorKind::LearningRate`](crate::ErrorKind::LearningRate) unless the factor and what comes
+    /// of it are finite and ≥ 0.
     fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
-        let _ = factor;
-        Err(ErrorKind::Unsupported { optimizer: self.name(), what: "a factor of its rates" }.into())
+        self.set_learning_rate(self.learning_rate() * factor)
     }
 
     /// Replaces the learning rate's schedule.
@@ -137,13 +145,24 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
         Err(ErrorKind::NoAverage.into())
     }
 
-    /// Replaces the term that the average took of the last step by the parameters as they are now.
-    ///
-    /// What moves parameters after a step calls it, so that the average is of what the user sees.
-    /// Does nothing where no average is kept, or the last step gave it no term.
+    /// As [`step`](Optimizer::step), but a term of the average that is due after it waits for
+    /// [`average_again`](Optimizer::average_again): for what moves the parameters after the step.
     ///
     /// # Errors
-    /// As [`step`](Optimizer::step) for parameters of other names or shapes.
+    /// As [`step`](Optimizer::step).
+    fn step_before_average(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<StepInfo, Error> {
+        self.step(params, grads)
+    }
+
+    /// Lets the average take the parameters as they are now, where
+    /// [`step_before_average`](Optimizer::step_before_average) has left a term out.
+    ///
+    /// # Errors
+    /// For leaves that differ; the average is then as it was.
     fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
         let _ = params;
         Ok(())
@@ -342,6 +361,14 @@ macro_rules! forward {
             params: &mut dyn $crate::ParamsMut<F>,
         ) -> Result<(), $crate::Error> {
             $inner.swap_average(params)
+        }
+
+        fn step_before_average(
+            &mut $self,
+            params: &mut dyn $crate::ParamsMut<F>,
+            grads: &dyn $crate::Params<F>,
+        ) -> Result<$crate::StepInfo, $crate::Error> {
+            $inner.step_before_average(params, grads)
         }
 
         fn average_again(

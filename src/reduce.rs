@@ -255,6 +255,11 @@ pub(crate) fn all_finite_view<F: Scalar>(x: &ArrayViewD<'_, F>) -> bool {
     is_finite_size::<F>(largest_view(x))
 }
 
+/// The first NaN or infinite element in logical order: its index and value.
+pub(crate) fn first_non_finite<F: Scalar>(leaf: &dyn Leaf<F>) -> Option<(Vec<usize>, f64)> {
+    first_beyond(leaf, F::max_value().into_f64())
+}
+
 /// The first element in logical order that is not at most `limit` in size: its index and value.
 fn first_beyond<F: Scalar>(leaf: &dyn Leaf<F>, limit: f64) -> Option<(Vec<usize>, f64)> {
     leaf.view()

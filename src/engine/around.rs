@@ -3,6 +3,7 @@
 //! What is more than a scale or a penalty of the gradient is done in tiles that fit the nearest cache,
 //! before and after the loop of the rule: the same arithmetic, compiled once for all rules.
 
+use super::average::averaged;
 use super::program::{Before, Kernel, Penalized, Stretch};
 use super::scale::Scale;
 use super::settings::Settings;
@@ -402,11 +403,4 @@ impl<F: Scalar> Work for Blend<'_, F> {
             average[i] = averaged(average[i], w[i], rate);
         }
     }
-}
-
-/// The average that has taken another term; exactly that term where it takes all of it, since it
-/// begins at 0.
-#[inline(always)]
-pub(super) fn averaged<F: Scalar>(average: F, term: F, rate: F) -> F {
-    average + rate * (term - average)
 }

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::interval::Interval;
 use crate::rule::bias_correction;
+use crate::scalar::Scalar;
 
 /// An average of the parameters over the steps, kept beside them and updated inside the sweep.
 ///
@@ -123,6 +124,13 @@ impl Average {
         }
         Ok(())
     }
+}
+
+/// The average that has taken another term; exactly that term where it takes all of it, since it
+/// begins at 0.
+#[inline(always)]
+pub(super) fn averaged<F: Scalar>(average: F, term: F, rate: F) -> F {
+    average + rate * (term - average)
 }
 
 #[cfg(test)]

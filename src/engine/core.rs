@@ -5,6 +5,7 @@ use std::fmt;
 
 use ndarray::ArrayViewD;
 
+use super::average::Average;
 use super::ledger::{Before, Ledger};
 use super::object::{Core, Factors};
 use super::plan::{Change, Group, Plan, Rates, assign, checked_rate};
@@ -31,6 +32,8 @@ pub(super) struct Engine<F: Scalar> {
     pub(super) counters: Counters,
     pub(super) ledger: Ledger<F>,
     pub(super) scratch: Scratch<F>,
+    /// Whether the last step has left a term of the average out.
+    pub(super) term_is_due: bool,
 }
 
 /// What is counted.
@@ -88,6 +91,7 @@ impl<F: Scalar> Engine<F> {
             counters: Counters::default(),
             ledger: Ledger::default(),
             scratch,
+            term_is_due: false,
         }
     }
 
@@ -153,12 +157,55 @@ impl<F: Scalar> Engine<F> {
         step: u64,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
+        averages: bool,
     ) -> Result<(f64, Option<f64>), (f64, Halt)> {
         let learning_rate = self.prepare(step).map_err(|error| (0.0, Halt::Failed(error)))?;
         let Self { ledger, scratch, plan, .. } = self;
-        run::run(ledger, scratch, &plan.settings, step, params, grads)
+        let average = plan.settings.average.filter(|average| averages && average.takes(step));
+        let now = run::Now { step, average };
+        run::run(ledger, scratch, &plan.settings, now, params, grads)
             .map(|norm| (learning_rate, norm))
             .map_err(|halt| (learning_rate, halt))
+    }
+
+    /// A step; `averages` says whether the average takes its term at once.
+    fn take_step(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+        averages: bool,
+    ) -> Result<StepInfo, Error> {
+        self.ready()?;
+        let opens = !self.checked || self.ledger.is_empty();
+        let before = if opens { self.open(&*params)? } else { None };
+        let step = self.counters.steps + 1;
+        match self.attempt(step, params, grads, averages) {
+            Ok((learning_rate, grad_norm)) => {
+                if opens {
+                    self.ledger.drop_averages();
+                    self.checked = true;
+                }
+                self.counters.steps = step;
+                let takes = |average: Average| average.takes(step);
+                self.term_is_due = !averages && self.plan.settings.average.is_some_and(takes);
+                Ok(StepInfo { step, learning_rate, grad_norm, ..StepInfo::default() })
+            }
+            Err((learning_rate, halt)) => {
+                let error = match halt {
+                    Halt::Failed(error) => Some(error),
+                    Halt::NotFinite { skip: false } => Some(self.refusal(grads)),
+                    Halt::NotFinite { skip: true } => None,
+                };
+                if opens {
+                    self.close(before);
+                }
+                if let Some(error) = error {
+                    return Err(error);
+                }
+                self.counters.skipped += 1;
+                Ok(StepInfo { step: self.counters.steps, learning_rate, ..StepInfo::skipped() })
+            }
+        }
     }
 
     /// The error of the first gradient that is not as it must be.
@@ -200,35 +247,24 @@ impl<F: Scalar> Optimizer<F> for Engine<F> {
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
     ) -> Result<StepInfo, Error> {
-        self.ready()?;
-        let opens = !self.checked || self.ledger.is_empty();
-        let before = if opens { self.open(&*params)? } else { None };
-        let step = self.counters.steps + 1;
-        match self.attempt(step, params, grads) {
-            Ok((learning_rate, grad_norm)) => {
-                if opens {
-                    self.ledger.drop_averages();
-                    self.checked = true;
-                }
-                self.counters.steps = step;
-                Ok(StepInfo { step, learning_rate, grad_norm, ..StepInfo::default() })
-            }
-            Err((learning_rate, halt)) => {
-                let error = match halt {
-                    Halt::Failed(error) => Some(error),
-                    Halt::NotFinite { skip: false } => Some(self.refusal(grads)),
-                    Halt::NotFinite { skip: true } => None,
-                };
-                if opens {
-                    self.close(before);
-                }
-                if let Some(error) = error {
-                    return Err(error);
-                }
-                self.counters.skipped += 1;
-                Ok(StepInfo { step: self.counters.steps, learning_rate, ..StepInfo::skipped() })
-            }
+        self.take_step(params, grads, true)
+    }
+
+    fn step_before_average(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<StepInfo, Error> {
+        self.take_step(params, grads, false)
+    }
+
+    fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        let due = self.plan.settings.average.filter(|_| self.term_is_due);
+        if let Some(average) = due {
+            self.ledger.take_term(average, params)?;
+            self.term_is_due = false;
         }
+        Ok(())
     }
 
     fn validate(&self) -> Result<(), Error> {
@@ -273,16 +309,14 @@ impl<F: Scalar> Optimizer<F> for Engine<F> {
     }
 
     fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
-        let value = factor;
-        if !(factor >= 0.0 && F::from_f64(factor).is_finite()) {
-            return Err(Error::hyperparameter(
-                self.name(),
-                "scale_rate",
-                value,
-                "a finite number >= 0",
-            ));
+        let rates = Rates { scale: self.rates.scale * factor, ..self.rates };
+        let step = self.counters.steps + 1;
+        if !(factor >= 0.0 && rates.scale.is_finite()) {
+            let value = self.learning_rate() * factor;
+            return Err(ErrorKind::LearningRate { value, step }.into());
         }
-        self.rates.scale = factor;
+        self.base_rate(step, rates)?;
+        self.rates = rates;
         Ok(())
     }
 
@@ -329,6 +363,7 @@ impl<F: Scalar> Optimizer<F> for Engine<F> {
         }
         self.ledger = Ledger::default();
         self.counters = Counters::default();
+        self.term_is_due = false;
     }
 
     fn name(&self) -> &'static str {
@@ -408,6 +443,7 @@ impl<F: Scalar> Core<F> for Engine<F> {
             counters: self.counters,
             ledger: self.ledger.clone(),
             scratch: Scratch::new(self.plan.program.kernel()),
+            term_is_due: self.term_is_due,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use ndarray::ArrayViewD;
 
+use super::average::{Average, averaged};
 use super::settings::Settings;
 use super::slot::Slot;
 use crate::params::{Fit, Leaf, Order};
@@ -115,6 +116,14 @@ impl<F: Scalar> LeafState<F> {
         if self.order.fit(w.shape(), w.strides()) == Fit::Differs {
             self.reorder(Order::of(w.shape(), w.strides()));
         }
+    }
+
+    /// Lets the average, which has so many terms, take the parameter as it is.
+    pub(super) fn take_term(&mut self, average: Average, terms: u64, w: &dyn Leaf<F>) {
+        let rate = F::from_f64(average.rate(terms));
+        let w = self.order.arrange(w.view());
+        let terms = self.average.as_mut_slice().iter_mut().zip(&w);
+        terms.for_each(|(average, &w)| *average = averaged(*average, w, rate));
     }
 
     fn reorder(&mut self, order: Order) {

@@ -1,10 +1,11 @@
 //! The leaves of an optimizer, by name: the state of each, and what those share that go on alike.
 
+use super::average::Average;
 use super::leaf::LeafState;
 use super::plan::{Course, Group, Plan};
 use super::settings::Settings;
 use crate::error::{Error, ErrorKind, Tree};
-use crate::params::{Entry, Order, Params, Path, Roster};
+use crate::params::{Entry, Order, Params, ParamsMut, Path, Roster};
 use crate::rule::Clock;
 use crate::scalar::Scalar;
 
@@ -205,6 +206,37 @@ impl<F: Scalar> Ledger<F> {
         for leaf in leaves {
             if courses[cohorts[leaf.cohort].course].settings.average.is_none() {
                 leaf.drop_average();
+            }
+        }
+    }
+
+    /// Lets the averages take the parameters as they are.
+    pub(super) fn take_term(
+        &mut self,
+        average: Average,
+        params: &mut dyn ParamsMut<F>,
+    ) -> Result<(), Error> {
+        let Self { roster, leaves, courses, cohorts } = self;
+        roster.meet(&*params, Tree::Parameters, |_, _| {})?;
+        roster.meet_mut(params, Tree::Parameters, |index, w| {
+            let leaf = &mut leaves[index];
+            let cohort = &cohorts[leaf.cohort];
+            let settings = &courses[cohort.course].settings;
+            if cohort.terms > 0 || !settings.frozen {
+                leaf.settle(&*w, settings);
+                leaf.take_term(average, cohort.terms, w);
+            }
+        })?;
+        self.count_terms();
+        Ok(())
+    }
+
+    /// Counts a term of each leaf's average; a leaf that never was trained is its own average.
+    pub(super) fn count_terms(&mut self) {
+        let Self { courses, cohorts, .. } = self;
+        for cohort in cohorts {
+            if cohort.terms > 0 || !courses[cohort.course].settings.frozen {
+                cohort.terms += 1;
             }
         }
     }

@@ -1,6 +1,7 @@
 //! One step, once its leaves are known.
 
-use super::around::{Outer, averaged};
+use super::around::Outer;
+use super::average::Average;
 use super::couple::couple;
 use super::ledger::{Cohort, Ledger};
 use super::look::look;
@@ -15,6 +16,15 @@ use crate::error::{Error, Tree};
 use crate::params::{Params, ParamsMut};
 use crate::reduce::How;
 use crate::scalar::Scalar;
+
+/// The step that is taken.
+#[derive(Clone, Copy)]
+pub(super) struct Now {
+    /// Its number, counted from 1.
+    pub(super) step: u64,
+    /// The average, where it takes a term of this step.
+    pub(super) average: Option<Average>,
+}
 
 /// Why a step stops before it writes.
 pub(super) enum Halt {
@@ -34,7 +44,7 @@ pub(super) fn run<F: Scalar>(
     ledger: &mut Ledger<F>,
     scratch: &mut Scratch<F>,
     settings: &Settings,
-    step: u64,
+    now: Now,
     params: &mut dyn ParamsMut<F>,
     grads: &dyn Params<F>,
 ) -> Result<Option<f64>, Halt> {
@@ -48,7 +58,7 @@ pub(super) fn run<F: Scalar>(
             look(settings, courses, cohorts, &lists).ok_or(Halt::NotFinite { skip })
         });
     let outcome = looked.map(|(norm, scale)| {
-        begin(courses, cohorts, settings, step, scale, scratch);
+        begin(courses, cohorts, now, scale, scratch);
         if courses.iter().any(|course| course.traits.couples) {
             couple(courses, cohorts, &mut lists, scratch, scale, how);
         }
@@ -57,7 +67,7 @@ pub(super) fn run<F: Scalar>(
     });
     scratch.take_back(lists);
     if outcome.is_ok() {
-        follow(ledger, settings, step, params);
+        follow(ledger, now.average, params);
         ledger.cohorts.iter_mut().for_each(|cohort| cohort.clock = cohort.next);
     }
     outcome
@@ -68,12 +78,10 @@ pub(super) fn run<F: Scalar>(
 fn begin<F: Scalar>(
     courses: &mut [Course<F>],
     cohorts: &mut [Cohort],
-    settings: &Settings,
-    step: u64,
+    now: Now,
     scale: Scale<F>,
     scratch: &mut Scratch<F>,
 ) {
-    let average = settings.average.filter(|average| average.takes(step));
     courses.iter_mut().for_each(Course::commit);
     scratch.kernel.clear();
     scratch.outer.clear();
@@ -81,12 +89,12 @@ fn begin<F: Scalar>(
         let course = &courses[cohort.course];
         let rate = course.learning_rate;
         let mut clock = cohort.clock;
-        clock.advance(step);
+        clock.advance(now.step);
         scratch.kernel.begin(course.program(), &mut clock, rate);
         if !course.settings.frozen {
             cohort.next = clock;
         }
-        let average = average.map(|average| F::from_f64(average.rate(cohort.terms)));
+        let average = now.average.map(|average| F::from_f64(average.rate(cohort.terms)));
         let is_plain = course.traits.is_plain;
         scratch.outer.push(Outer::new(&course.settings, is_plain, rate, scale, average));
     }
@@ -107,24 +115,16 @@ fn update<F: Scalar>(scratch: &Scratch<F>, lists: &mut Lists<'_, F>, how: How) {
 #[inline]
 fn follow<F: Scalar>(
     ledger: &mut Ledger<F>,
-    settings: &Settings,
-    step: u64,
+    average: Option<Average>,
     params: &mut dyn ParamsMut<F>,
 ) {
-    let average = settings.average.filter(|average| average.takes(step));
     let rests = |cohort: &Cohort| cohort.terms > 0 && ledger.courses[cohort.course].settings.frozen;
     let bounds = ledger.courses.iter().any(|course| course.traits.bounds);
     if bounds || (average.is_some() && ledger.cohorts.iter().any(rests)) {
-        bound(ledger, average.is_some(), settings, params);
+        bound(ledger, average, params);
     }
     if average.is_some() {
-        let Ledger { courses, cohorts, .. } = ledger;
-        for cohort in cohorts {
-            // A leaf that never was trained is its own average.
-            if cohort.terms > 0 || !courses[cohort.course].settings.frozen {
-                cohort.terms += 1;
-            }
-        }
+        ledger.count_terms();
     }
 }
 
@@ -133,26 +133,21 @@ fn follow<F: Scalar>(
 #[cold]
 fn bound<F: Scalar>(
     ledger: &mut Ledger<F>,
-    averages: bool,
-    settings: &Settings,
+    average: Option<Average>,
     params: &mut dyn ParamsMut<F>,
 ) {
     let Ledger { roster, leaves, courses, cohorts } = ledger;
-    let average = settings.average.filter(|_| averages);
     let met = roster.meet_mut(params, Tree::Parameters, |index, w| {
         let leaf = &mut leaves[index];
         let cohort = &cohorts[leaf.cohort];
         let settings = &courses[cohort.course].settings;
         match settings.max_norm.filter(|_| !settings.frozen) {
             Some(bound) => bound.apply_leaf(w),
-            None if settings.frozen && cohort.terms > 0 => {}
+            None if settings.frozen && cohort.terms > 0 => leaf.settle(&*w, settings),
             None => return,
         }
         if let Some(average) = average {
-            let rate = F::from_f64(average.rate(cohort.terms));
-            let w = leaf.order.arrange(w.view());
-            let terms = leaf.average.as_mut_slice().iter_mut().zip(&w);
-            terms.for_each(|(average, &w)| *average = averaged(*average, w, rate));
+            leaf.take_term(average, cohort.terms, &*w);
         }
     });
     // The leaves were met before the step: only a tree that changes from visit to visit errs here, and

@@ -118,6 +118,7 @@ impl<F: Scalar> Engine<F> {
             groups: self.groups.clone(),
             precedence: self.precedence.clone(),
             checked: true,
+            term_is_due: false,
             plan,
             rates,
             counters,

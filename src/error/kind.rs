@@ -58,6 +58,18 @@ pub enum ErrorKind {
         unexpected: Vec<String>,
     },
 
+    /// A leaf of a type of one's own says one thing and does another.
+    #[error(
+        "the leaf {} contradicts itself: {problem}; see `Leaf` for what its methods must return",
+        Name(leaf)
+    )]
+    ContradictoryLeaf {
+        /// The leaf's name.
+        leaf: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+
     /// A parameter's shape is not the one the optimizer keeps state for.
     #[error(
         "the parameter {} had shape {was:?} and now has {now:?}; use `reset` to start anew with other shapes",
@@ -375,8 +387,8 @@ pub enum ErrorKind {
 
     /// The best parameters were asked for before there were any.
     #[error(
-        "early stopping has no best parameters yet: no metric so far was better than the worst there is \
-         (was it NaN in every epoch?)"
+        "early stopping has no best parameters yet: no metric so far was a finite number (was it NaN in \
+         every epoch?)"
     )]
     NothingBest,
 

@@ -1,6 +1,6 @@
 //! One array of a tree, whatever its rank and layout.
 
-use ndarray::{ArrayBase, ArrayViewD, ArrayViewMutD, Data, DataMut, Dimension};
+use ndarray::{ArrayBase, ArrayRef, ArrayViewD, ArrayViewMutD, Data, DataMut, Dimension};
 
 use crate::scalar::Scalar;
 
@@ -22,6 +22,29 @@ pub trait Leaf<F: Scalar> {
 
     /// A view of it with the rank at run time.
     fn view(&self) -> ArrayViewD<'_, F>;
+
+    /// What of the others contradicts the view, if anything does: an array of `ndarray` is right by
+    /// itself, a leaf of your own is looked at.
+    fn contradiction(&self) -> Option<&'static str> {
+        let view = self.view();
+        if self.shape() != view.shape() {
+            return Some("its view has another shape");
+        }
+        let axes = self.strides().iter().zip(view.strides()).zip(view.shape());
+        if self.strides().len() != view.ndim()
+            || (!view.is_empty() && axes.into_iter().any(|((a, b), &len)| a != b && len > 1))
+        {
+            return Some("its view has other strides");
+        }
+        match (self.as_slice(), view.as_slice_memory_order()) {
+            (Some(own), Some(slice)) if own.as_ptr() == slice.as_ptr() || view.is_empty() => {
+                (own.len() != slice.len()).then_some("its slice has another length than its view")
+            }
+            (None, None) => None,
+            (None, Some(_)) => Some("it leaves no gap, and has no slice"),
+            _ => Some("its slice is not that of its view"),
+        }
+    }
 }
 
 /// An array to write: a leaf of [`ParamsMut`](super::ParamsMut).
@@ -31,6 +54,20 @@ pub trait LeafMut<F: Scalar>: Leaf<F> {
 
     /// A mutable view of it with the rank at run time.
     fn view_mut(&mut self) -> ArrayViewMutD<'_, F>;
+
+    /// As [`contradiction`](Leaf::contradiction), of what is written to as well.
+    fn contradiction_mut(&mut self) -> Option<&'static str> {
+        if let Some(problem) = self.contradiction() {
+            return Some(problem);
+        }
+        let shape = self.view_mut().shape().to_vec();
+        if self.shape() != shape {
+            return Some("its mutable view has another shape");
+        }
+        let own = self.as_slice().map(|slice| (slice.as_ptr(), slice.len()));
+        let to_write = self.as_slice_mut().map(|slice| (slice.as_ptr(), slice.len()));
+        (own != to_write).then_some("its mutable slice is not its slice")
+    }
 }
 
 impl<F: Scalar, S: Data<Elem = F>, D: Dimension> Leaf<F> for ArrayBase<S, D> {
@@ -43,20 +80,35 @@ impl<F: Scalar, S: Data<Elem = F>, D: Dimension> Leaf<F> for ArrayBase<S, D> {
     }
 
     fn as_slice(&self) -> Option<&[F]> {
-        self.as_slice_memory_order()
+        // Of a row-major array of more than four axes this one allocates nothing.
+        ArrayRef::as_slice(self).or_else(|| self.as_slice_memory_order())
     }
 
     fn view(&self) -> ArrayViewD<'_, F> {
         (**self).view().into_dyn()
     }
+
+    #[inline]
+    fn contradiction(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 impl<F: Scalar, S: DataMut<Elem = F>, D: Dimension> LeafMut<F> for ArrayBase<S, D> {
     fn as_slice_mut(&mut self) -> Option<&mut [F]> {
-        self.as_slice_memory_order_mut()
+        if self.is_standard_layout() {
+            ArrayRef::as_slice_mut(self)
+        } else {
+            self.as_slice_memory_order_mut()
+        }
     }
 
     fn view_mut(&mut self) -> ArrayViewMutD<'_, F> {
         (**self).view_mut().into_dyn()
+    }
+
+    #[inline]
+    fn contradiction_mut(&mut self) -> Option<&'static str> {
+        None
     }
 }

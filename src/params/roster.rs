@@ -1,6 +1,7 @@
 //! The leaves of a tree, by name and shape: what a tree is recognized by.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use super::{Leaf, LeafMut, Params, ParamsMut, Path};
 use crate::error::{Error, ErrorKind, Tree};
@@ -14,20 +15,52 @@ pub(crate) struct Entry {
 }
 
 /// The leaves of a tree as it was first seen, in its order.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Roster {
     entries: Vec<Entry>,
     by_name: BTreeMap<String, usize>,
+    /// Other orders that whole trees of these leaves came in. Parameters have one as a rule, and
+    /// gradients another: what is found out once need not be looked up at every step.
+    orders: [OnceLock<Box<[usize]>>; 4],
 }
+
+impl PartialEq for Roster {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries == other.entries
+    }
+}
+
+impl Eq for Roster {}
 
 impl Roster {
     /// The leaves of a tree; there must be one, and their names must differ.
     pub(crate) fn of<F: Scalar>(tree: &dyn Params<F>) -> Result<Self, Error> {
-        let mut entries = Vec::new();
+        Self::of_each(tree, |_| ()).map(|(roster, _)| roster)
+    }
+
+    /// As [`of`](Roster::of), with what `each` makes of each leaf.
+    pub(crate) fn of_each<F: Scalar, T>(
+        tree: &dyn Params<F>,
+        mut each: impl FnMut(&dyn Leaf<F>) -> T,
+    ) -> Result<(Self, Vec<T>), Error> {
+        let (mut entries, mut made, mut broken) = (Vec::new(), Vec::new(), None);
         tree.visit(Path::ROOT, &mut |path, leaf| {
-            entries.push(Entry { name: path.to_string(), shape: leaf.shape().to_vec() });
+            let entry = Entry { name: path.to_string(), shape: leaf.shape().to_vec() };
+            match leaf.contradiction() {
+                None => {
+                    entries.push(entry);
+                    made.push(each(leaf));
+                }
+                Some(problem) => {
+                    let leaf = entry.name;
+                    broken.get_or_insert(ErrorKind::ContradictoryLeaf { leaf, problem });
+                }
+            }
         });
-        Self::from_entries(entries)
+        match broken {
+            None => Ok((Self::from_entries(entries)?, made)),
+            Some(broken) => Err(broken.into()),
+        }
     }
 
     pub(crate) fn from_entries(entries: Vec<Entry>) -> Result<Self, Error> {
@@ -41,7 +74,7 @@ impl Roster {
         if entries.is_empty() {
             return Err(ErrorKind::NoLeaves.into());
         }
-        Ok(Self { entries, by_name })
+        Ok(Self { entries, by_name, orders: Default::default() })
     }
 
     pub(crate) fn entries(&self) -> &[Entry] {
@@ -67,7 +100,10 @@ impl Roster {
         let mut visit = Visit::default();
         tree.visit(Path::ROOT, &mut |path, leaf| {
             if let Some(index) = self.find(path, leaf.shape(), &mut visit) {
-                each(index, leaf);
+                match leaf.contradiction() {
+                    None => each(index, leaf),
+                    Some(problem) => visit.contradict(index, problem),
+                }
             }
         });
         self.conclude(visit, role)
@@ -84,7 +120,10 @@ impl Roster {
         let mut visit = Visit::default();
         tree.visit_mut(Path::ROOT, &mut |path, leaf| {
             if let Some(index) = self.find(path, leaf.shape(), &mut visit) {
-                each(index, leaf);
+                match leaf.contradiction_mut() {
+                    None => each(index, leaf),
+                    Some(problem) => visit.contradict(index, problem),
+                }
             }
         });
         self.conclude(visit, role)
@@ -107,8 +146,8 @@ impl Roster {
     }
 
     #[inline]
-    fn conclude(&self, visit: Visit, role: Tree) -> Result<(), Error> {
-        if visit.strays.is_none() && visit.in_order == self.entries.len() {
+    fn conclude(&self, visit: Visit<'_>, role: Tree) -> Result<(), Error> {
+        if visit.strays.is_none() && visit.met == self.entries.len() {
             Ok(())
         } else {
             self.settle(visit, role)
@@ -117,21 +156,41 @@ impl Roster {
 
     /// The leaf of that path: the next one as a rule, else looked up.
     #[inline]
-    fn find(&self, path: Path<'_>, shape: &[usize], visit: &mut Visit) -> Option<usize> {
+    fn find<'r>(&'r self, path: Path<'_>, shape: &[usize], visit: &mut Visit<'r>) -> Option<usize> {
         if visit.strays.is_none()
-            && let Some(entry) = self.entries.get(visit.in_order)
-            && path.is(&entry.name)
-            && same(shape, &entry.shape)
+            && let Some(index) = visit.next()
+            && self.is_at(index, path, shape)
         {
-            visit.in_order += 1;
-            return Some(visit.in_order - 1);
+            visit.met += 1;
+            return Some(index);
         }
         self.look_up(path, shape, visit)
     }
 
+    #[inline]
+    fn is_at(&self, index: usize, path: Path<'_>, shape: &[usize]) -> bool {
+        self.entries
+            .get(index)
+            .is_some_and(|entry| path.is(&entry.name) && same(shape, &entry.shape))
+    }
+
     #[cold]
-    fn look_up(&self, path: Path<'_>, shape: &[usize], visit: &mut Visit) -> Option<usize> {
-        let strays = visit.strays.get_or_insert_default();
+    fn look_up<'r>(
+        &'r self,
+        path: Path<'_>,
+        shape: &[usize],
+        visit: &mut Visit<'r>,
+    ) -> Option<usize> {
+        if visit.strays.is_none() {
+            for order in self.orders.iter().filter_map(OnceLock::get).map(|order| &**order) {
+                let agrees = (0..visit.met).all(|at| visit.at(at) == order.get(at).copied());
+                if agrees && order.get(visit.met).is_some_and(|&i| self.is_at(i, path, shape)) {
+                    (visit.order, visit.met) = (Some(order), visit.met + 1);
+                    return visit.at(visit.met - 1);
+                }
+            }
+        }
+        let strays = visit.stray();
         let name = path.to_string();
         let Some(&index) = self.by_name.get(&name) else {
             strays.unexpected.push(name);
@@ -145,13 +204,18 @@ impl Roster {
         Some(index)
     }
 
-    /// The error of a visit that strayed from this order, if it did not meet each leaf once and in
-    /// its shape.
+    /// The error of a visit that strayed from the known orders, if it did not meet each leaf once
+    /// and in its shape.
     #[cold]
-    fn settle(&self, visit: Visit, tree: Tree) -> Result<(), Error> {
-        let Strays { mut met, unexpected, reshaped } =
-            visit.strays.map(|strays| *strays).unwrap_or_default();
-        met.extend(0..visit.in_order);
+    fn settle(&self, mut visit: Visit<'_>, tree: Tree) -> Result<(), Error> {
+        let strays = visit.strays.take().map(|strays| *strays);
+        let whole = strays.is_some();
+        let Strays { met: order, unexpected, reshaped, contradiction } =
+            strays.unwrap_or_else(|| {
+                let met = (0..visit.met).filter_map(|at| visit.at(at)).collect();
+                Strays { met, ..Strays::default() }
+            });
+        let mut met = order.clone();
         met.sort_unstable();
         let name = |index: usize| self.entries[index].name.clone();
         if let Some(twice) = met.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -164,7 +228,16 @@ impl Roster {
         if !missing.is_empty() || !unexpected.is_empty() {
             return Err(ErrorKind::Leaves { tree, missing, unexpected }.into());
         }
-        let Some((index, shape)) = reshaped else { return Ok(()) };
+        if let Some((index, problem)) = contradiction {
+            return Err(ErrorKind::ContradictoryLeaf { leaf: name(index), problem }.into());
+        }
+        let Some((index, shape)) = reshaped else {
+            if whole && let Some(free) = self.orders.iter().find(|order| order.get().is_none()) {
+                // Another thread may have taken the place; then it is looked up again.
+                let _ = free.set(order.into());
+            }
+            return Ok(());
+        };
         let (leaf, known) = (name(index), self.entries[index].shape.clone());
         Err(match tree {
             Tree::Parameters => ErrorKind::ShapeChanged { leaf, was: known, now: shape },
@@ -180,23 +253,124 @@ impl Roster {
 
 /// What a visit has met so far.
 #[derive(Default)]
-struct Visit {
-    /// Leaves met in the roster's order and shape before the first that was not.
-    in_order: usize,
+struct Visit<'r> {
+    /// The order that it goes by; `None` is the roster's own.
+    order: Option<&'r [usize]>,
+    /// Leaves met in this order and in their shape before the first that was not.
+    met: usize,
     strays: Option<Box<Strays>>,
 }
 
-/// What a visit met from the first leaf on that was not the roster's next.
+impl Visit<'_> {
+    /// The leaf at that place of the order.
+    #[inline]
+    fn at(&self, place: usize) -> Option<usize> {
+        self.order.map_or(Some(place), |order| order.get(place).copied())
+    }
+
+    /// The leaf that is due.
+    #[inline]
+    fn next(&self) -> Option<usize> {
+        self.at(self.met)
+    }
+
+    #[cold]
+    fn contradict(&mut self, index: usize, problem: &'static str) {
+        self.stray().contradiction.get_or_insert((index, problem));
+    }
+
+    /// Leaves the order, if it has not been left yet.
+    fn stray(&mut self) -> &mut Strays {
+        let (order, met) = (self.order, self.met);
+        self.strays.get_or_insert_with(|| {
+            let at = |place: usize| order.map_or(Some(place), |order| order.get(place).copied());
+            Box::new(Strays { met: (0..met).filter_map(at).collect(), ..Strays::default() })
+        })
+    }
+}
+
+/// What a visit met from the first leaf on that was not the next of a known order.
 #[derive(Default)]
 struct Strays {
+    /// All leaves met, in order.
     met: Vec<usize>,
     unexpected: Vec<String>,
     /// The first leaf of another shape than the roster's.
     reshaped: Option<(usize, Vec<usize>)>,
+    /// The first leaf that contradicts itself.
+    contradiction: Option<(usize, &'static str)>,
 }
 
 /// Equality of short lists, without the call that comparing slices makes.
 #[inline]
 fn same(a: &[usize], b: &[usize]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array1, array};
+
+    use super::*;
+    use crate::params::Snapshot;
+
+    fn tree(names: &[&str]) -> Snapshot<f64> {
+        let leaf = |name: &&str| ((*name).to_owned(), array![1.0].into_dyn());
+        Snapshot::from_leaves(names.iter().map(leaf).collect()).unwrap()
+    }
+
+    fn met(roster: &Roster, tree: &Snapshot<f64>) -> Result<Vec<usize>, Error> {
+        let mut met = Vec::new();
+        roster.meet(tree, Tree::Gradients, |index, _| met.push(index)).map(|()| met)
+    }
+
+    #[test]
+    fn more_orders_than_are_remembered_are_still_found() {
+        let roster = Roster::of(&tree(&["a", "b", "c", "d"])).unwrap();
+        let orders = [
+            (["a", "b", "c", "d"], [0, 1, 2, 3]),
+            (["a", "c", "b", "d"], [0, 2, 1, 3]),
+            (["a", "c", "d", "b"], [0, 2, 3, 1]),
+            (["d", "c", "b", "a"], [3, 2, 1, 0]),
+            (["b", "a", "c", "d"], [1, 0, 2, 3]),
+            (["b", "a", "d", "c"], [1, 0, 3, 2]),
+            (["c", "a", "d", "b"], [2, 0, 3, 1]),
+        ];
+        for _ in 0..3 {
+            for (names, indices) in &orders {
+                assert_eq!(met(&roster, &tree(names)).unwrap(), indices);
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_remembered_order_is_not_the_whole() {
+        let roster = Roster::of(&tree(&["a", "b", "c"])).unwrap();
+        met(&roster, &tree(&["c", "b", "a"])).unwrap();
+        for names in [&["c", "b"][..], &["c"], &["c", "b", "x"], &["c", "b", "a", "x"], &["a"]] {
+            let error = met(&roster, &tree(names)).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Leaves { .. }), "{names:?}: {error}");
+        }
+        struct Twice(Snapshot<f64>);
+        impl Params<f64> for Twice {
+            fn visit<'a>(
+                &'a self,
+                path: Path<'_>,
+                visit: &mut dyn FnMut(Path<'_>, &'a dyn Leaf<f64>),
+            ) {
+                self.0.visit(path, visit);
+                self.0.visit(path, visit);
+            }
+        }
+        let twice = Twice(tree(&["c", "b", "a"]));
+        let error = roster.meet(&twice, Tree::Gradients, |_, _| {}).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::DuplicateLeaf { .. }), "{error}");
+        let reshaped = Snapshot::from_leaves(vec![
+            ("c".to_owned(), Array1::zeros(1).into_dyn()),
+            ("b".to_owned(), Array1::zeros(2).into_dyn()),
+            ("a".to_owned(), Array1::zeros(1).into_dyn()),
+        ]);
+        let error = met(&roster, &reshaped.unwrap()).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::GradientShape { .. }), "{error}");
+    }
 }

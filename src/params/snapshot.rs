@@ -35,9 +35,11 @@ impl<F: Scalar> Snapshot<F> {
     /// [`ErrorKind::NoLeaves`](crate::ErrorKind::NoLeaves) and
     /// [`ErrorKind::DuplicateLeaf`](crate::ErrorKind::DuplicateLeaf).
     pub fn of(tree: &dyn Params<F>) -> Result<Self, Error> {
-        let roster = Roster::of(tree)?;
-        let mut leaves = Vec::new();
-        tree.visit(Path::ROOT, &mut |_, leaf| leaves.push(leaf.view().to_owned()));
+        let (roster, leaves) = Roster::of_each(tree, |leaf| {
+            // Of an empty view that is cut out of an array ndarray makes no copy.
+            let is_empty = leaf.shape().contains(&0);
+            if is_empty { ArrayD::zeros(leaf.shape()) } else { leaf.view().to_owned() }
+        })?;
         Ok(Self { roster, leaves })
     }
 
@@ -67,9 +69,7 @@ impl<F: Scalar> Snapshot<F> {
     /// # Errors
     /// If the leaves differ by name or shape; the snapshot is then as it was.
     pub fn take(&mut self, tree: &dyn Params<F>) -> Result<(), Error> {
-        self.check(tree)?;
-        let Self { roster, leaves } = self;
-        roster.meet(tree, Tree::Parameters, |index, leaf| leaves[index].assign(&leaf.view()))
+        self.each(tree, Tree::Parameters, |own, other| *own = other)
     }
 
     /// Writes the values into a tree of the same leaves.
@@ -79,7 +79,7 @@ impl<F: Scalar> Snapshot<F> {
     pub fn restore(&self, tree: &mut dyn ParamsMut<F>) -> Result<(), Error> {
         self.check(&*tree)?;
         self.roster.meet_mut(tree, Tree::Parameters, |index, leaf| {
-            leaf.view_mut().assign(&self.leaves[index]);
+            pairs_mut(leaf, &self.leaves[index], |other, own| *other = own);
         })
     }
 
@@ -88,7 +88,7 @@ impl<F: Scalar> Snapshot<F> {
     /// # Errors
     /// If the leaves differ by name or shape; nothing is then swapped.
     pub fn swap(&mut self, tree: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        self.each_mut(tree, Tree::Parameters, std::mem::swap)
+        self.each_mut(tree, Tree::Parameters, |_| std::mem::swap)
     }
 
     /// Whether a tree has these leaves.
@@ -104,69 +104,79 @@ impl<F: Scalar> Snapshot<F> {
         self.roster.meet(tree, role, |_, _| {})
     }
 
-    /// Gives each element one value.
-    pub(crate) fn fill(&mut self, value: F) {
-        self.leaves.iter_mut().for_each(|leaf| leaf.fill(value));
+    /// Multiplies each element.
+    pub(crate) fn scale(&mut self, factor: f64) {
+        let scaled = |x: F| F::from_f64(x.into_f64() * factor);
+        self.leaves.iter_mut().for_each(|leaf| leaf.mapv_inplace(scaled));
     }
 
-    /// Calls `each` with each element and the one of a tree of the same leaves.
-    pub(crate) fn zip(
+    /// Gives each element one value.
+    pub(crate) fn fill(&mut self, value: F) {
+        for leaf in &mut self.leaves {
+            match LeafMut::as_slice_mut(leaf) {
+                Some(slice) => slice.fill(value),
+                None => leaf.fill(value),
+            }
+        }
+    }
+
+    /// Name and shape of each leaf, in the tree's order.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        self.roster.entries()
+    }
+
+    /// Calls `each` with the index of each leaf of a tree of the same leaves, its values here, and
+    /// the leaf.
+    pub(crate) fn each_leaf(
         &self,
         tree: &dyn Params<F>,
         role: Tree,
-        mut each: impl FnMut(F, F),
+        mut each: impl FnMut(usize, &ArrayD<F>, &dyn Leaf<F>),
     ) -> Result<(), Error> {
-        self.check_as(tree, role)?;
-        self.roster.meet(tree, role, |index, leaf| {
-            Zip::from(&self.leaves[index])
-                .and(leaf.view())
-                .for_each(|&own, &other| each(own, other));
-        })
+        self.roster.meet(tree, role, |index, leaf| each(index, &self.leaves[index], leaf))
     }
 
-    /// As [`zip`](Snapshot::zip), to change this one.
+    /// As [`each_leaf`](Snapshot::each_leaf), to change the values here; nothing is called where the
+    /// leaves differ.
+    pub(crate) fn change(
+        &mut self,
+        tree: &dyn Params<F>,
+        role: Tree,
+        mut each: impl FnMut(usize, &mut ArrayD<F>, &dyn Leaf<F>),
+    ) -> Result<(), Error> {
+        self.check_as(tree, role)?;
+        let Self { roster, leaves } = self;
+        roster.meet(tree, role, |index, leaf| each(index, &mut leaves[index], leaf))
+    }
+
+    /// Calls `each` with each element and the one of a tree of the same leaves.
     pub(crate) fn each(
         &mut self,
         tree: &dyn Params<F>,
         role: Tree,
         each: impl Fn(&mut F, F),
     ) -> Result<(), Error> {
-        self.check_as(tree, role)?;
-        let Self { roster, leaves } = self;
-        roster.meet(tree, role, |index, leaf| {
-            Zip::from(&mut leaves[index]).and(leaf.view()).for_each(|own, &other| each(own, other));
-        })
+        self.change(tree, role, |_, own, leaf| pairs_mut(own, leaf, &each))
     }
 
-    /// As [`zip`](Snapshot::zip), to change both.
-    pub(crate) fn each_mut(
+    /// As [`each`](Snapshot::each), to change both; `of` is given the leaf's index.
+    pub(crate) fn each_mut<E: FnMut(&mut F, &mut F)>(
         &mut self,
         tree: &mut dyn ParamsMut<F>,
         role: Tree,
-        each: impl Fn(&mut F, &mut F),
+        of: impl Fn(usize) -> E,
     ) -> Result<(), Error> {
         self.check_as(&*tree, role)?;
         let Self { roster, leaves } = self;
         roster.meet_mut(tree, role, |index, leaf| {
-            Zip::from(&mut leaves[index]).and(leaf.view_mut()).for_each(&each);
-        })
-    }
-
-    /// Gives each element of `to` what `value` makes of the ones here and in `from`.
-    pub(crate) fn zip_into(
-        &self,
-        from: &dyn Params<F>,
-        to: &mut dyn ParamsMut<F>,
-        value: impl Fn(F, F) -> F,
-    ) -> Result<(), Error> {
-        self.check_as(from, Tree::Gradients)?;
-        self.restore(to)?;
-        let mut others: Vec<Option<&dyn Leaf<F>>> = vec![None; self.leaves.len()];
-        self.roster.meet(from, Tree::Gradients, |index, leaf| others[index] = Some(leaf))?;
-        self.roster.meet_mut(to, Tree::Parameters, |index, leaf| {
-            let Some(other) = others[index] else { return };
-            let mut to = leaf.view_mut();
-            Zip::from(&mut to).and(other.view()).for_each(|to, &other| *to = value(*to, other));
+            let (own, mut each) = (&mut leaves[index], of(index));
+            if in_one_order(own.shape(), own.strides(), leaf.strides())
+                && let (Some(own), Some(other)) = (LeafMut::as_slice_mut(own), leaf.as_slice_mut())
+            {
+                own.iter_mut().zip(other).for_each(|(own, other)| each(own, other));
+                return;
+            }
+            Zip::from(own).and(leaf.view_mut()).for_each(each);
         })
     }
 
@@ -180,6 +190,38 @@ impl<F: Scalar> Snapshot<F> {
         let names = self.roster.entries().iter().map(|entry| entry.name.as_str());
         names.zip(self.leaves.iter().map(ArrayD::view))
     }
+}
+
+/// Whether leaves of that shape with these strides have their elements in one order, if neither has
+/// gaps.
+fn in_one_order(shape: &[usize], a: &[isize], b: &[isize]) -> bool {
+    a.iter().zip(b).zip(shape).all(|((a, b), &len)| a == b || len == 1)
+}
+
+/// Calls `each` with each element of a leaf and that of another of the same shape.
+pub(crate) fn pairs<F: Scalar>(a: &dyn Leaf<F>, b: &dyn Leaf<F>, mut each: impl FnMut(F, F)) {
+    if in_one_order(a.shape(), a.strides(), b.strides())
+        && let (Some(a), Some(b)) = (a.as_slice(), b.as_slice())
+    {
+        a.iter().zip(b).for_each(|(&a, &b)| each(a, b));
+    } else {
+        Zip::from(a.view()).and(b.view()).for_each(|&a, &b| each(a, b));
+    }
+}
+
+/// As [`pairs`], to change the first.
+pub(crate) fn pairs_mut<F: Scalar>(
+    a: &mut dyn LeafMut<F>,
+    b: &dyn Leaf<F>,
+    mut each: impl FnMut(&mut F, F),
+) {
+    if in_one_order(a.shape(), a.strides(), b.strides())
+        && let (Some(a), Some(b)) = (a.as_slice_mut(), b.as_slice())
+    {
+        a.iter_mut().zip(b).for_each(|(a, &b)| each(a, b));
+        return;
+    }
+    Zip::from(a.view_mut()).and(b.view()).for_each(|a, &b| each(a, b));
 }
 
 impl<F: Scalar> Params<F> for Snapshot<F> {

@@ -10,6 +10,7 @@ type Function = Arc<dyn Fn(u64) -> f64 + Send + Sync>;
 /// A closure and its name, which is all that is saved of it.
 #[derive(Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub(super) struct Custom {
     name: String,
     /// Absent from one that was loaded, until it is bound.

@@ -37,6 +37,7 @@ use super::values::{Number, Steps, at_least_one, finite, half, power, share};
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct OneCycle {
     start: f64,
     peak: f64,
@@ -143,6 +144,7 @@ impl fmt::Display for OneCycle {
 /// How high the cycles of a [`Cyclic`] are.
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 enum Height {
     Full,
     Halved,
@@ -170,6 +172,7 @@ enum Height {
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Cyclic {
     base: f64,
     peak: f64,

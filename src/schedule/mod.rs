@@ -69,6 +69,7 @@ use values::Number;
 // A flat list, never nested: no input can make reading, printing or dropping one recurse.
 #[derive(Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Schedule {
     first: Piece,
     rest: Vec<Next>,
@@ -77,6 +78,7 @@ pub struct Schedule {
 /// A shape, what it is multiplied by, and the bounds of that.
 #[derive(Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 struct Piece {
     shape: Shape,
     factor: f64,
@@ -87,6 +89,7 @@ struct Piece {
 /// A piece that takes over after so many steps of all.
 #[derive(Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 struct Next {
     after: u64,
     piece: Piece,

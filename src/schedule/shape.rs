@@ -13,6 +13,7 @@ use super::values::{Number, Steps, at_least_one, finite, non_negative, power, re
 /// the end.
 #[derive(Clone, PartialEq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub(super) enum Shape {
     Constant(f64),
     StepDecay { from: f64, factor: f64, every: u64 },

@@ -1,10 +1,11 @@
 //! Several small batches as one.
 
+use super::leaves::{check_gradients, treatments};
 use crate::engine::NonFinite;
 use crate::error::{Error, ErrorKind, Tree};
-use crate::optimizer::{Optimizer, StepInfo};
-use crate::params::{Params, ParamsMut, Snapshot};
-use crate::reduce;
+use crate::interval::Interval;
+use crate::optimizer::{Optimizer, StepInfo, Treatment};
+use crate::params::{Params, ParamsMut, Snapshot, pairs_mut};
 use crate::scalar::Scalar;
 use crate::state::{Record, State, invalid, missing};
 
@@ -12,11 +13,18 @@ const NAME: &str = "Accumulate";
 
 /// An optimizer that steps once for every `count` calls, along the mean of their gradients.
 ///
-/// ḡ = (g₁ + … + g_k)/k. The first k-1 calls of [`step`](Optimizer::step) move no parameter and report
+/// ḡ = Σ cᵢgᵢ/Σ cᵢ. The first k-1 calls of [`step`](Optimizer::step) move no parameter and report
 /// [`accumulating`](StepInfo::accumulating); the k-th is a step of the optimizer inside, with its
-/// clipping, along ḡ. A gradient that is not finite follows a policy of its own at its own call: one
-/// that is skipped does not count among the k. Costs a copy of the gradients in memory, two from the
-/// first step on, and one pass over them a call.
+/// clipping, along ḡ. [`flush`](Self::flush) steps along what waits, at the end of an epoch, say.
+///
+/// Each gradient weighs cᵢ = 1, which is right for micro-batches of one size;
+/// [`step_weighted`](Self::step_weighted) takes the number of examples or tokens instead. The mean is a
+/// running one, ḡ += (g - ḡ)·c/Σc: where the gradients are finite, so is it.
+///
+/// A gradient that is not finite follows a policy of its own at its own call: one that is skipped does
+/// not count among the k. Gradients of leaves that are frozen are not looked at, and a leaf's mean is of
+/// those that came while it was trained. Costs a copy of the gradients in memory, two from the first
+/// step on, and one pass over them a call.
 ///
 /// ```
 /// use ndarray::array;
@@ -35,16 +43,77 @@ pub struct Accumulate<F: Scalar, O> {
     non_finite: NonFinite,
     added: u64,
     skipped: u64,
-    sum: Option<Snapshot<F>>,
+    waiting: Option<Waiting<F>>,
     /// What the last step went along; its memory is kept.
-    mean: Option<Snapshot<F>>,
+    last: Option<Snapshot<F>>,
+    /// Of the leaves; their memory is kept.
+    treatments: Vec<Treatment>,
+}
+
+/// The mean so far, and the weights that have gone into it, leaf by leaf.
+#[derive(Debug, Clone)]
+struct Waiting<F: Scalar> {
+    mean: Snapshot<F>,
+    weights: Vec<f64>,
+}
+
+impl<F: Scalar> Waiting<F> {
+    fn of(params: &dyn Params<F>) -> Result<Self, Error> {
+        let mean = Snapshot::of(params)?.zeros_like();
+        Ok(Self { weights: vec![0.0; mean.entries().len()], mean })
+    }
+
+    fn clear(&mut self) {
+        self.mean.fill(F::zero());
+        self.weights.fill(0.0);
+    }
+}
+
+/// Adds gradients of that weight to a mean; those of leaves that are frozen are left out.
+fn add<F: Scalar>(
+    mean: &mut Snapshot<F>,
+    weights: &[f64],
+    treatments: &[Treatment],
+    grads: &dyn Params<F>,
+    weight: f64,
+) -> Result<(), Error> {
+    mean.change(grads, Tree::Gradients, |index, mean, g| {
+        if treatments[index].trained {
+            let share = weight / (weights[index] + weight);
+            pairs_mut(mean, g, |mean, g| *mean = between(*mean, g, share));
+        }
+    })
+}
+
+/// The number at that part of the way from one to another.
+#[inline]
+fn between<F: Scalar>(from: F, to: F, share: f64) -> F {
+    if share == 1.0 {
+        return to;
+    }
+    let (from, to) = (from.into_f64(), to.into_f64());
+    let way = to - from;
+    F::from_f64(if way.is_finite() {
+        from + way * share
+    } else {
+        // The two are far apart, on either side of 0.
+        from * (1.0 - share) + to * share
+    })
 }
 
 impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
     /// Steps of `inner` along the mean of `count` gradients each, at least 1.
     pub fn new(inner: O, count: u64) -> Self {
-        let non_finite = NonFinite::Reject;
-        Self { inner, count, non_finite, added: 0, skipped: 0, sum: None, mean: None }
+        Self {
+            inner,
+            count,
+            non_finite: NonFinite::Reject,
+            added: 0,
+            skipped: 0,
+            waiting: None,
+            last: None,
+            treatments: Vec::new(),
+        }
     }
 
     /// Sets what to do about a gradient that is NaN or infinite.
@@ -69,6 +138,120 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
         self.added
     }
 
+    /// As [`step`](Optimizer::step), for a gradient of that weight: the mean over a micro-batch of so
+    /// many examples, or tokens. In (0, ∞); a step without a weight has the weight 1.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use thalweg::{Sgd, train::Accumulate};
+    /// let mut w = array![0.0];
+    /// let mut optimizer = Accumulate::new(Sgd::new(1.0), 2);
+    /// optimizer.step_weighted(&mut w, &array![-1.0], 30.0)?;
+    /// optimizer.step_weighted(&mut w, &array![-5.0], 10.0)?;
+    /// assert_eq!(w[0], (30.0 * 1.0 + 10.0 * 5.0) / 40.0);
+    /// # Ok::<(), thalweg::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Hyperparameter`] for a weight out of its range, and as
+    /// [`step`](Optimizer::step).
+    pub fn step_weighted(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+        weight: f64,
+    ) -> Result<StepInfo, Error> {
+        self.take(params, grads, weight, |inner, params, mean| inner.step(params, mean))
+    }
+
+    /// A step along the mean of the gradients that wait, however few; `None` where none does.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use thalweg::{Optimizer, Sgd, train::Accumulate};
+    /// let mut w = array![0.0];
+    /// let mut optimizer = Accumulate::new(Sgd::new(1.0), 4);
+    /// optimizer.step(&mut w, &array![-1.0])?;
+    /// optimizer.step(&mut w, &array![-2.0])?; // the epoch ends
+    /// assert!(optimizer.flush(&mut w)?.is_some());
+    /// assert_eq!((w[0], optimizer.waiting()), (1.5, 0));
+    /// assert!(optimizer.flush(&mut w)?.is_none());
+    /// # Ok::<(), thalweg::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`step`](Optimizer::step); the gradients then still wait.
+    pub fn flush(&mut self, params: &mut dyn ParamsMut<F>) -> Result<Option<StepInfo>, Error> {
+        self.check_count()?;
+        let Some(waiting) = self.waiting.as_mut().filter(|_| self.added > 0) else {
+            return Ok(None);
+        };
+        waiting.mean.check(&*params)?;
+        let info = self.inner.step(params, &waiting.mean)?;
+        waiting.clear();
+        self.added = 0;
+        Ok(Some(info))
+    }
+
+    /// Takes a gradient; `step` is that of the optimizer inside.
+    fn take(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+        weight: f64,
+        step: impl FnOnce(&mut O, &mut dyn ParamsMut<F>, &dyn Params<F>) -> Result<StepInfo, Error>,
+    ) -> Result<StepInfo, Error> {
+        self.check_count()?;
+        Interval::POSITIVE.check::<f64>(NAME, "weight", weight)?;
+        let mut first = None;
+        let waiting = match &mut self.waiting {
+            Some(waiting) => waiting,
+            None => {
+                self.inner.validate()?;
+                first.insert(Waiting::of(&*params)?)
+            }
+        };
+        waiting.mean.check(&*params)?;
+        self.inner.ready()?;
+        if waiting.weights.iter().any(|total| !(total + weight).is_finite()) {
+            let allowed = "weights whose sum is finite";
+            return Err(Error::hyperparameter(NAME, "weight", weight, allowed));
+        }
+        treatments(&self.inner, &waiting.mean, &mut self.treatments);
+        let looks = self.non_finite != NonFinite::Propagate;
+        if let Err(error) = check_gradients(&waiting.mean, &self.treatments, grads, looks) {
+            let skips = self.non_finite == NonFinite::Skip;
+            if skips && matches!(error.kind(), ErrorKind::NonFiniteGradient { .. }) {
+                self.skipped += 1;
+                return Ok(StepInfo { skipped: true, ..self.info() });
+            }
+            return Err(error);
+        }
+        let info = if self.added.saturating_add(1) < self.count {
+            add(&mut waiting.mean, &waiting.weights, &self.treatments, grads, weight)?;
+            for (total, _) in
+                waiting.weights.iter_mut().zip(&self.treatments).filter(|(_, t)| t.trained)
+            {
+                *total += weight;
+            }
+            self.added += 1;
+            None
+        } else {
+            // The mean stays as it is until the step has succeeded.
+            let last = self.last.get_or_insert_with(|| waiting.mean.clone());
+            last.take(&waiting.mean)?;
+            add(last, &waiting.weights, &self.treatments, grads, weight)?;
+            let info = step(&mut self.inner, params, &*last)?;
+            waiting.clear();
+            self.added = 0;
+            Some(info)
+        };
+        if let Some(first) = first {
+            self.waiting = Some(first);
+        }
+        Ok(info.unwrap_or_else(|| StepInfo { accumulating: true, ..self.info() }))
+    }
+
     fn check_count(&self) -> Result<(), Error> {
         if self.count == 0 {
             return Err(Error::hyperparameter(NAME, "count", 0.0, "a whole number >= 1"));
@@ -76,16 +259,46 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
         Ok(())
     }
 
-    fn record(&self, added: u64, skipped: u64, sum: Option<&Snapshot<F>>) -> Record {
+    fn record(&self, added: u64, skipped: u64, waiting: Option<&Waiting<F>>) -> Record {
         let mut record = Record::new::<F>(NAME);
         record.count("count", self.count);
         record.text("non_finite", format!("{:?}", self.non_finite));
         record.count("added", added);
         record.count("skipped", skipped);
-        if let Some(sum) = sum {
-            record.tree("sum", sum);
+        if let Some(Waiting { mean, weights }) = waiting {
+            record.tree("mean", mean);
+            for (entry, &weight) in mean.entries().iter().zip(weights) {
+                record.leaf_number(&entry.name, &entry.shape, "weight", weight);
+            }
         }
         record
+    }
+
+    /// What waits in a record: in one of the first version it is a sum.
+    fn waiting_in(
+        &self,
+        record: &Record,
+        version: u32,
+        added: u64,
+    ) -> Result<Option<Waiting<F>>, Error> {
+        let known = self.waiting.as_ref().map(|waiting| &waiting.mean);
+        if version == 1 {
+            let Some(mut mean) = record.get_snapshot("sum", known)? else { return Ok(None) };
+            let weights = vec![added as f64; mean.entries().len()];
+            mean.scale(1.0 / added.max(1) as f64);
+            return Ok(Some(Waiting { mean, weights }));
+        }
+        let Some(mean) = record.get_snapshot("mean", known)? else { return Ok(None) };
+        let weight = |place| match record.get_leaf_number(place, "weight") {
+            Ok(weight) if weight >= 0.0 && weight.is_finite() => Ok(weight),
+            Ok(weight) => {
+                let leaf = &mean.entries()[place].name;
+                Err(invalid(format!("`weight` of leaf `{leaf}`"), format!("is {weight}")))
+            }
+            Err(error) => Err(error),
+        };
+        let weights = (0..mean.entries().len()).map(weight).collect::<Result<_, _>>()?;
+        Ok(Some(Waiting { mean, weights }))
     }
 
     fn info(&self) -> StepInfo {
@@ -103,37 +316,27 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Accumulate<F, O> {
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
     ) -> Result<StepInfo, Error> {
-        self.check_count()?;
-        if self.sum.is_none() {
-            self.inner.validate()?;
-            self.sum = Some(Snapshot::of(&*params)?.zeros_like());
-        }
-        let sum = self.sum.as_mut().ok_or(ErrorKind::NoLeaves)?;
-        sum.check(&*params)?;
-        sum.check_as(grads, Tree::Gradients)?;
-        if self.non_finite != NonFinite::Propagate
-            && let Some(error) = reduce::find_non_finite(grads, |_| true)
-        {
-            if self.non_finite == NonFinite::Reject {
-                return Err(error);
-            }
-            self.skipped += 1;
-            return Ok(StepInfo { skipped: true, ..self.info() });
-        }
-        if self.added + 1 < self.count {
-            sum.each(grads, Tree::Gradients, |sum, g| *sum = *sum + g)?;
-            self.added += 1;
-            return Ok(StepInfo { accumulating: true, ..self.info() });
-        }
-        // The sum stays as it is until the step has succeeded.
-        let mean = self.mean.get_or_insert_with(|| sum.clone());
-        let share = F::from_f64(1.0 / self.count as f64);
-        mean.take(&*sum)?;
-        mean.each(grads, Tree::Gradients, |mean, g| *mean = (*mean + g) * share)?;
-        let info = self.inner.step(params, &*mean)?;
-        sum.fill(F::zero());
-        self.added = 0;
-        Ok(info)
+        self.step_weighted(params, grads, 1.0)
+    }
+
+    fn step_before_average(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<StepInfo, Error> {
+        self.take(params, grads, 1.0, |inner, params, mean| inner.step_before_average(params, mean))
+    }
+
+    fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        self.inner.average_again(params)
+    }
+
+    fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
+        self.inner.treatment(leaf, shape)
+    }
+
+    fn ready(&self) -> Result<(), Error> {
+        self.inner.ready()
     }
 
     fn validate(&self) -> Result<(), Error> {
@@ -149,6 +352,10 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Accumulate<F, O> {
         self.inner.set_learning_rate(learning_rate)
     }
 
+    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
+        self.inner.scale_rate(factor)
+    }
+
     fn steps(&self) -> u64 {
         self.inner.steps()
     }
@@ -159,7 +366,7 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Accumulate<F, O> {
 
     fn reset(&mut self) {
         self.inner.reset();
-        (self.added, self.skipped, self.sum, self.mean) = (0, 0, None, None);
+        (self.added, self.skipped, self.waiting, self.last) = (0, 0, None, None);
     }
 
     fn name(&self) -> &'static str {
@@ -171,26 +378,38 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Accumulate<F, O> {
     }
 
     fn state(&self) -> State {
-        let record = self.record(self.added, self.skipped, self.sum.as_ref());
+        let record = self.record(self.added, self.skipped, self.waiting.as_ref());
         self.inner.state().around(record)
     }
 
+    /// The count may be another than that of the saved run: the step then comes after so many calls,
+    /// those that wait included.
     fn load_state(&mut self, state: &State) -> Result<(), Error> {
         self.check_count()?;
         let record = state.record::<F>(NAME)?;
-        record.compare_count("count", self.count)?;
+        if record.get_count("count")? == 0 {
+            return Err(invalid("`count`".to_owned(), "is 0".to_owned()));
+        }
         record.compare_text("non_finite", &format!("{:?}", self.non_finite))?;
-        let (added, skipped) = (record.get_count("added")?, record.get_counter("skipped")?);
-        if added >= self.count {
-            return Err(invalid("`added`".to_owned(), format!("is {added} of {}", self.count)));
+        let (added, skipped) = (record.get_counter("added")?, record.get_counter("skipped")?);
+        let waiting = self.waiting_in(record, state.version(), added)?;
+        if added > 0 && waiting.is_none() {
+            return Err(missing("mean"));
         }
-        let sum = record.get_snapshot("sum", self.sum.as_ref())?;
-        if added > 0 && sum.is_none() {
-            return Err(missing("sum"));
+        if added == 0 && waiting.iter().any(|waiting| waiting.weights.iter().any(|&w| w != 0.0)) {
+            return Err(invalid("`added`".to_owned(), "is 0 beside weights".to_owned()));
         }
-        record.assert_like(&self.record(added, skipped, sum.as_ref()))?;
+        if state.version() == 1 {
+            let mut like = self.record(added, skipped, None);
+            if let Some(Waiting { mean, .. }) = &waiting {
+                like.tree("sum", mean);
+            }
+            record.assert_like(&like)?;
+        } else {
+            record.assert_like(&self.record(added, skipped, waiting.as_ref()))?;
+        }
         self.inner.load_state(&state.inner()?)?;
-        (self.added, self.skipped, self.sum, self.mean) = (added, skipped, sum, None);
+        (self.added, self.skipped, self.waiting, self.last) = (added, skipped, waiting, None);
         Ok(())
     }
 }

@@ -16,20 +16,16 @@ pub enum Goal {
 }
 
 impl Goal {
-    /// The worst value there is.
-    fn worst(self) -> f64 {
-        match self {
-            Goal::Minimize => f64::INFINITY,
-            Goal::Maximize => f64::NEG_INFINITY,
-        }
-    }
-
-    /// Whether `metric` is better than `best`, by more than `least`; NaN never is.
-    fn is_better(self, metric: f64, best: f64, least: f64) -> bool {
-        match self {
-            Goal::Minimize => metric < best - least,
-            Goal::Maximize => metric > best + least,
-        }
+    /// Whether `metric` is better than `best`, by more than the larger of `least` and a part of the
+    /// best's size. One that is NaN or infinite never is; any other is better than none.
+    pub(super) fn is_better(self, metric: f64, best: Option<f64>, least: f64, part: f64) -> bool {
+        let Some(best) = best else { return metric.is_finite() };
+        let margin = least.max(part * best.abs());
+        metric.is_finite()
+            && match self {
+                Goal::Minimize => metric < best - margin,
+                Goal::Maximize => metric > best + margin,
+            }
     }
 }
 
@@ -57,8 +53,8 @@ pub enum Verdict {
 /// epochs, and gives back the parameters of the best.
 ///
 /// A metric improves on the best so far, m*, if it is better by more than
-/// max(`min_improvement`, `min_relative_improvement`·|m*|); both are 0 unless set. The first one has
-/// to be better than the worst there is. NaN is no improvement.
+/// max(`min_improvement`, `min_relative_improvement`·|m*|); both are 0 unless set. One that is NaN or
+/// infinite is no improvement, even the first; [`Plateau`](super::Plateau) sees it so too.
 ///
 /// Source: Prechelt, "Early stopping, but when?", 1998.
 ///
@@ -83,6 +79,7 @@ pub enum Verdict {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(bound = ""))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct EarlyStopping<F: Scalar> {
     goal: Goal,
     patience: u64,
@@ -96,11 +93,18 @@ pub struct EarlyStopping<F: Scalar> {
 
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(bound = ""))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 struct Best<F: Scalar> {
     epoch: u64,
     #[cfg_attr(feature = "serde", serde(with = "crate::state::format::lossless"))]
     metric: f64,
     params: Snapshot<F>,
+}
+
+/// That a best metric, which a saved value may have from another hand, is a number.
+pub(super) fn check_best(owner: &'static str, best: f64) -> Result<(), Error> {
+    const FINITE: Interval = Interval::closed(f64::MIN, f64::MAX, "a finite number");
+    FINITE.check::<f64>(owner, "best", best)
 }
 
 impl<F: Scalar> EarlyStopping<F> {
@@ -159,11 +163,10 @@ impl<F: Scalar> EarlyStopping<F> {
         let relative = self.min_relative_improvement;
         range.check::<f64>(Self::NAME, "min_relative_improvement", relative)?;
 
-        let best_metric = self.best_metric().unwrap_or(self.goal.worst());
-        // Of the worst there is no fraction.
-        let fraction = if self.best.is_some() { relative * best_metric.abs() } else { 0.0 };
-        let least = self.min_improvement.max(fraction);
-        if self.goal.is_better(metric, best_metric, least) {
+        if let Some(best) = self.best_metric() {
+            check_best(Self::NAME, best)?;
+        }
+        if self.goal.is_better(metric, self.best_metric(), self.min_improvement, relative) {
             let epoch = self.epochs.saturating_add(1);
             match &mut self.best {
                 Some(best) => {

@@ -1,8 +1,9 @@
 //! Lookahead.
 
-use crate::error::{Error, Tree};
+use super::leaves::treatments;
+use crate::error::{Error, ErrorKind, Tree};
 use crate::interval::Interval;
-use crate::optimizer::{Optimizer, StepInfo};
+use crate::optimizer::{Optimizer, StepInfo, Treatment};
 use crate::params::{Params, ParamsMut, Snapshot};
 use crate::scalar::Scalar;
 use crate::state::{Record, State, invalid, missing};
@@ -17,8 +18,11 @@ const NAME: &str = "Lookahead";
 /// | `alpha` α | 0.5 | [0, 1] |
 /// | `period` k | 6 | ≥ 1 |
 ///
-/// φ begins at the parameters of the first step. The state of the optimizer inside is not reset.
-/// Steps that it skips do not count. Costs a copy of the parameters.
+/// φ begins at the parameters of the first step; where they are set from outside later (restored,
+/// loaded), [`resync`](Self::resync) lets it begin anew. The state of the optimizer inside is not
+/// reset. Steps that it skips do not count, nor do those that it took before. Its average takes the
+/// parameters that the caller sees, after φ; a leaf that it has frozen stays where it is. Costs a copy
+/// of the parameters.
 ///
 /// Source: Zhang, Lucas, Hinton & Ba, "Lookahead optimizer: k steps forward, 1 step back", 2019.
 ///
@@ -38,12 +42,16 @@ pub struct Lookahead<F: Scalar, O> {
     alpha: f64,
     period: u64,
     slow: Option<Snapshot<F>>,
+    /// Steps since the slow weights moved.
+    since: u64,
+    /// Of the leaves of `slow`; their memory is kept.
+    treatments: Vec<Treatment>,
 }
 
 impl<F: Scalar, O: Optimizer<F>> Lookahead<F, O> {
     /// Lookahead over `inner`.
     pub fn new(inner: O) -> Self {
-        Self { inner, alpha: 0.5, period: 6, slow: None }
+        Self { inner, alpha: 0.5, period: 6, slow: None, since: 0, treatments: Vec::new() }
     }
 
     /// Sets α, the part of the way that the slow weights go; in [0, 1].
@@ -65,16 +73,54 @@ impl<F: Scalar, O: Optimizer<F>> Lookahead<F, O> {
         &self.inner
     }
 
+    /// The optimizer inside, to set its learning rate or its groups by.
+    pub fn inner_mut(&mut self) -> &mut O {
+        &mut self.inner
+    }
+
     /// The slow weights φ; `None` before the first step.
     pub fn slow(&self) -> Option<&Snapshot<F>> {
         self.slow.as_ref()
     }
 
-    fn record(&self, slow: Option<&Snapshot<F>>) -> Record {
+    /// Begins φ and its period anew at these parameters: after they were set from outside.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use thalweg::{Optimizer, Sgd, train::Lookahead};
+    /// let (mut w, zero) = (array![1.0], array![0.0]);
+    /// let mut lookahead = Lookahead::new(Sgd::new(1.0)).period(2);
+    /// lookahead.step(&mut w, &zero)?;
+    /// w.fill(101.0); // the best parameters so far, for one
+    /// lookahead.resync(&w)?;
+    /// for _ in 0..2 {
+    ///     lookahead.step(&mut w, &zero)?;
+    /// }
+    /// assert_eq!(w[0], 101.0); // not half of the way back to 1
+    /// # Ok::<(), thalweg::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`step`](Optimizer::step) for leaves that differ, and while the average is in their place.
+    pub fn resync(&mut self, params: &dyn Params<F>) -> Result<(), Error> {
+        if let Err(error) = self.inner.ready()
+            && matches!(error.kind(), ErrorKind::AverageInPlace)
+        {
+            return Err(error);
+        }
+        if let Some(slow) = &mut self.slow {
+            slow.take(params)?;
+            self.since = 0;
+        }
+        Ok(())
+    }
+
+    fn record(&self, slow: Option<&Snapshot<F>>, since: u64) -> Record {
         let mut record = Record::new::<F>(NAME);
         record.count("period", self.period);
         record.number("alpha", self.alpha);
         record.count("begun", u64::from(slow.is_some()));
+        record.count("since", since);
         if let Some(slow) = slow {
             record.tree("slow", slow);
         }
@@ -91,11 +137,13 @@ impl<F: Scalar, O: Optimizer<F>> Lookahead<F, O> {
     }
 }
 
-impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Lookahead<F, O> {
-    fn step(
+impl<F: Scalar, O: Optimizer<F>> Lookahead<F, O> {
+    /// A step; `averages` says whether the average takes its term at once.
+    fn take_step(
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
+        averages: bool,
     ) -> Result<StepInfo, Error> {
         self.check()?;
         let first = match &self.slow {
@@ -106,23 +154,73 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Lookahead<F, O> {
             None => Some(Snapshot::of(&*params)?),
         };
         let before = self.inner.steps();
-        let info = self.inner.step(params, grads)?;
-        let slow = match first {
-            Some(first) => self.slow.insert(first),
-            None => match &mut self.slow {
-                Some(slow) => slow,
-                None => return Ok(info),
-            },
+        let moves = self.since.saturating_add(1) >= self.period;
+        let info = if averages && !moves {
+            self.inner.step(params, grads)?
+        } else {
+            self.inner.step_before_average(params, grads)?
         };
-        let now = self.inner.steps();
-        if now > before && now.is_multiple_of(self.period) {
-            let alpha = F::from_f64(self.alpha);
-            slow.each_mut(params, Tree::Parameters, |slow, fast| {
-                *slow = *slow + alpha * (*fast - *slow);
-                *fast = *slow;
+        if let Some(first) = first {
+            self.slow = Some(first);
+        }
+        if self.inner.steps() == before {
+            return Ok(info);
+        }
+        self.since += 1;
+        if let Some(slow) = self.slow.as_mut().filter(|_| moves) {
+            treatments(&self.inner, slow, &mut self.treatments);
+            let (alpha, treatments) = (F::from_f64(self.alpha), &self.treatments);
+            slow.each_mut(params, Tree::Parameters, |index| {
+                let trained = treatments[index].trained;
+                move |slow: &mut F, fast: &mut F| {
+                    if trained {
+                        *slow = *slow + alpha * (*fast - *slow);
+                        *fast = *slow;
+                    } else {
+                        *slow = *fast;
+                    }
+                }
             })?;
+            self.since = 0;
+            if averages {
+                self.inner.average_again(params)?;
+            }
         }
         Ok(info)
+    }
+}
+
+impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Lookahead<F, O> {
+    fn step(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<StepInfo, Error> {
+        self.take_step(params, grads, true)
+    }
+
+    fn step_before_average(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<StepInfo, Error> {
+        self.take_step(params, grads, false)
+    }
+
+    fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        self.inner.average_again(params)
+    }
+
+    fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
+        self.inner.treatment(leaf, shape)
+    }
+
+    fn ready(&self) -> Result<(), Error> {
+        self.inner.ready()
+    }
+
+    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
+        self.inner.scale_rate(factor)
     }
 
     fn validate(&self) -> Result<(), Error> {
@@ -148,7 +246,7 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Lookahead<F, O> {
 
     fn reset(&mut self) {
         self.inner.reset();
-        self.slow = None;
+        (self.slow, self.since) = (None, 0);
     }
 
     fn name(&self) -> &'static str {
@@ -160,10 +258,11 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Lookahead<F, O> {
     }
 
     fn state(&self) -> State {
-        self.inner.state().around(self.record(self.slow.as_ref()))
+        self.inner.state().around(self.record(self.slow.as_ref(), self.since))
     }
 
     fn load_state(&mut self, state: &State) -> Result<(), Error> {
+        self.check()?;
         let record = state.record::<F>(NAME)?;
         record.compare_count("period", self.period)?;
         record.compare_number("alpha", self.alpha)?;
@@ -175,8 +274,20 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Lookahead<F, O> {
             }
             _ => {}
         }
-        record.assert_like(&self.record(slow.as_ref()))?;
+        // The first version went by the steps of the optimizer inside.
+        let counted = state.version() > 1;
+        let since = if counted { record.get_count("since")? } else { 0 };
+        if since >= self.period || (since > 0 && slow.is_none()) {
+            let problem = format!("is {since}, of a period of {}", self.period);
+            return Err(invalid("`since`".to_owned(), problem));
+        }
+        let mut like = self.record(slow.as_ref(), since);
+        if !counted {
+            like.forget_count("since");
+        }
+        record.assert_like(&like)?;
         self.inner.load_state(&state.inner()?)?;
+        self.since = if counted { since } else { self.inner.steps() % self.period };
         self.slow = slow;
         Ok(())
     }

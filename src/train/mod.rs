@@ -2,6 +2,8 @@
 
 mod accumulate;
 mod early_stopping;
+mod leaves;
+mod length;
 mod lookahead;
 mod plateau;
 mod sam;

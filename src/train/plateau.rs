@@ -1,5 +1,6 @@
 //! A learning rate that waits for a metric.
 
+use super::early_stopping::{Goal, check_best};
 use crate::error::Error;
 use crate::interval::Interval;
 
@@ -21,8 +22,14 @@ use crate::interval::Interval;
 /// | `minimum` | 0 | [0, ∞) |
 /// | `epsilon` | 1e-8 | [0, ∞) |
 ///
-/// A metric that is NaN or infinite is no improvement. These are the rules and the defaults of
-/// PyTorch's `ReduceLROnPlateau`. It is a value: a clone, or a saved one (feature `serde`), goes on
+/// A metric that is NaN or infinite is no improvement; [`EarlyStopping`](super::EarlyStopping) sees it
+/// so too. These are the rules and the defaults of PyTorch's `ReduceLROnPlateau`, but that a relative
+/// threshold t is t·|best|: PyTorch's best·(1 ± t) takes a negative metric that gets worse for a better
+/// one.
+///
+/// [`observe`](Self::observe) gives the rate for [`set_learning_rate`](crate::Optimizer::set_learning_rate),
+/// which replaces a schedule. Where the optimizer has schedules (a warm-up, groups with rates of their
+/// own), [`reduction`](Self::reduction) gives what to multiply all of them by. It is a value: a clone, or a saved one (feature `serde`), goes on
 /// from where it was.
 ///
 /// ```
@@ -31,7 +38,7 @@ use crate::interval::Interval;
 /// let mut plateau = Plateau::new(0.1).factor(0.5).patience(2);
 /// let mut sgd = Sgd::<f64>::new(plateau.learning_rate());
 /// for loss in [1.0, 0.8, 0.8, f64::NAN, 0.81] {
-///     sgd.set_learning_rate(plateau.observe(loss))?;
+///     sgd.set_learning_rate(plateau.observe(loss)?)?;
 /// }
 /// assert_eq!(sgd.learning_rate(), 0.05);
 /// # Ok::<(), thalweg::Error>(())
@@ -105,7 +112,7 @@ impl Plateau {
         Self { patience, ..self }
     }
 
-    /// Counts as better what is below best·(1 - threshold), or above best·(1 + threshold) where a
+    /// Counts as better what is below best - threshold·|best|, or above best + threshold·|best| where a
     /// higher metric is better.
     #[must_use]
     pub fn relative(self, threshold: f64) -> Self {
@@ -142,9 +149,16 @@ impl Plateau {
     /// ```
     /// use thalweg::train::Plateau;
     /// let mut plateau = Plateau::new(1.0).maximize().patience(0);
-    /// assert_eq!([0.5, 0.7, 0.6].map(|accuracy| plateau.observe(accuracy)), [1.0, 1.0, 0.1]);
+    /// let rates: Result<Vec<f64>, _> =
+    ///     [0.5, 0.7, 0.6].into_iter().map(|accuracy| plateau.observe(accuracy)).collect();
+    /// assert_eq!(rates?, [1.0, 1.0, 0.1]);
+    /// # Ok::<(), thalweg::Error>(())
     /// ```
-    pub fn observe(&mut self, metric: f64) -> f64 {
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate); the metric then does not count.
+    pub fn observe(&mut self, metric: f64) -> Result<f64, Error> {
+        self.validate()?;
         if self.is_better(metric) {
             self.best = Some(metric);
             self.waited = 0;
@@ -163,20 +177,41 @@ impl Plateau {
             self.cooling = self.cooldown;
             self.waited = 0;
         }
-        self.learning_rate
+        Ok(self.learning_rate)
+    }
+
+    /// As [`observe`](Self::observe), but what to multiply all learning rates by: the rate to go on
+    /// with over the one before, which is 1 where there is no reduction.
+    ///
+    /// For [`scale_rate`](crate::Optimizer::scale_rate): a warm-up goes on, and groups with a schedule
+    /// of their own are reduced with the others, as PyTorch does. Minimum and ε are of the rate that
+    /// the plateau was made with.
+    ///
+    /// ```
+    /// use thalweg::{Optimizer, Schedule, Sgd, train::Plateau};
+    /// let mut sgd = Sgd::<f64>::new(Schedule::from(0.1).warm_up(10));
+    /// let mut plateau = Plateau::new(0.1).factor(0.5).patience(0);
+    /// for loss in [1.0, 2.0] {
+    ///     sgd.scale_rate(plateau.reduction(loss)?)?;
+    /// }
+    /// assert_eq!(sgd.learning_rate(), 0.1 / 10.0 * 0.5);
+    /// # Ok::<(), thalweg::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    pub fn reduction(&mut self, metric: f64) -> Result<f64, Error> {
+        let before = self.learning_rate;
+        let now = self.observe(metric)?;
+        Ok(if now == before { 1.0 } else { now / before })
     }
 
     fn is_better(&self, metric: f64) -> bool {
-        let Some(best) = self.best else {
-            return metric.is_finite();
-        };
-        let limit = match (self.threshold, self.maximize) {
-            (Threshold::Relative(threshold), false) => best * (1.0 - threshold),
-            (Threshold::Relative(threshold), true) => best * (1.0 + threshold),
-            (Threshold::Absolute(threshold), false) => best - threshold,
-            (Threshold::Absolute(threshold), true) => best + threshold,
-        };
-        metric.is_finite() && if self.maximize { metric > limit } else { metric < limit }
+        let goal = if self.maximize { Goal::Maximize } else { Goal::Minimize };
+        match self.threshold {
+            Threshold::Relative(part) => goal.is_better(metric, self.best, 0.0, part),
+            Threshold::Absolute(least) => goal.is_better(metric, self.best, least, 0.0),
+        }
     }
 
     /// The learning rate of now.
@@ -214,6 +249,6 @@ impl Plateau {
         ] {
             Interval::NON_NEGATIVE.check::<f64>("Plateau", name, value)?;
         }
-        Ok(())
+        self.best.map_or(Ok(()), |best| check_best("Plateau", best))
     }
 }

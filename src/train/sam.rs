@@ -1,10 +1,11 @@
 //! Sharpness-aware minimization.
 
+use super::leaves::{check_gradients, treatments};
+use super::length::{Squares, scaled, split};
 use crate::error::{Error, ErrorKind, Tree};
 use crate::interval::Interval;
-use crate::optimizer::{Optimizer, StepInfo};
-use crate::params::{Params, ParamsMut, Snapshot};
-use crate::reduce;
+use crate::optimizer::{Optimizer, StepInfo, Treatment};
+use crate::params::{Params, ParamsMut, Snapshot, pairs, pairs_mut};
 use crate::scalar::Scalar;
 use crate::state::{Record, State, missing};
 
@@ -22,7 +23,10 @@ const NAME: &str = "Sam";
 /// | `rho` ρ | | [0, ∞) |
 /// | [`adaptive`](Self::adaptive) | no | ASAM: w + ρ·w²g/‖\|w\|g‖₂ |
 ///
-/// A gradient of 0 moves nothing. Costs a copy of the parameters.
+/// The norm is over the leaves that the optimizer inside trains; one that it has frozen stays where it
+/// is, and its gradient is not looked at. The worst point is where the objective is largest, or for a
+/// leaf that is to maximize it, smallest. A gradient of 0 moves nothing. Costs a copy of the
+/// parameters.
 ///
 /// Sources: Foret, Kleiner, Mobahi & Neyshabur, "Sharpness-aware minimization for efficiently
 /// improving generalization", 2021; Kwon, Kim, Park & Choi, "ASAM", 2021.
@@ -48,12 +52,14 @@ pub struct Sam<F: Scalar, O> {
     /// Between the phases, w.
     home: Option<Snapshot<F>>,
     ascended: bool,
+    /// Of the leaves of `home`; their memory is kept.
+    treatments: Vec<Treatment>,
 }
 
 impl<F: Scalar, O: Optimizer<F>> Sam<F, O> {
     /// SAM over `inner`, with the radius ρ ≥ 0.
     pub fn new(inner: O, rho: f64) -> Self {
-        Self { inner, rho, adaptive: false, home: None, ascended: false }
+        Self { inner, rho, adaptive: false, home: None, ascended: false, treatments: Vec::new() }
     }
 
     /// Measures the radius relative to each parameter's size (ASAM).
@@ -68,9 +74,18 @@ impl<F: Scalar, O: Optimizer<F>> Sam<F, O> {
         &self.inner
     }
 
+    /// The optimizer inside, to set its learning rate or its groups by.
+    pub fn inner_mut(&mut self) -> &mut O {
+        &mut self.inner
+    }
+
     /// Whether the parameters are at the point nearby, and a [`step`](Optimizer::step) is due.
     pub fn ascended(&self) -> bool {
         self.ascended
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        Interval::NON_NEGATIVE.check::<F>(NAME, "rho", self.rho)
     }
 
     /// The record of now, where `home` is w between the phases.
@@ -88,8 +103,9 @@ impl<F: Scalar, O: Optimizer<F>> Sam<F, O> {
     /// Moves the parameters to the worst point nearby, by their gradient.
     ///
     /// # Errors
-    /// [`ErrorKind::OutOfTurn`] if they are there already; as [`step`](Optimizer::step) for leaves
-    /// that differ and a gradient that is not finite.
+    /// [`ErrorKind::OutOfTurn`] if they are there already, and [`ErrorKind::AverageInPlace`] if they
+    /// are their average; as [`step`](Optimizer::step) for leaves that differ and a gradient that is
+    /// not finite.
     pub fn ascend(
         &mut self,
         params: &mut dyn ParamsMut<F>,
@@ -98,42 +114,34 @@ impl<F: Scalar, O: Optimizer<F>> Sam<F, O> {
         if self.ascended {
             return out_of_turn("`ascend` was called; compute the gradient there and call `step`");
         }
-        self.validate()?;
+        self.check()?;
         if self.home.is_none() {
-            self.home = Some(Snapshot::of(&*params)?);
+            self.inner.validate()?;
         }
-        let home = self.home.as_mut().ok_or(ErrorKind::NoLeaves)?;
+        self.inner.ready()?;
+        let mut first = None;
+        let home = match &mut self.home {
+            Some(home) => home,
+            None => first.insert(Snapshot::of(&*params)?),
+        };
         home.check(&*params)?;
-        home.check_as(grads, Tree::Gradients)?;
-        if let Some(error) = reduce::find_non_finite(grads, |_| true) {
-            return Err(error);
-        }
+        treatments(&self.inner, home, &mut self.treatments);
+        check_gradients(home, &self.treatments, grads, true)?;
+        // From here on nothing can fail.
         home.take(&*params)?;
-        let adaptive = self.adaptive;
-        let mut square = 0.0;
-        let mut largest = 0.0_f64;
-        home.zip(grads, Tree::Gradients, |w, g| {
-            let term = if adaptive { w.abs() * g } else { g }.into_f64();
-            largest = largest.max(term.abs());
-            square += term * term;
+        let (adaptive, treatments) = (self.adaptive, &self.treatments);
+        let direction = Direction { adaptive, norm: 0.0, exponent: 0 };
+        let direction = direction.of_length(home, treatments, grads)?;
+        let rho = self.rho;
+        home.change(grads, Tree::Gradients, |index, w, g| {
+            let Treatment { trained: true, maximize, .. } = treatments[index] else { return };
+            let rho = if maximize { -rho } else { rho };
+            pairs_mut(w, g, |w, g| *w = direction.moved(*w, g, rho));
         })?;
-        // A norm whose square overflows or vanishes is found relative to its largest element.
-        if !(1e-280..1e300).contains(&square) && largest > 0.0 && largest.is_finite() {
-            let mut scaled = 0.0;
-            home.zip(grads, Tree::Gradients, |w, g| {
-                let term = if adaptive { w.abs() * g } else { g }.into_f64() / largest;
-                scaled += term * term;
-            })?;
-            square = scaled;
-        } else {
-            largest = 1.0;
+        home.swap(params)?;
+        if let Some(first) = first {
+            self.home = Some(first);
         }
-        let rate = if square > 0.0 { self.rho / square.sqrt() } else { 0.0 };
-        let (rate, scale) = (F::from_f64(rate), F::from_f64(largest));
-        home.zip_into(grads, params, |w, g| {
-            let direction = if adaptive { w * w * g } else { g };
-            w + rate * (direction / scale)
-        })?;
         self.ascended = true;
         Ok(())
     }
@@ -153,21 +161,99 @@ impl<F: Scalar, O: Optimizer<F>> Sam<F, O> {
     }
 }
 
+/// g/‖g‖₂, or w²g/‖|w|g‖₂, element by element.
+#[derive(Clone, Copy)]
+struct Direction {
+    adaptive: bool,
+    /// The norm is `norm`·2^`exponent`, and `exponent` is 0 where that is a number.
+    norm: f64,
+    exponent: i32,
+}
+
+impl Direction {
+    /// |w|, or 1.
+    #[inline]
+    fn size<F: Scalar>(self, w: F) -> f64 {
+        if self.adaptive { w.into_f64().abs() } else { 1.0 }
+    }
+
+    /// Measures the norm over the leaves that are trained.
+    fn of_length<F: Scalar>(
+        mut self,
+        w: &Snapshot<F>,
+        treatments: &[Treatment],
+        g: &dyn Params<F>,
+    ) -> Result<Self, Error> {
+        let each = |each: &mut dyn FnMut(f64, f64)| {
+            w.each_leaf(g, Tree::Gradients, |index, w, g| {
+                if treatments[index].trained {
+                    pairs(w, g, |w, g| each(self.size(w), g.into_f64()));
+                }
+            })
+        };
+        let mut squares = Squares::new();
+        each(&mut |size, g| squares.add(size * g))?;
+        let square = squares.total();
+        if (1e-280..1e300).contains(&square) {
+            self.norm = square.sqrt();
+            return Ok(self);
+        }
+        // Its square overflows or vanishes: it is measured by its largest element.
+        let mut largest = None;
+        each(&mut |size, g| {
+            let (fraction, exponent) = product(size, g);
+            if fraction != 0.0 {
+                largest = largest.max(Some(exponent));
+            }
+        })?;
+        let Some(largest) = largest else { return Ok(self) };
+        let mut squares = Squares::new();
+        each(&mut |size, g| {
+            let (fraction, exponent) = product(size, g);
+            squares.add(scaled(fraction, exponent - largest));
+        })?;
+        Ok(Self { norm: squares.total().sqrt(), exponent: largest, ..self })
+    }
+
+    /// The parameter at a distance from where it is.
+    #[inline]
+    fn moved<F: Scalar>(self, w: F, g: F, rho: f64) -> F {
+        if self.norm == 0.0 {
+            return w;
+        }
+        let (size, g) = (self.size(w), g.into_f64());
+        let share = if self.exponent == 0 {
+            size * g / self.norm
+        } else {
+            let (fraction, exponent) = product(size, g);
+            scaled(fraction, exponent - self.exponent) / self.norm
+        };
+        F::from_f64(w.into_f64() + rho * (size * share))
+    }
+}
+
+/// A product that neither overflows nor vanishes, as a fraction and a power of two.
+fn product(a: f64, b: f64) -> (f64, i32) {
+    let ((a, left), (b, right)) = (split(a), split(b));
+    (a * b, left + right)
+}
+
 fn out_of_turn<T>(what: &'static str) -> Result<T, Error> {
     Err(ErrorKind::OutOfTurn { what }.into())
 }
 
-impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Sam<F, O> {
-    fn step(
+impl<F: Scalar, O: Optimizer<F>> Sam<F, O> {
+    /// Brings the parameters back to w for that step of the optimizer inside.
+    fn descend(
         &mut self,
         params: &mut dyn ParamsMut<F>,
-        grads: &dyn Params<F>,
+        step: impl FnOnce(&mut O, &mut dyn ParamsMut<F>) -> Result<StepInfo, Error>,
     ) -> Result<StepInfo, Error> {
         let Some(home) = self.home.as_mut().filter(|_| self.ascended) else {
-            return out_of_turn("a step of `Sam` begins with `ascend`");
+            return out_of_turn(DUE);
         };
         home.swap(params)?;
-        match self.inner.step(params, grads) {
+        match step(&mut self.inner, params) {
             Ok(info) => {
                 self.ascended = false;
                 Ok(info)
@@ -178,9 +264,45 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Sam<F, O> {
             }
         }
     }
+}
+
+const DUE: &str = "a step of `Sam` begins with `ascend`";
+
+impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Sam<F, O> {
+    fn step(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<StepInfo, Error> {
+        self.descend(params, |inner, params| inner.step(params, grads))
+    }
+
+    fn step_before_average(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<StepInfo, Error> {
+        self.descend(params, |inner, params| inner.step_before_average(params, grads))
+    }
+
+    fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        self.inner.average_again(params)
+    }
+
+    fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
+        self.inner.treatment(leaf, shape)
+    }
+
+    fn ready(&self) -> Result<(), Error> {
+        if self.ascended { self.inner.ready() } else { out_of_turn(DUE) }
+    }
+
+    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
+        self.inner.scale_rate(factor)
+    }
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::NON_NEGATIVE.check::<F>(NAME, "rho", self.rho)?;
+        self.check()?;
         self.inner.validate()
     }
 
@@ -222,6 +344,7 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Sam<F, O> {
     }
 
     fn load_state(&mut self, state: &State) -> Result<(), Error> {
+        self.check()?;
         let record = state.record::<F>(NAME)?;
         record.compare_number("rho", self.rho)?;
         record.compare_count("adaptive", u64::from(self.adaptive))?;

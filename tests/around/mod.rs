@@ -6,6 +6,9 @@ mod clipping;
 mod decay;
 mod groups;
 mod wrappers;
+mod wrappers_laws;
+mod wrappers_trees;
+mod wrappers_values;
 
 use ndarray::{Array1, Array2, ArrayD};
 

@@ -389,3 +389,104 @@ fn sources_far_away_or_nowhere_lie_outside() {
         assert!(moved.iter().all(|&x| x == 7.0));
     }
 }
+
+/// Classes of which 2 is not one: what lies between 1 and 3.
+fn classes() -> Array2<f64> {
+    Array2::from_shape_fn((16, 16), |(i, j)| {
+        if i < 8 {
+            0.0
+        } else if j < 8 {
+            1.0
+        } else {
+            3.0
+        }
+    })
+}
+
+#[test]
+fn labels_keep_their_classes_under_any_distortion() {
+    let labels = classes();
+    for seed in 0..20 {
+        let augment = everything().rotate(20.0).elastic(4.0, 34.0);
+        let warp = augment.warp([16, 16], &mut rng(seed)).unwrap();
+        let warped = warp.apply_nearest(&labels, -1.0).unwrap();
+        assert!(warped.iter().all(|x| [0.0, 1.0, 3.0, -1.0].contains(x)));
+        // By hand, from where each pixel comes from.
+        let sources = warp.sources();
+        let whole = labels.mapv(|x| x as i16);
+        let by_type = (
+            warp.apply_nearest(&whole, -1).unwrap(),
+            warp.apply_nearest(&labels.mapv(|x| x > 0.0), false).unwrap(),
+            warp.apply_nearest(&labels.mapv(|x| if x > 0.0 { 'a' } else { 'b' }), '-').unwrap(),
+        );
+        for ((i, j), &found) in warped.indexed_iter() {
+            let at = |k: usize| (sources[[k, i, j]] + 0.5).floor();
+            let (row, column) = (at(0), at(1));
+            let inside = (0.0..16.0).contains(&row) && (0.0..16.0).contains(&column);
+            let expected = if inside { labels[[row as usize, column as usize]] } else { -1.0 };
+            assert_eq!(found, expected, "({i}, {j})");
+            assert_eq!(f64::from(by_type.0[[i, j]]), expected);
+            assert_eq!(by_type.1[[i, j]], expected > 0.0);
+            let character = if !inside {
+                '-'
+            } else if expected > 0.0 {
+                'a'
+            } else {
+                'b'
+            };
+            assert_eq!(by_type.2[[i, j]], character);
+        }
+    }
+}
+
+#[test]
+fn where_pixels_go_to_pixels_the_nearest_is_the_interpolated() {
+    let labels = classes();
+    for (degrees, shift) in [(0.0, [0.0, 0.0]), (90.0, [0.0, 0.0]), (180.0, [2.0, -3.0])] {
+        let warp = Warp::affine([16, 16], Affine { degrees, scale: 1.0, shift }).unwrap();
+        let nearest = warp.apply_nearest(&labels, 0.0).unwrap();
+        assert_eq!(nearest, warp.apply(&labels).unwrap());
+        in_layouts(&labels, |labels| {
+            assert_eq!(warp.apply_nearest(&labels, 0.0).unwrap(), nearest);
+        });
+    }
+}
+
+#[test]
+fn halves_outsides_and_what_is_no_number_are_decided() {
+    let of = |source: f64| {
+        let mut field = Array3::zeros((2, 1, 3));
+        field[[1, 0, 0]] = source;
+        let warp = Warp::identity([1, 3]).displaced(&field).unwrap();
+        warp.apply_nearest(&array![[10_u8, 20, 30]], 255).unwrap()[[0, 0]]
+    };
+    for (source, expected) in [
+        (0.0, 10),
+        (0.499_999_999_999_999_94, 10),
+        (0.5, 20),
+        (1.5, 30),
+        (2.0, 30),
+        (2.499, 30),
+        (2.5, 255),
+        (-0.5, 10),
+        (-0.500_1, 255),
+        (1e300, 255),
+        (-1e300, 255),
+        (f64::NAN, 255),
+        (f64::INFINITY, 255),
+    ] {
+        assert_eq!(of(source), expected, "{source}");
+    }
+    for shape in [[usize::MAX, 2], [1 << 31, 1 << 31]] {
+        let affine = Affine { degrees: 1.0, scale: 1.0, shift: [0.0, 0.0] };
+        let error = Warp::affine(shape, affine).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Hyperparameter { name: "shape", .. }), "{error}");
+        assert!(Augment::new().warp(shape, &mut rng(1)).is_err());
+    }
+    let error = Warp::identity([2, 3]).apply_nearest(&array![[1_u8]], 0).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Shape { owner: "Warp", .. }), "{error}");
+    assert_eq!(
+        Warp::identity([0, 3]).apply_nearest(&Array2::<u8>::zeros((0, 3)), 0).unwrap().len(),
+        0
+    );
+}

@@ -79,8 +79,34 @@ fn a_loaded_plateau_goes_on() {
     for step in 1..60 {
         let mut loaded: Plateau = serde_json::from_str(&saved).unwrap();
         assert_eq!(loaded, plateau);
-        assert_eq!(loaded.observe(metric(step)), plateau.observe(metric(step)));
+        assert_eq!(loaded.observe(metric(step)).unwrap(), plateau.observe(metric(step)).unwrap());
         saved = serde_json::to_string(&loaded).unwrap();
     }
     assert!(plateau.learning_rate() < 0.05);
+}
+
+#[test]
+fn what_a_schedule_does_not_know_is_refused() {
+    let mut tried = 0;
+    for schedule in examples() {
+        let value = serde_json::to_value(&schedule).unwrap();
+        serde_json::from_value::<Schedule>(value.clone()).unwrap();
+        let mut places = vec![String::new()];
+        while let Some(place) = places.pop() {
+            let mut changed = value.clone();
+            match changed.pointer_mut(&place).unwrap() {
+                serde_json::Value::Object(map) => {
+                    places.extend(map.keys().map(|key| format!("{place}/{key}")));
+                    map.insert("surplus".to_owned(), 1.into());
+                    tried += 1;
+                    assert!(serde_json::from_value::<Schedule>(changed).is_err(), "{place}");
+                }
+                serde_json::Value::Array(items) => {
+                    places.extend((0..items.len()).map(|i| format!("{place}/{i}")));
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(tried > 12);
 }

@@ -138,7 +138,8 @@ impl Augment {
     }
 
     /// Draws a distortion for images of that height and width, to be applied to one or several: the
-    /// channels of a colour image, or an image and its labels. It has all but the noise.
+    /// channels of a colour image, or an image and its labels, which
+    /// [`Warp::apply_nearest`] is for. It has all but the noise.
     ///
     /// # Errors
     /// As [`check`](Augment::check).
@@ -157,7 +158,7 @@ impl Augment {
     /// ```
     pub fn warp(&self, shape: [usize; 2], rng: &mut (impl Rng + ?Sized)) -> Result<Warp, Error> {
         self.check()?;
-        let mut warp = Warp::identity(shape);
+        let mut warp = Warp::with_room(shape)?;
         self.draw(&mut warp, rng);
         Ok(warp)
     }

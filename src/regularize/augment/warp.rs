@@ -10,7 +10,8 @@ use crate::scalar::Scalar;
 /// A distortion of images of one shape: for each pixel of the result its source in the image.
 ///
 /// [`apply`](Warp::apply) interpolates bilinearly between the four pixels around a source; one that is
-/// a pixel itself is taken as it is, bit for bit. Outside the image, where a source that is not finite
+/// a pixel itself is taken as it is, bit for bit. Labels, of which there is no mean, go through
+/// [`apply_nearest`](Warp::apply_nearest). Outside the image, where a source that is not finite
 /// lies too, all is 0, or what [`apply_with_fill`](Warp::apply_with_fill) is given.
 ///
 /// ```
@@ -43,15 +44,15 @@ impl Warp {
     /// The distortion of an affine map.
     ///
     /// # Errors
-    /// [`ErrorKind::Hyperparameter`] unless all is finite and the
-    /// scale above 0.
+    /// [`ErrorKind::Hyperparameter`] unless all is finite, the scale above 0, and the shape one that
+    /// memory can hold.
     pub fn affine(shape: [usize; 2], map: Affine) -> Result<Self, Error> {
         const FINITE: Interval = Interval::closed(f64::MIN, f64::MAX, "a finite number");
         FINITE.check::<f64>("Affine", "degrees", map.degrees)?;
         Interval::POSITIVE.check::<f64>("Affine", "scale", map.scale)?;
         FINITE.check::<f64>("Affine", "shift", map.shift[0])?;
         FINITE.check::<f64>("Affine", "shift", map.shift[1])?;
-        let mut warp = Self { shape, sources: vec![[0.0; 2]; shape[0] * shape[1]] };
+        let mut warp = Self::with_room(shape)?;
         warp.set_affine(map);
         Ok(warp)
     }
@@ -97,15 +98,66 @@ impl Warp {
         image: &ArrayRef2<F>,
         fill: f64,
     ) -> Result<Array2<F>, Error> {
-        if image.shape() != self.shape {
-            let (expected, found) = (self.shape.to_vec(), image.shape().to_vec());
-            let (owner, what) = (Self::NAME, "image");
-            return Err(ErrorKind::Shape { owner, what, expected, found }.into());
-        }
+        self.check_image(image.shape())?;
         let pixels: Vec<f64> = image.iter().map(|x| x.into_f64()).collect();
         let [_, columns] = self.shape;
         let at = |(i, j)| F::from_f64(self.sample(&pixels, i * columns + j, fill));
         Ok(Array2::from_shape_fn(image.raw_dim(), at))
+    }
+
+    /// The distorted image of labels, whole numbers or whatever else cannot be mixed: each pixel is the
+    /// one nearest to its source, bit for bit, or `fill` where that lies outside.
+    ///
+    /// A source halfway between two pixels takes the lower or the right one.
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use thalweg::regularize::augment::Warp;
+    /// let mut field = Array3::zeros((2, 1, 3));
+    /// field.index_axis_mut(ndarray::Axis(0), 1).fill(0.75);
+    /// let moved = Warp::identity([1, 3]).displaced(&field)?;
+    /// assert_eq!(moved.apply_nearest(&array![[7_u8, 0, 3]], 255)?, array![[0, 3, 255]]);
+    /// # Ok::<(), thalweg::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`] if the image has another one.
+    pub fn apply_nearest<T: Copy>(
+        &self,
+        labels: &ArrayRef2<T>,
+        fill: T,
+    ) -> Result<Array2<T>, Error> {
+        self.check_image(labels.shape())?;
+        let [rows, columns] = self.shape;
+        let at = |(i, j): (usize, usize)| {
+            let [y, x] = self.sources[i * columns + j].map(nearest);
+            let inside = y >= 0.0 && y < rows as f64 && x >= 0.0 && x < columns as f64;
+            if inside { labels[[y as usize, x as usize]] } else { fill }
+        };
+        Ok(Array2::from_shape_fn(labels.raw_dim(), at))
+    }
+
+    fn check_image(&self, shape: &[usize]) -> Result<(), Error> {
+        if shape == self.shape {
+            return Ok(());
+        }
+        let (expected, found) = (self.shape.to_vec(), shape.to_vec());
+        let (owner, what) = (Self::NAME, "image");
+        Err(ErrorKind::Shape { owner, what, expected, found }.into())
+    }
+
+    /// A distortion of images of that shape, to be set.
+    pub(super) fn with_room(shape: [usize; 2]) -> Result<Self, Error> {
+        let [rows, columns] = shape;
+        let mut sources = Vec::new();
+        let pixels = rows.checked_mul(columns);
+        if pixels.is_none_or(|pixels| sources.try_reserve_exact(pixels).is_err()) {
+            let (pixels, allowed) =
+                (rows as f64 * columns as f64, "as many pixels as memory can hold");
+            return Err(Error::hyperparameter(Self::NAME, "shape", pixels, allowed));
+        }
+        sources.resize(rows * columns, [0.0; 2]);
+        Ok(Self { shape, sources })
     }
 
     /// Makes this the distortion of an affine map.
@@ -164,6 +216,13 @@ impl Warp {
         let inside = row >= 0.0 && row < rows as f64 && column >= 0.0 && column < columns as f64;
         if inside { pixels[row as usize * columns + column as usize] } else { fill }
     }
+}
+
+/// The whole number nearest to a place; of two the larger.
+fn nearest(place: f64) -> f64 {
+    // Adding ½ would round what lies just below it up.
+    let low = place.floor();
+    if place - low >= 0.5 { low + 1.0 } else { low }
 }
 
 /// The value at a fraction of the way. At 0 it is the first's bits, whatever the other is.

@@ -1,0 +1,48 @@
+//! What a wrapper finds out about the leaves of the optimizer inside.
+
+use crate::error::{Error, ErrorKind, Tree};
+use crate::optimizer::{Optimizer, Treatment};
+use crate::params::{Leaf, Params, Snapshot};
+use crate::reduce::{How, all_finite_slice, all_finite_view, first_non_finite};
+use crate::scalar::Scalar;
+
+/// How the optimizer treats each leaf of a snapshot, in its order.
+pub(super) fn treatments<F: Scalar>(
+    optimizer: &dyn Optimizer<F>,
+    leaves: &Snapshot<F>,
+    into: &mut Vec<Treatment>,
+) {
+    into.clear();
+    let entries = leaves.entries().iter();
+    into.extend(entries.map(|entry| optimizer.treatment(&entry.name, &entry.shape)));
+}
+
+/// That the gradients have the leaves of a snapshot, and, where `looks`, that those of trained leaves
+/// are finite.
+pub(super) fn check_gradients<F: Scalar>(
+    leaves: &Snapshot<F>,
+    treatments: &[Treatment],
+    grads: &dyn Params<F>,
+    looks: bool,
+) -> Result<(), Error> {
+    let mut first = None;
+    leaves.each_leaf(grads, Tree::Gradients, |index, _, g| {
+        if looks && first.is_none() && treatments[index].trained && !all_finite(g) {
+            first = first_non_finite(g).map(|found| (index, found));
+        }
+    })?;
+    match first {
+        None => Ok(()),
+        Some((leaf, (index, value))) => {
+            let leaf = leaves.entries()[leaf].name.clone();
+            Err(ErrorKind::NonFiniteGradient { leaf, index, value }.into())
+        }
+    }
+}
+
+fn all_finite<F: Scalar>(leaf: &dyn Leaf<F>) -> bool {
+    match leaf.as_slice() {
+        Some(slice) => all_finite_slice(slice, How::default()),
+        None => all_finite_view(&leaf.view()),
+    }
+}
