@@ -52,8 +52,8 @@ pub fn resume(training: &mut Training<'_>, file: &Path) -> Result<(), String> {
             ));
         }
     }
-    let rng = saved.rng.as_slice().try_into();
-    let rng = rng.map(ChaCha8Rng::deserialize_state);
+    let state: Result<&[u8; 49], _> = saved.rng.as_slice().try_into();
+    let rng = state.map(ChaCha8Rng::deserialize_state);
     let rng = rng.map_err(|_| format!("cannot resume from {name}: no state of its generator"))?;
     saved.optimizer.check_leaves(&training.model).map_err(explain)?;
     saved.parameters.restore(&mut training.model).map_err(explain)?;
