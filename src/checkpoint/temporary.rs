@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{Error, ErrorKind, Result, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -118,12 +118,10 @@ fn temporary_name(name: &OsStr) -> OsString {
 /// another container.
 fn random(name: &OsStr) -> u64 {
     static CALLS: AtomicU64 = AtomicU64::new(0);
-    // Its keys are random.
-    let mut hasher = RandomState::new().build_hasher();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let call = CALLS.fetch_add(1, Ordering::Relaxed);
-    (name, now.map_or(0, |now| now.as_nanos()), std::process::id(), call).hash(&mut hasher);
-    hasher.finish()
+    // Its keys are random.
+    RandomState::new().hash_one((name, now.ok(), std::process::id(), call))
 }
 
 /// Whether a name is one that [`temporary_name`] makes.
