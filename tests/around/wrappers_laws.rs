@@ -7,7 +7,7 @@ use thalweg::train::{Accumulate, Lookahead, Sam};
 use thalweg::{Adam, Average, Error, Momentum, Optimizer, Params, ParamsMut, RAdam, StepInfo};
 
 use crate::counting::allocations_of;
-use crate::{Model, vector};
+use super::{Model, vector};
 
 /// An optimizer that may have a phase before its step.
 trait Run: Optimizer<f64> {

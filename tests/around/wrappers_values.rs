@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, Axis, array};
 use thalweg::train::{Accumulate, EarlyStopping, Lookahead, Sam};
 use thalweg::{Adam, Average, ErrorKind, NonFinite, Optimizer, Params, ParamsMut, Sgd};
 
-use crate::assert_close;
+use super::assert_close;
 
 type Pair = (Array1<f64>, Array1<f64>);
 
