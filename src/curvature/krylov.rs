@@ -1,7 +1,7 @@
 //! The Krylov basis that Lanczos's method builds, one product a step, fully re-orthogonalized.
 
 use super::operator::{LinearOperator, check_finite, check_size};
-use super::small::{Eigen, Tridiagonal, symmetric};
+use super::small::{Arrow, Eigen, Tridiagonal};
 use crate::basis::{Partial, rotate, subtract};
 use crate::error::{Error, ErrorKind};
 use crate::scalar::Scalar;
@@ -245,7 +245,7 @@ impl<F: Scalar> Krylov<F> {
         }
     }
 
-    /// The tridiagonal T of a basis that was never restarted.
+    /// T but for its arrow: all of it, if the basis was never restarted.
     pub(super) fn tridiagonal(&self) -> Tridiagonal {
         let m = self.len();
         Tridiagonal { diagonal: self.alpha.clone(), off: self.off[..m.saturating_sub(1)].to_vec() }
@@ -253,22 +253,8 @@ impl<F: Scalar> Krylov<F> {
 
     /// The eigenvalues of T, and of its eigenvectors at least the last element.
     pub(super) fn ritz(&self, whole: bool) -> Eigen {
-        let (m, kept) = (self.len(), self.arrow.len());
-        if kept == 0 {
-            let t = self.tridiagonal();
-            return if whole { t.eigen() } else { t.eigen_row(m - 1) };
-        }
-        let mut t = vec![0.0; m * m];
-        for i in 0..m {
-            t[i * m + i] = self.alpha[i];
-            if i > kept {
-                t[i * m + i - 1] = self.off[i - 1];
-            }
-        }
-        if m > kept {
-            t[kept * m..kept * m + kept].copy_from_slice(&self.arrow);
-        }
-        symmetric(t, m)
+        let t = Arrow { tridiagonal: self.tridiagonal(), arrow: &self.arrow };
+        if whole { t.eigen() } else { t.eigen_row(self.len() - 1) }
     }
 
     /// Keeps these eigenvectors of T in place of the basis, and goes on with the residual.
