@@ -11,6 +11,8 @@ mod counting;
 mod evaluations;
 #[path = "conjugate_gradient/inputs.rs"]
 mod inputs;
+#[path = "conjugate_gradient/linear.rs"]
+mod linear;
 #[path = "conjugate_gradient/on.rs"]
 mod on;
 #[path = "conjugate_gradient/quadratics.rs"]
