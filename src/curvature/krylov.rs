@@ -188,9 +188,11 @@ impl<F: Scalar> Krylov<F> {
         let mut before = subtract(basis, &known, w, Some(&mut rest), partial);
         let mut after = subtract(basis, &rest, w, None, partial);
         let mut strays = rest.clone();
-        // What is left of a vector that lay almost in the basis is mostly rounding: once more.
+        let bound = 8.0 * F::epsilon().into_f64();
+        // What is left of a vector that lay almost in the basis is mostly rounding: once more, or
+        // nothing at all.
         for _ in 0..3 {
-            if after >= 0.25 * before {
+            if after >= 0.25 * before || after.sqrt() <= bound * self.scale.max(column) {
                 break;
             }
             before = after;
@@ -210,7 +212,7 @@ impl<F: Scalar> Krylov<F> {
         self.beta = length;
         if self.is_complete() {
             self.beta = 0.0;
-        } else if length <= 8.0 * F::epsilon().into_f64() * self.scale {
+        } else if length <= bound * self.scale {
             (self.beta, self.broken) = (0.0, true);
             self.start_anew();
         } else {

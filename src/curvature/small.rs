@@ -77,6 +77,13 @@ fn givens(x: f64, z: f64) -> (f64, f64, f64) {
 }
 
 impl Tridiagonal {
+    /// The block of the first rows.
+    #[cfg(feature = "rand")]
+    pub(super) fn leading(&self, rows: usize) -> Self {
+        let off = self.off[..rows.saturating_sub(1)].to_vec();
+        Self { diagonal: self.diagonal[..rows].to_vec(), off }
+    }
+
     /// Scales by a power of two to a size whose squares neither overflow nor matter where they
     /// vanish; returns what undoes it.
     fn scale(&mut self) -> f64 {
