@@ -9,6 +9,8 @@ mod allocations;
 mod counting;
 #[path = "conjugate_gradient/evaluations.rs"]
 mod evaluations;
+#[path = "conjugate_gradient/gradients.rs"]
+mod gradients;
 #[path = "conjugate_gradient/inputs.rs"]
 mod inputs;
 #[path = "conjugate_gradient/linear.rs"]

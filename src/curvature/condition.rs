@@ -10,6 +10,9 @@ use crate::vector::{add_scaled, dot, norm};
 
 /// Up to so many rows a basis of the whole space is built where less does not tell.
 const WHOLE: usize = 2048;
+/// Of more rows than this the entries are taken, of fewer a basis.
+#[cfg(feature = "linalg")]
+const DENSE: usize = 256;
 
 /// A number and how far it may be off: the true one is in value ± bound.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,7 +83,8 @@ impl Condition {
     /// From the extreme eigenvalues by [`Lanczos`].
     ///
     /// Where they have both signs, or 0 may lie within the bound of the smallest, up to 2048 rows
-    /// get a basis of the whole space, which holds every eigenvalue: n products and n² numbers. For
+    /// get every eigenvalue, by a basis of the whole space or by a factorization: n products and n²
+    /// numbers. For
     /// more rows, the smallest |λ| of both signs is looked for by the lowest eigenvalue of A². A
     /// search whose residual does not fall fast enough to tell λ from 0 within its products is
     /// given up early; then [`converged`](Self::converged) is false, and
@@ -117,14 +121,17 @@ impl Condition {
             return Self::whole(&mut operator);
         }
         let most = if n <= WHOLE { n } else { default_products(vectors) };
-        let mut patience = Patience::new(most);
+        let mut patience = Patience::default();
         let mut judge = |look: &Look| patience.judge(look);
-        let found = lanczos(1, 1).max_products(most).judged(&mut operator, &mut judge)?.spectrum;
+        let found = lanczos(1, 1).max_products(most).judged(&mut operator, &mut judge)?;
+        let (found, floor) = (found.spectrum, found.floor);
         let ends = [&found.lowest[0], &found.highest[0]]
             .map(|pair| Bounded { value: pair.value, bound: pair.bound });
         let mut condition = Self::of_ends(ends, found.converged);
         let definite = ends[0].low() > 0.0 || ends[1].high() < 0.0;
-        if definite && found.converged {
+        // Nothing tells less than this from 0.
+        let zero = |end: Bounded| end.value.abs() <= end.bound && end.bound <= 2.0 * floor;
+        if found.converged && (definite || ends.into_iter().any(zero)) {
             return Ok(condition);
         }
         if n <= WHOLE {
@@ -138,14 +145,32 @@ impl Condition {
         Ok(condition)
     }
 
-    /// From a basis of the whole space.
+    /// From every eigenvalue.
     fn whole<F: Scalar>(operator: &mut impl LinearOperator<F>) -> Result<Self, Error> {
+        #[cfg(feature = "linalg")]
+        if operator.dim() > DENSE {
+            return Self::dense(operator);
+        }
         let found = Lanczos::whole(operator)?;
         let all = found.all.unwrap_or_default();
         let ends = [&found.spectrum.lowest[0], &found.spectrum.highest[0]]
             .map(|pair| Bounded { value: pair.value, bound: pair.bound });
         let incomplete = || Self::of_ends(ends, false);
         Ok(Self::of_eigenvalues(&all, found.floor).unwrap_or_else(incomplete))
+    }
+
+    /// From every entry: a factorization is faster than so large a basis.
+    #[cfg(feature = "linalg")]
+    fn dense<F: Scalar>(operator: &mut impl LinearOperator<F>) -> Result<Self, Error> {
+        let n = operator.dim();
+        let dense = super::Dense::of(operator)?;
+        let all = dense.eigenvalues()?;
+        let largest = all.iter().fold(0.0_f64, |max, value| max.max(value.abs()));
+        let square: f64 = all.iter().map(|value| value * value).sum();
+        let rounding = F::epsilon().into_f64() * largest * (20.0 + 2.0 * (n as f64).sqrt());
+        let bound = rounding + dense.defect() * square.sqrt();
+        let incomplete = || Self::of_ends([Bounded { value: f64::NAN, bound: 0.0 }; 2], false);
+        Ok(Self::of_eigenvalues(&all, bound).unwrap_or_else(incomplete))
     }
 
     /// From all eigenvalues of a matrix, of which each may be off by `bound`.
@@ -273,21 +298,39 @@ pub fn stable_learning_rate<F: Scalar>(mut operator: impl LinearOperator<F>) -> 
 }
 
 /// Ends a search early that will not tell the smallest eigenvalue from 0.
+///
+/// An estimate falls as the square of the products while it is far above λ, and levels off before λ
+/// is told from 0. One that still falls so after 20 restarts of a usual basis wants more products
+/// than there are.
+#[derive(Default)]
 struct Patience {
-    most: usize,
-    /// Residuals of the end next to 0, a restart each.
-    residuals: Vec<f64>,
+    /// The estimates of the end next to 0, a restart each.
+    values: Vec<f64>,
 }
 
 impl Patience {
-    fn new(most: usize) -> Self {
-        Self { most, residuals: Vec::new() }
-    }
+    const RESTARTS: usize = 20;
 
     fn judge(&mut self, look: &Look) -> Verdict {
-        let Some((low, residual)) = look.lowest else { return Verdict::Usual };
-        if look.full && std::env::var("DBG").is_ok() { self.residuals.push(residual); eprintln!("{} low {low:e} res {residual:e} high {:?} floor {:e} most {}", self.residuals.len(), look.highest, look.floor, self.most); }
-        if look.met && low.abs() > look.floor && residual > 0.01 * low.abs() && residual > look.floor {
+        let above = look.lowest.filter(|(low, _)| *low > 0.0);
+        let below = look.highest.filter(|(high, _)| *high < 0.0);
+        let Some((value, residual)) = above.or(below) else { return Verdict::Usual };
+        let value = value.abs();
+        let rough = |end: Option<(f64, f64)>| end.is_some_and(|(x, bound)| bound > 1e-3 * x.abs());
+        if look.full {
+            self.values.push(value);
+            let (count, far) =
+                (self.values.len(), if above.is_some() { look.highest } else { look.lowest });
+            if count >= Self::RESTARTS
+                && value < 0.4 * self.values[count / 2 - 1]
+                && residual > 3.0 * value
+                && !rough(far)
+            {
+                return Verdict::GiveUp;
+            }
+        }
+        // Within the tolerance, and yet not told from 0.
+        if look.met && value > look.floor && residual > look.floor.max(0.01 * value) {
             return Verdict::GoOn;
         }
         Verdict::Usual
@@ -308,7 +351,7 @@ impl<'a, F: Scalar, A: LinearOperator<F>> Inner<'a, F, A> {
 
     /// min |λ|, and whether the search has converged.
     fn find(mut self, lanczos: &Lanczos, most: usize) -> Result<(Bounded, bool), Error> {
-        let mut patience = Patience::new(most);
+        let mut patience = Patience::default();
         let mut judge = |look: &Look| patience.judge(look);
         let lanczos = lanczos.clone().max_products(most);
         let found = lanczos.judged(&mut self, &mut judge)?.spectrum;

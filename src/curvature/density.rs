@@ -140,9 +140,11 @@ impl Quadrature {
                 return Err(ErrorKind::NotSymmetric { defect, allowed: symmetry }.into());
             }
             let exact = krylov.is_complete() || krylov.beta() == 0.0;
-            coarse.push(coarser(gauss.len()).map(|order| {
-                if exact { gauss.clone() } else { rule(tridiagonal.leading(order)) }
-            }));
+            coarse.push(
+                coarser(gauss.len()).map(|order| {
+                    if exact { gauss.clone() } else { rule(tridiagonal.leading(order)) }
+                }),
+            );
             // One node alone has no lower order to tell its error by.
             unknown |= gauss.len() == 1 && !exact;
             probes.push(gauss);

@@ -260,7 +260,7 @@ impl Lanczos {
             let (converged, ends) = match verdict {
                 Verdict::Usual => (met, met),
                 Verdict::GoOn => (met, krylov.is_complete()),
-                Verdict::GiveUp => (false, true),
+                Verdict::GiveUp => (met, true),
             };
             if ends || spent {
                 return self.finish(krylov, operator, start, converged, restarts);
