@@ -2,8 +2,13 @@
 
 #[path = "curvature/bad_input.rs"]
 mod bad_input;
+#[path = "curvature/certified.rs"]
+mod certified;
 #[path = "support/counting.rs"]
 mod counting;
+#[cfg(feature = "rand")]
+#[path = "curvature/coverage.rs"]
+mod coverage;
 #[path = "curvature/critical.rs"]
 mod critical;
 #[path = "curvature/derivatives.rs"]
@@ -28,6 +33,8 @@ mod product;
 #[cfg_attr(not(feature = "linalg"), allow(unused_imports, dead_code))]
 #[path = "curvature/pruning.rs"]
 mod pruning;
+#[path = "curvature/sizes.rs"]
+mod sizes;
 #[cfg_attr(not(feature = "rayon"), allow(unused_imports))]
 #[path = "curvature/spectrum.rs"]
 mod spectrum;

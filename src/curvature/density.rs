@@ -177,8 +177,9 @@ impl SpectralDensity {
     /// [`bias`](Estimate::bias): a moment, log det/n, or the part below a limit.
     ///
     /// The bias is an estimate from sums of lower orders, with room: it takes the error to fall with
-    /// the number of steps no slower than it has fallen so far. With one step it is unknown, and
-    /// infinite.
+    /// the number of steps no slower than it has fallen so far. Where it has not begun to fall, and
+    /// with one step, it is unknown, and infinite. What no order has seen is not in it, such as one
+    /// eigenvalue much nearer to the pole of log λ than all others.
     ///
     /// # Errors
     /// If f is NaN or infinite at a node.
@@ -210,8 +211,18 @@ impl SpectralDensity {
         let [near, far] = [&from_whole[..], &from_half].map(|x| largest(x) / samples as f64);
         // Errors that fall by q from each doubling of the order to the next add up to q/(1 - q) of
         // the last fall.
-        let q = if near < 0.9 * far { near / far } else { 0.9 };
-        let bias = 1.5 * near * (q / (1.0 - q)).max(1.0) + self.rounding * size / samples as f64;
+        let q = near / far;
+        let room = if near == 0.0 {
+            0.0
+        } else if q < 0.9 {
+            1.5 * near * (q / (1.0 - q)).max(1.0)
+        } else if near > 0.02 * size / samples as f64 {
+            // The sums have not begun to settle: no order says how far they will go.
+            f64::INFINITY
+        } else {
+            13.5 * near
+        };
+        let bias = room + self.rounding * size / samples as f64;
         let bias = if bias.is_nan() { f64::INFINITY } else { bias };
         let products = self.products;
         Ok(Estimate { value, standard_error, bias, samples, products, converged: true })

@@ -83,7 +83,12 @@ pub struct Spectrum<F> {
     /// The highest eigenvalues, descending: the highest first.
     pub highest: Vec<Eigenpair<F>>,
     /// Whether all of them met the tolerance before the products ran out; their bounds hold anyway.
+    ///
+    /// That is said of eigenvalues, not of their copies: unless [`complete`](Self::complete), the
+    /// second of an end may be the third of A, if its first two are equal.
     pub converged: bool,
+    /// Whether the basis held the whole space: then every copy of a multiple eigenvalue is there.
+    pub complete: bool,
     /// The largest |θ|, a lower bound of ‖A‖₂ and as a rule equal to it.
     pub norm: f64,
     /// The largest entry of QᵀAQ found where a symmetric operator has none, over the norm.
@@ -296,7 +301,9 @@ impl Lanczos {
         self.check_change(&mut krylov, operator, start, norm)?;
         let products = krylov.products();
         let all = krylov.is_complete().then_some(ritz.values);
-        let spectrum = Spectrum { lowest, highest, converged, norm, defect, products, restarts };
+        let complete = all.is_some();
+        let spectrum =
+            Spectrum { lowest, highest, converged, complete, norm, defect, products, restarts };
         Ok(Found { spectrum, all, floor })
     }
 
