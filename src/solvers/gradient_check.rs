@@ -419,14 +419,18 @@ impl<F: Scalar> Probe<'_, F> {
     /// The difference at h, of steps that x ± h·step has without rounding; `None` if nothing moves.
     fn rung(&mut self, elements: &[usize], steps: &[f64], h: f64) -> Result<Option<Rung>, Error> {
         let mut moved: Vec<F> = Vec::with_capacity(elements.len());
-        let mut linear = 0.0;
+        // What a rounding of the parameters themselves changes is that times ε.
+        let (mut linear, mut through) = (0.0, 0.0);
         for (&i, step) in elements.iter().zip(steps) {
             let (x, step) = (self.x[i], F::from_f64(h * step));
             let twice = x.abs() + x.abs();
             let step =
                 if step < F::zero() { twice - (twice - step) } else { (twice + step) - twice };
             let g = self.gradient[i].into_f64();
-            linear += if g.is_finite() { g * step.into_f64() } else { 0.0 };
+            if g.is_finite() {
+                linear += g * step.into_f64();
+                through += (g * x.into_f64()).abs();
+            }
             moved.push(step);
         }
         if moved.iter().all(|step| *step == F::zero()) {
@@ -451,7 +455,7 @@ impl<F: Scalar> Probe<'_, F> {
             if single && F::NAME == "f32" { F::epsilon().into_f64() } else { f64::EPSILON };
         let apart = ((up - down) / 2.0 - linear) / h;
         let bend = ((up - self.value) + (down - self.value)).abs() / h;
-        Ok(Some(Rung { h, apart, bend, rounding: 4.0 * precision * size / h }))
+        Ok(Some(Rung { h, apart, bend, rounding: 8.0 * precision * (size + through) / h }))
     }
 
     fn look(&mut self, elements: &[usize], steps: &[f64]) -> Result<Look, Error> {
@@ -511,7 +515,12 @@ impl<F: Scalar> Probe<'_, F> {
         let natural = rungs[best].bend.max(rungs[best + 1].bend);
         let size = slope.abs().max((slope + apart).abs());
         let clear = error <= 0.03 * size || error <= 1e-4 * natural || still;
-        let verdict = if apart.abs() > tolerance.max(8.0 * error) {
+        // Where a function bends within h, the quotient may rest at a number that is none of its
+        // slopes: then less h move it, by more than rounding.
+        let mut less = rungs[best + 1..].iter();
+        let error = error + 8.0 * F::epsilon().into_f64() * slope.abs();
+        let rests = less.all(|rung| (rung.apart - apart).abs() <= error + 3.0 * rung.rounding);
+        let verdict = if rests && apart.abs() > tolerance.max(8.0 * error) {
             GradientVerdict::Wrong
         } else if clear && apart.abs() <= tolerance.max(3.0 * error) {
             GradientVerdict::Right
