@@ -63,7 +63,7 @@ impl<F: Scalar, M: ParamsMut<F>, D: Params<F>, G: FnMut(&M) -> D> Gradient<F>
 /// [`typical`](Self::typical) and [`typical_sizes`](Self::typical_sizes)). The step moves no element
 /// by more than η times its size or the usual one, with η = ∛ε (or ε^(1/5), see [`Differences`]),
 /// and one of them by half of that or more: so it follows the sizes of x and of v, and the product
-/// is as good for 10⁸·v. Elements whose sizes differ by more than 100 are moved apart, each kind by
+/// is as good for 10⁸·v. Elements whose sizes differ by more than 1000 (30 in `f32`) are moved apart, each kind by
 /// a step of its own: Hv is the sum, of two or four gradients for each kind.
 ///
 /// Gradients are known to about ε times their size, and so are their differences: an entry of H
@@ -101,7 +101,7 @@ pub struct Hessian<F, G> {
     other: Vec<F>,
 }
 
-/// Elements by their sizes: within a kind these differ by no more than [`Kinds::SPREAD`].
+/// Elements by their sizes: within a kind these do not differ much.
 struct Kinds {
     /// The kind of each element; empty if there is one alone.
     of: Vec<u16>,
@@ -110,12 +110,12 @@ struct Kinds {
 }
 
 impl Kinds {
-    const SPREAD: f64 = 100.0;
-
     fn new<F: Scalar>(x: &[F], typical: &[f64]) -> Self {
         let size = |i: usize| size(x, typical, i);
+        // Beyond this the small ones would be moved too far for the digits there are.
+        let spread = if F::epsilon().into_f64() > 1e-10 { 30.0 } else { 1000.0 };
         let largest = (0..x.len()).map(size).fold(0.0, f64::max);
-        let kind = |i: usize| ((largest / size(i)).log(Self::SPREAD).max(0.0) as u16).min(u16::MAX);
+        let kind = |i: usize| ((largest / size(i)).log(spread).max(0.0) as u16).min(u16::MAX);
         let mut of: Vec<u16> = (0..x.len()).map(kind).collect();
         // Kinds without elements are left out.
         let mut present = of.clone();
