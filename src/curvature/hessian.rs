@@ -115,7 +115,7 @@ impl Kinds {
         // Beyond this the small ones would be moved too far for the digits there are.
         let spread = if F::epsilon().into_f64() > 1e-10 { 30.0 } else { 1000.0 };
         let largest = (0..x.len()).map(size).fold(0.0, f64::max);
-        let kind = |i: usize| ((largest / size(i)).log(spread).max(0.0) as u16).min(u16::MAX);
+        let kind = |i: usize| (largest / size(i)).log(spread).max(0.0) as u16;
         let mut of: Vec<u16> = (0..x.len()).map(kind).collect();
         // Kinds without elements are left out.
         let mut present = of.clone();

@@ -164,6 +164,7 @@ impl Tridiagonal {
     }
 
     /// Eigenvalues and one row of the eigenvectors, in n² operations.
+    #[cfg(feature = "rand")]
     pub(super) fn eigen_row(self, row: usize) -> Eigen {
         let n = self.diagonal.len();
         self.solve(Columns::row(n, row))
@@ -188,8 +189,8 @@ impl Arrow<'_> {
         // The arrow is rotated into its last element, an element at a time; what that leaves
         // beside the tridiagonal is chased up and out of it.
         let mut tip = arrow.first().copied().unwrap_or(0.0);
-        for i in 1..arrow.len() {
-            let (c, s, r) = scaled_givens(arrow[i], tip);
+        for (i, &next) in arrow.iter().enumerate().skip(1) {
+            let (c, s, r) = scaled_givens(next, tip);
             tip = r;
             let (mut c, mut s) = (c, -s);
             for p in (0..i).rev() {
