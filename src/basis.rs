@@ -110,16 +110,62 @@ pub(crate) fn subtract<F: Scalar>(
     sum(stride - 1)
 }
 
+/// Elements of each combination that are summed at a time, in registers.
+const STRIP: usize = 32;
+
+/// A stretch of all vectors and of all their combinations.
+struct Rotate<'a, 'b, F> {
+    basis: &'a [&'b mut [F]],
+    columns: &'a [Vec<F>],
+    at: usize,
+    /// `columns` times as many elements.
+    rotated: &'a mut [F],
+    stretch: usize,
+}
+
+impl<F: Scalar> Work for Rotate<'_, '_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { basis, columns, at, rotated, stretch } = self;
+        let whole = stretch / STRIP * STRIP;
+        for strip in (0..whole).step_by(STRIP) {
+            for (j, column) in columns.iter().enumerate() {
+                let mut sums = [F::zero(); STRIP];
+                for (&factor, q) in column.iter().zip(basis) {
+                    let q = &q[at + strip..at + strip + STRIP];
+                    for i in 0..STRIP {
+                        sums[i] = sums[i] + factor * q[i];
+                    }
+                }
+                rotated[j * stretch + strip..][..STRIP].copy_from_slice(&sums);
+            }
+        }
+        for (j, column) in columns.iter().enumerate() {
+            let to = &mut rotated[j * stretch..(j + 1) * stretch];
+            to[whole..].fill(F::zero());
+            for (&factor, q) in column.iter().zip(basis) {
+                for i in whole..stretch {
+                    to[i] = to[i] + factor * q[at + i];
+                }
+            }
+        }
+    }
+}
+
 /// Replaces the first vectors of a basis by combinations of all: qⱼ = Σᵢ columns[j][i]·qᵢ.
 pub(crate) fn rotate<F: Scalar>(basis: &mut [Vec<F>], columns: &[Vec<f64>]) {
     let mut slices: Vec<&mut [F]> = basis.iter_mut().map(Vec::as_mut_slice).collect();
-    rotate_slices(&mut slices, columns, how());
+    let cast = |column: &Vec<f64>| column.iter().map(|&x| F::from_f64(x)).collect();
+    rotate_slices(&mut slices, &columns.iter().map(cast).collect::<Vec<_>>(), how());
 }
 
-fn rotate_slices<F: Scalar>(basis: &mut [&mut [F]], columns: &[Vec<f64>], how: How) {
+fn rotate_slices<F: Scalar>(basis: &mut [&mut [F]], columns: &[Vec<F>], how: How) {
     let n = basis.first().map_or(0, |q| q.len());
     if n > how.parallel_above / 2 && cfg!(feature = "rayon") {
-        let halves = basis.iter_mut().map(|q| q.split_at_mut(n / 2));
+        // A multiple of a strip: what is summed in strips is so whatever the threads.
+        let halves = basis.iter_mut().map(|q| q.split_at_mut(n / 2 / BLOCK * BLOCK));
         let (mut left, mut right): (Vec<_>, Vec<_>) = halves.unzip();
         join(
             true,
@@ -128,24 +174,13 @@ fn rotate_slices<F: Scalar>(basis: &mut [&mut [F]], columns: &[Vec<f64>], how: H
         );
         return;
     }
-    let mut rotated = vec![F::zero(); columns.len() * BLOCK];
+    let mut scratch = vec![F::zero(); columns.len() * BLOCK];
     for at in (0..n).step_by(BLOCK) {
-        let range = at..n.min(at + BLOCK);
-        for (column, to) in columns.iter().zip(rotated.chunks_mut(BLOCK)) {
-            let to = &mut to[..range.len()];
-            to.fill(F::zero());
-            for (factors, vectors) in column.chunks(4).zip(basis.chunks(4)) {
-                let mut four = [F::zero(); 4];
-                let mut slices: [&[F]; 4] = [&vectors[0][range.clone()]; 4];
-                for (lane, (&factor, vector)) in factors.iter().zip(vectors).enumerate() {
-                    four[lane] = F::from_f64(-factor);
-                    slices[lane] = &vector[range.clone()];
-                }
-                how.simd.run(SubtractFour(four, slices, to));
-            }
-        }
-        for (q, from) in basis.iter_mut().zip(rotated.chunks(BLOCK)).take(columns.len()) {
-            q[range.clone()].copy_from_slice(&from[..range.len()]);
+        let stretch = BLOCK.min(n - at);
+        let rotated = &mut scratch[..columns.len() * stretch];
+        how.simd.run(Rotate { basis, columns, at, rotated: &mut *rotated, stretch });
+        for (q, from) in basis.iter_mut().zip(rotated.chunks(stretch)).take(columns.len()) {
+            q[at..at + stretch].copy_from_slice(from);
         }
     }
 }

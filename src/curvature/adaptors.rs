@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::operator::{LinearOperator, check_finite, check_size};
+use super::operator::{LinearOperator, check_finite, check_lengths, check_size};
 use crate::error::{Error, ErrorKind};
 use crate::params::Flatten;
 use crate::scalar::Scalar;
@@ -37,6 +37,7 @@ impl<F: Scalar, A: LinearOperator<F>> LinearOperator<F> for Shifted<A> {
     }
 
     fn apply(&mut self, x: &[F], y: &mut [F]) -> Result<(), Error> {
+        check_lengths(self.inner.dim(), x, y)?;
         self.inner.apply(x, y)?;
         add_scaled(self.shift, x, y);
         Ok(())
@@ -72,6 +73,7 @@ impl<F: Scalar, A: LinearOperator<F>> LinearOperator<F> for Scaled<A> {
     }
 
     fn apply(&mut self, x: &[F], y: &mut [F]) -> Result<(), Error> {
+        check_lengths(self.inner.dim(), x, y)?;
         self.inner.apply(x, y)?;
         let factor = F::from_f64(self.factor);
         y.iter_mut().for_each(|y| *y = *y * factor);
@@ -125,6 +127,7 @@ impl<F: Scalar, A: LinearOperator<F>> LinearOperator<F> for Preconditioned<F, A>
     }
 
     fn apply(&mut self, x: &[F], y: &mut [F]) -> Result<(), Error> {
+        check_lengths(self.scale.len(), x, y)?;
         for ((to, &x), &s) in self.scaled.iter_mut().zip(x).zip(&self.scale) {
             *to = s * x;
         }
@@ -203,6 +206,7 @@ impl<F: Scalar, A: LinearOperator<F>> LinearOperator<F> for Restricted<F, A> {
     }
 
     fn apply(&mut self, x: &[F], y: &mut [F]) -> Result<(), Error> {
+        check_lengths(self.dim, x, y)?;
         let mut at = 0;
         for range in &self.ranges {
             self.x[range.clone()].copy_from_slice(&x[at..at + range.len()]);

@@ -1,11 +1,18 @@
 //! Condition numbers, and the learning rates that a spectrum allows.
 
 use super::adaptors::Restricted;
-use super::lanczos::Lanczos;
-use super::operator::{LinearOperator, check_dim};
+use super::lanczos::{Lanczos, Look, Verdict, default_products};
+use super::operator::{LinearOperator, check_dim, product};
 use crate::error::Error;
 use crate::params::Flatten;
 use crate::scalar::Scalar;
+use crate::vector::{add_scaled, dot, norm};
+
+/// Up to so many rows a basis of the whole space is built where less does not tell.
+const WHOLE: usize = 2048;
+/// Of more rows than this the entries are taken, of fewer a basis.
+#[cfg(feature = "linalg")]
+const DENSE: usize = 256;
 
 /// A number and how far it may be off: the true one is in value ± bound.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,8 +80,17 @@ pub struct HeavyBall {
 }
 
 impl Condition {
-    /// From the extreme eigenvalues by [`Lanczos`], and, where they have both signs, from the
-    /// lowest of A², whose root is min |λ|.
+    /// From the extreme eigenvalues by [`Lanczos`].
+    ///
+    /// Where they have both signs, or 0 may lie within the bound of the smallest, up to 2048 rows
+    /// get every eigenvalue, by a basis of the whole space or by a factorization: n products and n²
+    /// numbers. For
+    /// more rows, the smallest |λ| of both signs is looked for by the lowest eigenvalue of A². A
+    /// search whose residual does not fall fast enough to tell λ from 0 within its products is
+    /// given up early; then [`converged`](Self::converged) is false, and
+    /// [`absolute_range`](Self::absolute_range) says how much is known.
+    ///
+    /// If only the highest is of interest, [`stable_learning_rate`] is much cheaper.
     ///
     /// # Errors
     /// As [`Lanczos::run`].
@@ -82,7 +98,8 @@ impl Condition {
         Self::with(operator, None)
     }
 
-    /// As [`of`](Self::of), with that most vectors in the basis: more find hard ends sooner.
+    /// As [`of`](Self::of), with that most vectors in a basis that is restarted: more find hard
+    /// ends sooner.
     ///
     /// # Errors
     /// As [`Lanczos::run`].
@@ -97,26 +114,63 @@ impl Condition {
         mut operator: impl LinearOperator<F>,
         basis: Option<usize>,
     ) -> Result<Self, Error> {
-        let lanczos = |lowest, highest| match basis {
-            Some(vectors) => Lanczos::ends(lowest, highest).basis(vectors),
-            None => Lanczos::ends(lowest, highest),
-        };
-        let found = lanczos(1, 1).run(&mut operator)?;
+        let n = check_dim(&operator)?;
+        let vectors = basis.unwrap_or(44);
+        let lanczos = |lowest, highest| Lanczos::ends(lowest, highest).basis(vectors);
+        if n <= vectors {
+            return Self::whole(&mut operator);
+        }
+        let most = if n <= WHOLE { n } else { default_products(vectors) };
+        let mut patience = Patience::default();
+        let mut judge = |look: &Look| patience.judge(look);
+        let found = lanczos(1, 1).max_products(most).judged(&mut operator, &mut judge)?;
+        let (found, floor) = (found.spectrum, found.floor);
         let ends = [&found.lowest[0], &found.highest[0]]
             .map(|pair| Bounded { value: pair.value, bound: pair.bound });
         let mut condition = Self::of_ends(ends, found.converged);
-        if ends[0].low() <= 0.0 && ends[1].high() >= 0.0 {
-            let n = check_dim(&operator)?;
-            let mut squared = Squared { inner: operator, between: vec![F::zero(); n] };
-            let found = lanczos(1, 0).run(&mut squared)?;
-            let pair = &found.lowest[0];
-            let root = |square: f64| square.max(0.0).sqrt();
-            let value = root(pair.value);
-            let (low, high) = (root(pair.value - pair.bound), root(pair.value + pair.bound));
-            condition.smallest = Bounded { value, bound: (high - value).max(value - low) };
-            condition.converged &= found.converged;
+        let definite = ends[0].low() > 0.0 || ends[1].high() < 0.0;
+        // Nothing tells less than this from 0.
+        let zero = |end: Bounded| end.value.abs() <= end.bound && end.bound <= 2.0 * floor;
+        if found.converged && (definite || ends.into_iter().any(zero)) {
+            return Ok(condition);
+        }
+        if n <= WHOLE {
+            return Self::whole(&mut operator);
+        }
+        if ends[0].high() < 0.0 && ends[1].low() > 0.0 {
+            let smallest = Inner::new(&mut operator).find(&lanczos(1, 0).vectors(true), most)?;
+            condition.smallest = smallest.0;
+            condition.converged &= smallest.1;
         }
         Ok(condition)
+    }
+
+    /// From every eigenvalue.
+    fn whole<F: Scalar>(operator: &mut impl LinearOperator<F>) -> Result<Self, Error> {
+        #[cfg(feature = "linalg")]
+        if operator.dim() > DENSE {
+            return Self::dense(operator);
+        }
+        let found = Lanczos::whole(operator)?;
+        let all = found.all.unwrap_or_default();
+        let ends = [&found.spectrum.lowest[0], &found.spectrum.highest[0]]
+            .map(|pair| Bounded { value: pair.value, bound: pair.bound });
+        let incomplete = || Self::of_ends(ends, false);
+        Ok(Self::of_eigenvalues(&all, found.floor).unwrap_or_else(incomplete))
+    }
+
+    /// From every entry: a factorization is faster than so large a basis.
+    #[cfg(feature = "linalg")]
+    fn dense<F: Scalar>(operator: &mut impl LinearOperator<F>) -> Result<Self, Error> {
+        let n = operator.dim();
+        let dense = super::Dense::of(operator)?;
+        let all = dense.eigenvalues()?;
+        let largest = all.iter().fold(0.0_f64, |max, value| max.max(value.abs()));
+        let square: f64 = all.iter().map(|value| value * value).sum();
+        let rounding = F::epsilon().into_f64() * largest * (20.0 + 2.0 * (n as f64).sqrt());
+        let bound = rounding + dense.defect() * square.sqrt();
+        let incomplete = || Self::of_ends([Bounded { value: f64::NAN, bound: 0.0 }; 2], false);
+        Ok(Self::of_eigenvalues(&all, bound).unwrap_or_else(incomplete))
     }
 
     /// From all eigenvalues of a matrix, of which each may be off by `bound`.
@@ -171,22 +225,30 @@ impl Condition {
         Ok(all)
     }
 
-    /// κ = λ_max / λ_min: negative if there are both signs, infinite if λ_min is 0.
+    /// κ = λ_max / λ_min: negative if there are both signs, infinite if λ_min is 0 as far as its
+    /// bound can tell.
     pub fn signed(&self) -> f64 {
-        self.highest.value / self.lowest.value
+        let Bounded { value, bound } = self.lowest;
+        if value.abs() <= bound { f64::INFINITY } else { self.highest.value / value }
     }
 
-    /// κ = max |λ| / min |λ|, infinite if an eigenvalue is 0.
+    /// κ = max |λ| / min |λ|, infinite if min |λ| is 0 as far as its bound can tell.
+    ///
+    /// Where that is infinite, the low end of [`absolute_range`](Self::absolute_range) says what κ
+    /// is at least.
     pub fn absolute(&self) -> f64 {
-        self.largest.value / self.smallest.value
+        let Bounded { value, bound } = self.smallest;
+        if value <= bound { f64::INFINITY } else { self.largest.value / value }
     }
 
     /// The lowest and the highest that [`absolute`](Self::absolute) can be, by the bounds; the
     /// highest is infinite where 0 is within the bound of min |λ|.
     pub fn absolute_range(&self) -> (f64, f64) {
-        let low = self.largest.low() / self.smallest.high();
         let least = self.smallest.low();
-        (low.max(1.0), if least > 0.0 { self.largest.high() / least } else { f64::INFINITY })
+        let high = if least > 0.0 { self.largest.high() / least } else { f64::INFINITY };
+        let most = self.smallest.high();
+        let low = if most > 0.0 { self.largest.low() / most } else { f64::INFINITY };
+        (low.max(1.0), high)
     }
 
     /// 2/λ_max: plain descent on the quadratic diverges above it; infinite unless λ_max is positive.
@@ -197,15 +259,15 @@ impl Condition {
         if highest > 0.0 { 2.0 / highest } else { f64::INFINITY }
     }
 
-    /// The best α and γ of heavy-ball momentum; `None` unless λ_min is positive.
+    /// The best α and γ of heavy-ball momentum; `None` unless λ_min is positive, by more than its
+    /// bound.
     ///
     /// Source: Polyak, "Some methods of speeding up the convergence of iteration methods", 1964.
     pub fn momentum(&self) -> Option<HeavyBall> {
-        let [low, high] = [self.lowest.value, self.highest.value].map(f64::sqrt);
-        // The root of a negative number is NaN.
-        if low.is_nan() || low <= 0.0 {
+        if self.lowest.low() <= 0.0 {
             return None;
         }
+        let [low, high] = [self.lowest.value, self.highest.value].map(f64::sqrt);
         let rate = (high - low) / (high + low);
         Some(HeavyBall {
             learning_rate: 4.0 / ((high + low) * (high + low)),
@@ -215,19 +277,146 @@ impl Condition {
     }
 }
 
-/// A²
-struct Squared<F, A> {
-    inner: A,
+/// 2/λ_max: plain descent on the quadratic diverges above it; infinite unless λ_max is positive.
+///
+/// By the highest eigenvalue alone, at the high end of its bound: some tens of products as a rule.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::curvature::stable_learning_rate;
+/// let rate = stable_learning_rate(array![[100.0, 0.0], [0.0, 1.0]])?;
+/// assert!((rate - 0.02).abs() < 1e-9);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`Lanczos::run`].
+pub fn stable_learning_rate<F: Scalar>(mut operator: impl LinearOperator<F>) -> Result<f64, Error> {
+    let found = Lanczos::ends(0, 1).run(&mut operator)?;
+    let highest = found.highest[0].value + found.highest[0].bound;
+    Ok(if highest > 0.0 { 2.0 / highest } else { f64::INFINITY })
+}
+
+/// Ends a search early that will not tell the smallest eigenvalue from 0.
+///
+/// An estimate falls as the square of the products while it is far above λ, and levels off before λ
+/// is told from 0. One that still falls so after 20 restarts of a usual basis wants more products
+/// than there are.
+#[derive(Default)]
+struct Patience {
+    /// The estimates of the end next to 0, a restart each.
+    values: Vec<f64>,
+}
+
+impl Patience {
+    const RESTARTS: usize = 20;
+
+    fn judge(&mut self, look: &Look) -> Verdict {
+        let above = look.lowest.filter(|(low, _)| *low > 0.0);
+        let below = look.highest.filter(|(high, _)| *high < 0.0);
+        let Some((value, residual)) = above.or(below) else { return Verdict::Usual };
+        let value = value.abs();
+        let rough = |end: Option<(f64, f64)>| end.is_some_and(|(x, bound)| bound > 1e-3 * x.abs());
+        if look.full {
+            self.values.push(value);
+            let (count, far) =
+                (self.values.len(), if above.is_some() { look.highest } else { look.lowest });
+            if count >= Self::RESTARTS
+                && value < 0.4 * self.values[count / 2 - 1]
+                && residual > 3.0 * value
+                && !rough(far)
+            {
+                return Verdict::GiveUp;
+            }
+        }
+        // Within the tolerance, and yet not told from 0.
+        if look.met && value > look.floor && residual > look.floor.max(0.01 * value) {
+            return Verdict::GoOn;
+        }
+        Verdict::Usual
+    }
+}
+
+/// The search for the smallest |λ| between eigenvalues of both signs.
+struct Inner<'a, F, A> {
+    operator: &'a mut A,
     between: Vec<F>,
 }
 
-impl<F: Scalar, A: LinearOperator<F>> LinearOperator<F> for Squared<F, A> {
+impl<'a, F: Scalar, A: LinearOperator<F>> Inner<'a, F, A> {
+    fn new(operator: &'a mut A) -> Self {
+        let between = vec![F::zero(); operator.dim()];
+        Self { operator, between }
+    }
+
+    /// min |λ|, and whether the search has converged.
+    fn find(mut self, lanczos: &Lanczos, most: usize) -> Result<(Bounded, bool), Error> {
+        let mut patience = Patience::default();
+        let mut judge = |look: &Look| patience.judge(look);
+        let lanczos = lanczos.clone().max_products(most);
+        let found = lanczos.judged(&mut self, &mut judge)?.spectrum;
+        let pair = &found.lowest[0];
+        let [least, most] =
+            [pair.value - pair.bound, pair.value + pair.bound].map(|square| square.max(0.0).sqrt());
+        // A² knows half of the digits; A has the others.
+        let (value, bound) = match &pair.vector {
+            Some(v) => nearest_zero(self.operator, v)?,
+            None => (f64::INFINITY, 0.0),
+        };
+        let high = most.min(value + bound);
+        let value = value.min(high);
+        let low = if found.converged { least.max(value - bound).min(value) } else { 0.0 };
+        Ok((Bounded { value, bound: (high - value).max(value - low) }, found.converged))
+    }
+}
+
+/// A²
+impl<F: Scalar, A: LinearOperator<F>> LinearOperator<F> for Inner<'_, F, A> {
     fn dim(&self) -> usize {
-        self.inner.dim()
+        self.between.len()
     }
 
     fn apply(&mut self, x: &[F], y: &mut [F]) -> Result<(), Error> {
-        self.inner.apply(x, &mut self.between)?;
-        self.inner.apply(&self.between, y)
+        self.operator.apply(x, &mut self.between)?;
+        self.operator.apply(&self.between, y)
     }
+}
+
+/// The |θ| next to 0 of A on the span of v and Av, and the residual: there is an eigenvalue as near.
+fn nearest_zero<F: Scalar>(
+    operator: &mut impl LinearOperator<F>,
+    v: &[F],
+) -> Result<(f64, f64), Error> {
+    let n = v.len();
+    let [mut av, mut q, mut aq] = [(); 3].map(|()| vec![F::zero(); n]);
+    product(operator, v, &mut av)?;
+    q.copy_from_slice(&av);
+    let a = dot(v, &av);
+    for _ in 0..2 {
+        add_scaled(-dot(v, &q), v, &mut q);
+    }
+    let b = norm(&q);
+    let mut best = (a.abs(), b);
+    if b > 0.0 {
+        q.iter_mut().for_each(|q| *q = F::from_f64(q.into_f64() / b));
+        product(operator, &q, &mut aq)?;
+        let f = dot(&q, &aq);
+        let (half, root) = (0.5 * (a - f), (0.5 * (a - f)).hypot(b));
+        for theta in [0.5 * (a + f) + root, 0.5 * (a + f) - root] {
+            // (b, θ - a) is the eigenvector, and so is (θ - f, b): the longer one is exact.
+            let (x, y) = if half * (theta - f) >= 0.0 { (theta - f, b) } else { (b, theta - a) };
+            let length = x.hypot(y);
+            let (x, y) = (x / length, y / length);
+            let part = |i: usize| {
+                let [v, q, av, aq] = [v[i], q[i], av[i], aq[i]].map(F::into_f64);
+                (x * av + y * aq) - theta * (x * v + y * q)
+            };
+            let residual = (0..n).map(|i| part(i) * part(i)).sum::<f64>().sqrt();
+            if theta.abs() + residual < best.0 + best.1 {
+                best = (theta.abs(), residual);
+            }
+        }
+    }
+    let rounding = F::epsilon().into_f64() * norm(&av).max(b) * (20.0 + 2.0 * (n as f64).sqrt());
+    Ok((best.0, best.1 + rounding))
 }

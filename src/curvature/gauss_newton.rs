@@ -4,7 +4,7 @@ use std::fmt;
 
 use ndarray::{Array2, ArrayView2};
 
-use super::operator::{LinearOperator, check_finite, check_size};
+use super::operator::{LinearOperator, check_finite, check_lengths};
 use crate::error::Error;
 use crate::scalar::Scalar;
 use crate::vector::{add_scaled, dot};
@@ -67,7 +67,7 @@ where
     }
 
     fn apply(&mut self, x: &[F], y: &mut [F]) -> Result<(), Error> {
-        check_size("the vector", x.len(), self.parameters)?;
+        check_lengths(self.parameters, x, y)?;
         (self.jacobian)(x, &mut self.forward)?;
         (self.loss)(&self.forward, &mut self.curved)?;
         (self.transposed)(&self.curved, y)
@@ -133,7 +133,7 @@ impl<F: Scalar> LinearOperator<F> for Fisher<F> {
     }
 
     fn apply(&mut self, x: &[F], y: &mut [F]) -> Result<(), Error> {
-        check_size("the vector", x.len(), self.dim())?;
+        check_lengths(self.dim(), x, y)?;
         y.fill(F::zero());
         let share = 1.0 / self.gradients.nrows() as f64;
         for row in self.gradients.rows() {

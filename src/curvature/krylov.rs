@@ -3,7 +3,7 @@
 use super::operator::{LinearOperator, check_finite, check_size};
 use crate::basis::{Partial, rotate, subtract};
 use crate::error::{Error, ErrorKind};
-use crate::linalg::tridiagonal::{Eigen, Tridiagonal, symmetric};
+use crate::linalg::tridiagonal::{Arrow, Eigen, Tridiagonal};
 use crate::scalar::Scalar;
 use crate::vector::{combine, dot, norm};
 
@@ -188,9 +188,11 @@ impl<F: Scalar> Krylov<F> {
         let mut before = subtract(basis, &known, w, Some(&mut rest), partial);
         let mut after = subtract(basis, &rest, w, None, partial);
         let mut strays = rest.clone();
-        // What is left of a vector that lay almost in the basis is mostly rounding: once more.
+        let bound = 8.0 * F::epsilon().into_f64();
+        // What is left of a vector that lay almost in the basis is mostly rounding: once more, or
+        // nothing at all.
         for _ in 0..3 {
-            if after >= 0.25 * before {
+            if after >= 0.25 * before || after.sqrt() <= bound * self.scale.max(column) {
                 break;
             }
             before = after;
@@ -210,7 +212,7 @@ impl<F: Scalar> Krylov<F> {
         self.beta = length;
         if self.is_complete() {
             self.beta = 0.0;
-        } else if length <= 8.0 * F::epsilon().into_f64() * self.scale {
+        } else if length <= bound * self.scale {
             (self.beta, self.broken) = (0.0, true);
             self.start_anew();
         } else {
@@ -245,7 +247,7 @@ impl<F: Scalar> Krylov<F> {
         }
     }
 
-    /// The tridiagonal T of a basis that was never restarted.
+    /// T but for its arrow: all of it, if the basis was never restarted.
     pub(super) fn tridiagonal(&self) -> Tridiagonal {
         let m = self.len();
         Tridiagonal { diagonal: self.alpha.clone(), off: self.off[..m.saturating_sub(1)].to_vec() }
@@ -253,22 +255,8 @@ impl<F: Scalar> Krylov<F> {
 
     /// The eigenvalues of T, and of its eigenvectors at least the last element.
     pub(super) fn ritz(&self, whole: bool) -> Eigen {
-        let (m, kept) = (self.len(), self.arrow.len());
-        if kept == 0 {
-            let t = self.tridiagonal();
-            return if whole { t.eigen() } else { t.eigen_row(m - 1) };
-        }
-        let mut t = vec![0.0; m * m];
-        for i in 0..m {
-            t[i * m + i] = self.alpha[i];
-            if i > kept {
-                t[i * m + i - 1] = self.off[i - 1];
-            }
-        }
-        if m > kept {
-            t[kept * m..kept * m + kept].copy_from_slice(&self.arrow);
-        }
-        symmetric(t, m)
+        let t = Arrow { tridiagonal: self.tridiagonal(), arrow: &self.arrow };
+        if whole { t.eigen() } else { t.eigen_row(self.len() - 1) }
     }
 
     /// Keeps these eigenvectors of T in place of the basis, and goes on with the residual.

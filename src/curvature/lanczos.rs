@@ -60,6 +60,8 @@ pub struct Lanczos {
     symmetry: Option<f64>,
     max_products: Option<usize>,
     vectors: bool,
+    /// Whether to take no look before the basis is full.
+    whole: bool,
 }
 
 /// An eigenvalue found, and how far it may be off.
@@ -81,7 +83,12 @@ pub struct Spectrum<F> {
     /// The highest eigenvalues, descending: the highest first.
     pub highest: Vec<Eigenpair<F>>,
     /// Whether all of them met the tolerance before the products ran out; their bounds hold anyway.
+    ///
+    /// That is said of eigenvalues, not of their copies: unless [`complete`](Self::complete), the
+    /// second of an end may be the third of A, if its first two are equal.
     pub converged: bool,
+    /// Whether the basis held the whole space: then every copy of a multiple eigenvalue is there.
+    pub complete: bool,
     /// The largest |θ|, a lower bound of ‖A‖₂ and as a rule equal to it.
     pub norm: f64,
     /// The largest entry of QᵀAQ found where a symmetric operator has none, over the norm.
@@ -121,6 +128,7 @@ impl Lanczos {
             symmetry: None,
             max_products: None,
             vectors: false,
+            whole: false,
         }
     }
 
@@ -153,7 +161,8 @@ impl Lanczos {
         self
     }
 
-    /// Sets after how many products to give up. The default is 200 times the basis.
+    /// Sets after how many products to give up. The default is 200 times the basis, but 10,000 at
+    /// most or 20 times the basis, whichever is more.
     #[must_use]
     pub fn max_products(mut self, products: usize) -> Self {
         self.max_products = Some(products);
@@ -178,7 +187,7 @@ impl Lanczos {
         &self,
         operator: &mut (impl LinearOperator<F> + ?Sized),
     ) -> Result<Spectrum<F>, Error> {
-        self.run_with(operator, None)
+        Ok(self.run_with(operator, None, &mut |_| Verdict::Usual)?.spectrum)
     }
 
     /// Runs from a start vector: one drawn at random, or the eigenvector of a moment ago.
@@ -190,18 +199,37 @@ impl Lanczos {
         operator: &mut (impl LinearOperator<F> + ?Sized),
         start: &[F],
     ) -> Result<Spectrum<F>, Error> {
-        self.run_with(operator, Some(start))
+        Ok(self.run_with(operator, Some(start), &mut |_| Verdict::Usual)?.spectrum)
+    }
+
+    /// Runs until the `judge` of its looks says otherwise.
+    pub(super) fn judged<F: Scalar>(
+        &self,
+        operator: &mut (impl LinearOperator<F> + ?Sized),
+        judge: &mut dyn FnMut(&Look) -> Verdict,
+    ) -> Result<Found<F>, Error> {
+        self.run_with(operator, None, judge)
+    }
+
+    /// Runs until the basis holds the whole space, and so every eigenvalue.
+    pub(super) fn whole<F: Scalar>(
+        operator: &mut (impl LinearOperator<F> + ?Sized),
+    ) -> Result<Found<F>, Error> {
+        let n = check_dim(operator)?;
+        let lanczos = Self { whole: true, ..Self::ends(1, 1) }.basis(n.max(2)).max_products(n);
+        lanczos.run_with(operator, None, &mut |_| Verdict::Usual)
     }
 
     fn run_with<F: Scalar>(
         &self,
         operator: &mut (impl LinearOperator<F> + ?Sized),
         start: Option<&[F]>,
-    ) -> Result<Spectrum<F>, Error> {
+        judge: &mut dyn FnMut(&Look) -> Verdict,
+    ) -> Result<Found<F>, Error> {
         let n = check_dim(operator)?;
         let capacity = self.capacity(n)?;
         let (tolerance, symmetry) = self.tolerances::<F>()?;
-        let max_products = self.max_products.unwrap_or(200 * capacity);
+        let max_products = self.max_products.unwrap_or_else(|| default_products(capacity));
         let mut krylov = Krylov::new(n, capacity, start)?;
         let mut restarts = 0;
         loop {
@@ -209,7 +237,9 @@ impl Lanczos {
             let m = krylov.len();
             let full = krylov.is_full();
             let spent = krylov.products() >= max_products;
-            let look = m >= self.count() + 4 && m % 10 == 0 && !krylov.is_broken();
+            let look = m >= self.count().saturating_add(4)
+                && m % 10 == 0
+                && !(krylov.is_broken() || self.whole);
             if !(full || spent || look) {
                 continue;
             }
@@ -223,8 +253,21 @@ impl Lanczos {
             let (low, high) = self.wanted.split(&ritz.values);
             let residual = |i: usize| krylov.beta() * last(&ritz, i).abs();
             let met = (0..low).chain(m - high..m).all(|i| residual(i) <= tolerance * norm);
-            let converged = krylov.is_complete() || met && m >= self.count();
-            if converged || spent {
+            let met = krylov.is_complete() || met && m >= self.count();
+            let at = |i: usize| (ritz.values[i], residual(i));
+            let verdict = judge(&Look {
+                lowest: (low > 0).then(|| at(0)),
+                highest: (high > 0).then(|| at(m - 1)),
+                floor: floor(&krylov, norm),
+                full,
+                met,
+            });
+            let (converged, ends) = match verdict {
+                Verdict::Usual => (met, met),
+                Verdict::GoOn => (met, krylov.is_complete()),
+                Verdict::GiveUp => (met, true),
+            };
+            if ends || spent {
                 return self.finish(krylov, operator, start, converged, restarts);
             }
             if full {
@@ -241,16 +284,11 @@ impl Lanczos {
         start: Option<&[F]>,
         converged: bool,
         restarts: usize,
-    ) -> Result<Spectrum<F>, Error> {
-        let ritz = krylov.ritz(true);
+    ) -> Result<Found<F>, Error> {
+        let ritz = krylov.ritz(self.vectors);
         let (m, norm) = (krylov.len(), largest(&ritz.values));
         let (low, high) = self.wanted.split(&ritz.values);
-        // Of a product's error the basis sees its share of the directions.
-        let unseen = (krylov.size() as f64 / m as f64).sqrt();
-        // A product's own rounding is that of sums of n terms.
-        let rounding =
-            F::epsilon().into_f64() * norm * (20.0 + 2.0 * (krylov.size() as f64).sqrt());
-        let floor = krylov.strays() * unseen + rounding;
+        let floor = floor(&krylov, norm);
         let beta = krylov.beta();
         let mut pair = |i: usize| Eigenpair {
             value: ritz.values[i],
@@ -262,7 +300,11 @@ impl Lanczos {
         let defect = if norm > 0.0 { krylov.skew() / norm } else { 0.0 };
         self.check_change(&mut krylov, operator, start, norm)?;
         let products = krylov.products();
-        Ok(Spectrum { lowest, highest, converged, norm, defect, products, restarts })
+        let all = krylov.is_complete().then_some(ritz.values);
+        let complete = all.is_some();
+        let spectrum =
+            Spectrum { lowest, highest, converged, complete, norm, defect, products, restarts };
+        Ok(Found { spectrum, all, floor })
     }
 
     /// The repeat probe: an error if the first product comes out otherwise now.
@@ -285,24 +327,25 @@ impl Lanczos {
     /// How many eigenvalues are wanted.
     fn count(&self) -> usize {
         match self.wanted {
-            Wanted::Ends { lowest, highest } => lowest + highest,
+            Wanted::Ends { lowest, highest } => lowest.saturating_add(highest),
             Wanted::Magnitude(count) => count,
         }
     }
 
     fn capacity(&self, n: usize) -> Result<usize, Error> {
-        let (fewest, most) = match self.wanted {
-            Wanted::Ends { lowest, highest } => (lowest + highest, lowest.max(highest)),
-            Wanted::Magnitude(count) => (count, count),
+        let most = match self.wanted {
+            Wanted::Ends { lowest, highest } => lowest.max(highest),
+            Wanted::Magnitude(count) => count,
         };
+        let fewest = self.count();
         if fewest == 0 || most > n {
             let wrong = if fewest == 0 { 0 } else { most };
             let allowed = "a number from 1 to the rows of the operator";
             return Err(Error::hyperparameter("Lanczos", "eigenvalues", wrong as f64, allowed));
         }
         let count = fewest.min(n);
-        let capacity = self.basis.unwrap_or(2 * count + 40);
-        if capacity < n.min(count + 4) {
+        let capacity = self.basis.unwrap_or_else(|| count.saturating_mul(2).saturating_add(40));
+        if capacity < n.min(count.saturating_add(4)) {
             let allowed = "at least 4 more than the eigenvalues wanted, or all rows";
             return Err(Error::hyperparameter("Lanczos", "basis", capacity as f64, allowed));
         }
@@ -340,7 +383,50 @@ impl Wanted {
     }
 }
 
-/// The last element of an eigenvector of T.
+/// What is known in the course of a run.
+pub(super) struct Look {
+    /// θ and its residual.
+    pub(super) lowest: Option<(f64, f64)>,
+    pub(super) highest: Option<(f64, f64)>,
+    /// What every bound has beside the residual.
+    pub(super) floor: f64,
+    /// Whether a restart comes next.
+    pub(super) full: bool,
+    /// Whether the tolerance is met.
+    pub(super) met: bool,
+}
+
+pub(super) enum Verdict {
+    /// Ends where the tolerance is met.
+    Usual,
+    GoOn,
+    GiveUp,
+}
+
+/// A spectrum, and more of it where the basis holds more.
+pub(super) struct Found<F> {
+    pub(super) spectrum: Spectrum<F>,
+    /// Every eigenvalue, ascending, if the basis holds the whole space.
+    pub(super) all: Option<Vec<f64>>,
+    /// The bound of each of those.
+    pub(super) floor: f64,
+}
+
+/// What the basis cannot see, as far as it can be told.
+fn floor<F: Scalar>(krylov: &Krylov<F>, norm: f64) -> f64 {
+    // Of a product's error the basis sees its share of the directions.
+    let unseen = (krylov.size() as f64 / krylov.len() as f64).sqrt();
+    // A product's own rounding is that of sums of n terms.
+    let rounding = F::epsilon().into_f64() * norm * (20.0 + 2.0 * (krylov.size() as f64).sqrt());
+    krylov.strays() * unseen + rounding
+}
+
+/// A larger basis gets further by a product: its restarts are fewer, not as many.
+pub(super) fn default_products(basis: usize) -> usize {
+    basis.saturating_mul(200).min(basis.saturating_mul(20).max(10_000))
+}
+
+/// The last element that is known of an eigenvector of T.
 fn last(ritz: &Eigen, i: usize) -> f64 {
     let vector = &ritz.vectors[i];
     vector[vector.len() - 1]

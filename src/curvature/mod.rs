@@ -11,6 +11,7 @@
 //! | know every entry and every eigenvalue | [`Dense`] |
 //! | know the extreme eigenvalues of a large one, with bounds | [`Lanczos`] |
 //! | know the condition number and the learning rates it allows | [`Condition`] |
+//! | know the highest stable learning rate alone, for little | [`stable_learning_rate`] |
 //! | estimate trace, diagonal or density, with errors (feature `rand`) | `Trace`, `Diagonal`, `Quadrature` |
 //! | tell a minimum from a saddle, and leave it | [`Classifier`] |
 //! | compare a function with its quadratic model; plot slices of it | [`QuadraticModel`], [`slice_1d`], [`slice_2d`] |
@@ -50,7 +51,7 @@ mod quadratic;
 mod stochastic;
 
 pub use adaptors::{Preconditioned, Restricted, Scaled, Shifted};
-pub use condition::{Bounded, Condition, HeavyBall};
+pub use condition::{Bounded, Condition, HeavyBall, stable_learning_rate};
 pub use critical::{Classifier, CriticalKind, CriticalPoint};
 pub use dense::Dense;
 #[cfg(feature = "rand")]

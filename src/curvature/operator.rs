@@ -44,7 +44,8 @@ pub trait LinearOperator<F: Scalar> {
     /// y = A·x; both have `dim` elements.
     ///
     /// # Errors
-    /// What the operator itself says; `y` then holds nothing of use.
+    /// What the operator itself says; `y` then holds nothing of use. All operators of this crate
+    /// refuse vectors of another length by [`ErrorKind::Size`].
     fn apply(&mut self, x: &[F], y: &mut [F]) -> Result<(), Error>;
 }
 
@@ -76,6 +77,7 @@ impl<F: Scalar, S: Data<Elem = F>> LinearOperator<F> for ArrayBase<S, Ix2> {
 
     fn apply(&mut self, x: &[F], y: &mut [F]) -> Result<(), Error> {
         check_square(self)?;
+        check_lengths(self.nrows(), x, y)?;
         for (row, y) in self.rows().into_iter().zip(y) {
             *y = F::from_f64(match row.as_slice() {
                 Some(row) => dot(row, x),
@@ -153,6 +155,7 @@ impl<F: Scalar, P: FnMut(&[F], &mut [F]) -> Result<(), Error>> LinearOperator<F>
     }
 
     fn apply(&mut self, x: &[F], y: &mut [F]) -> Result<(), Error> {
+        check_lengths(self.dim, x, y)?;
         (self.product)(x, y)
     }
 }
@@ -166,6 +169,12 @@ impl<P> fmt::Debug for OperatorFn<P> {
 /// An error unless `found` is `expected`.
 pub(super) fn check_size(what: &'static str, found: usize, expected: usize) -> Result<(), Error> {
     if found == expected { Ok(()) } else { Err(ErrorKind::Size { what, found, expected }.into()) }
+}
+
+/// An error unless both vectors of a product have as many elements as the operator has rows.
+pub(super) fn check_lengths<F>(rows: usize, x: &[F], y: &[F]) -> Result<(), Error> {
+    check_size("the vector", x.len(), rows)?;
+    check_size("the product", y.len(), rows)
 }
 
 /// An error that names the first element that is NaN or infinite.

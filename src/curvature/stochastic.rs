@@ -19,6 +19,9 @@ pub struct Estimate {
     pub value: f64,
     /// The standard deviation of that mean, √(s²/N).
     pub standard_error: f64,
+    /// What a sample itself may be off by, the same way in all of them: the error of the quadrature
+    /// of a [`SpectralDensity`](super::SpectralDensity), 0 for a trace.
+    pub bias: f64,
     /// N
     pub samples: usize,
     /// How many products were taken.
@@ -28,18 +31,24 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// The interval that holds the truth in 95 of 100 runs: value ± t·standard error, with
+    /// The interval that holds the truth in 95 of 100 runs: value ± (t·standard error + bias), with
     /// Student's t for N - 1 degrees of freedom.
     pub fn interval(&self) -> (f64, f64) {
-        let half = student(self.samples) * self.standard_error;
+        let half = student(self.samples) * self.standard_error + self.bias;
         (self.value - half, self.value + half)
     }
 }
 
-/// The quantile 0.975 of Student's t, by its expansion around the normal one's.
+/// The quantile 0.975 of Student's t; from 3 degrees of freedom by its expansion around the normal
+/// one's.
 fn student(samples: usize) -> f64 {
     const Z: f64 = 1.959_963_984_540_054;
-    let v = samples.saturating_sub(1).max(1) as f64;
+    let v = match samples {
+        // Too few for the expansion.
+        0..=2 => return 12.706_204_736,
+        3 => return 4.302_652_730,
+        _ => (samples - 1) as f64,
+    };
     let (z3, z5, z7) = (Z.powi(3), Z.powi(5), Z.powi(7));
     Z + (z3 + Z) / (4.0 * v)
         + (5.0 * z5 + 16.0 * z3 + 3.0 * Z) / (96.0 * v * v)
@@ -215,7 +224,8 @@ impl Trace {
             if converged || running.count == self.rule.max_samples {
                 let samples = running.count;
                 let products = sketch + basis.len() + samples;
-                return Ok(Estimate { value, standard_error, samples, products, converged });
+                let bias = 0.0;
+                return Ok(Estimate { value, standard_error, bias, samples, products, converged });
             }
         }
     }

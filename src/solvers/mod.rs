@@ -18,6 +18,7 @@ mod bfgs;
 mod conjugate_gradient;
 mod descent;
 mod differences;
+mod gradient_check;
 mod lbfgs;
 mod line_search;
 mod linear;
@@ -37,7 +38,10 @@ pub use barzilai_borwein::BarzilaiBorwein;
 pub use bfgs::Bfgs;
 pub use conjugate_gradient::{Beta, ConjugateGradient};
 pub use descent::Descent;
-pub use differences::{CentralDifferences, Direction, GradientCheck, Worst, check_gradient};
+pub use differences::CentralDifferences;
+pub use gradient_check::{
+    Direction, GradientCheck, GradientVerdict, Worst, check_gradient, check_gradient_with_sizes,
+};
 pub use lbfgs::Lbfgs;
 pub use line_search::{
     Backtracking, Cubic, Exact, HagerZhang, LineSearch, MoreThuente, Next, NoLength, Sample, Secant,

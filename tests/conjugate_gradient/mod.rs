@@ -2,7 +2,9 @@
 
 mod allocations;
 mod evaluations;
+mod gradients;
 mod inputs;
+mod linear;
 mod on;
 mod quadratics;
 mod searches;

@@ -100,6 +100,21 @@ fn more_eigenvalues_than_rows_and_none_are_refused() {
 }
 
 #[test]
+fn counts_of_eigenvalues_that_overflow_are_refused() {
+    let refused = |lanczos: Lanczos| {
+        let found = kind(lanczos.run(&mut Array2::<f64>::eye(5)));
+        assert!(matches!(found, ErrorKind::Hyperparameter { .. }), "{found:?}");
+    };
+    let most = usize::MAX;
+    for (low, high) in [(most, 1), (1, most), (most, most), (most / 2 + 1, most / 2 + 1), (6, 0)] {
+        refused(Lanczos::ends(low, high));
+    }
+    refused(Lanczos::largest_magnitude(most));
+    let whole = Lanczos::ends(1, 1).basis(most).max_products(most);
+    assert!(whole.run(&mut Array2::<f64>::eye(5)).is_ok());
+}
+
+#[test]
 fn an_operator_that_changes_between_calls_is_detected() {
     for when in [1, 2, 20, 39] {
         let mut calls = 0;

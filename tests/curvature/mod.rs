@@ -1,6 +1,9 @@
 //! Curvature against dense truth, other libraries and exact derivatives.
 
 mod bad_input;
+mod certified;
+#[cfg(feature = "rand")]
+mod coverage;
 mod critical;
 mod derivatives;
 mod flow;
@@ -19,6 +22,7 @@ mod product;
 // Without the feature some of its helpers have nothing to do.
 #[cfg_attr(not(feature = "linalg"), allow(unused_imports, dead_code))]
 mod pruning;
+mod sizes;
 #[cfg_attr(not(feature = "rayon"), allow(unused_imports))]
 mod spectrum;
 #[cfg(feature = "rand")]

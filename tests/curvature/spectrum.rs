@@ -147,6 +147,36 @@ fn a_scaled_operator_has_the_same_spectrum_scaled_down_to_the_smallest_numbers()
     }
 }
 
+/// The Laplacian of a cycle: 4·sin²(πk/n), each but the ends twice.
+#[test]
+fn copies_of_a_multiple_eigenvalue_are_claimed_of_a_complete_basis_alone() {
+    for n in [20_usize, 40, 200, 500] {
+        let mut cycle = operator_fn(n, |x: &[f64], y: &mut [f64]| {
+            for i in 0..n {
+                y[i] = 2.0 * x[i] - x[(i + 1) % n] - x[(i + n - 1) % n];
+            }
+            Ok(())
+        });
+        let sine = |k: usize| 4.0 * (std::f64::consts::PI * k as f64 / n as f64).sin().powi(2);
+        let mut exact: Vec<f64> = (0..n).map(sine).collect();
+        exact.sort_by(|a, b| b.total_cmp(a));
+        let found = Lanczos::ends(0, 5).run(&mut cycle).unwrap();
+        assert!(found.converged);
+        assert_eq!(found.complete, n <= 50, "{n}");
+        let copies = |pair: &Eigenpair<f64>| {
+            found.highest.iter().filter(|p| (p.value - pair.value).abs() < 1e-8).count()
+        };
+        for (pair, rank) in found.highest.iter().zip(0..) {
+            assert!(nearest(&exact, pair.value) <= pair.bound, "{n}");
+            if found.complete {
+                assert!((pair.value - exact[rank]).abs() <= pair.bound, "{n}, {rank}");
+                assert_eq!(copies(pair), if rank == 0 { 1 } else { 2 }, "{n}, {rank}");
+            }
+        }
+        assert!((found.highest[0].value - 4.0).abs() <= found.highest[0].bound, "{n}");
+    }
+}
+
 #[test]
 fn single_precision_bounds_hold_too() {
     let mut rng = rng(7);
