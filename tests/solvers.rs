@@ -11,6 +11,8 @@ mod solvers;
 
 #[path = "solvers/bad_input.rs"]
 mod bad_input;
+#[path = "solvers/faults.rs"]
+mod faults;
 #[path = "solvers/gradient_methods.rs"]
 mod gradient_methods;
 #[path = "solvers/newton_methods.rs"]

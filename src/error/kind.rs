@@ -435,6 +435,21 @@ pub enum ErrorKind {
         value: f64,
     },
 
+    /// A step by gradients alone has left the finite numbers.
+    #[error(
+        "the step leads to {value} in {} at index {index:?}: f seems to fall without end along it; the \
+         parameters are at the last accepted point",
+        Name(leaf)
+    )]
+    NonFiniteStep {
+        /// The leaf's name.
+        leaf: String,
+        /// The index of the first such element, in logical (row-major) order.
+        index: Vec<usize>,
+        /// What would have been written: NaN, ∞ or -∞.
+        value: f64,
+    },
+
     /// A solver needs products with the Hessian, and the objective has none.
     #[error(
         "{solver} needs products with the Hessian; give them by `WithHessian` or \

@@ -4,9 +4,9 @@ use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 
 use super::descent::Descent;
-use super::lbfgs::first_length;
+use super::lbfgs::{first_length, moved};
 use super::line_search::{Backtracking, LineSearch};
-use super::model::{Plateau, difference, zero};
+use super::model::{difference, zero};
 use super::solver::{Halt, Solver};
 use crate::error::Error;
 use crate::scalar::Scalar;
@@ -45,10 +45,11 @@ pub struct Newton<F, L = Backtracking> {
     hessian: Mat<f64>,
     /// The first length along -g.
     reach: f64,
+    /// Whether the Hessian is positive definite.
+    definite: bool,
     direction: Vec<F>,
     axis: Vec<F>,
     column: Vec<F>,
-    plateau: Plateau,
 }
 
 impl<F: Scalar> Default for Newton<F> {
@@ -64,10 +65,10 @@ impl<F: Scalar> Newton<F> {
             search: Backtracking::new(),
             hessian: Mat::new(),
             reach: 0.0,
+            definite: false,
             direction: Vec::new(),
             axis: Vec::new(),
             column: Vec::new(),
-            plateau: Plateau::NONE,
         }
     }
 }
@@ -80,10 +81,10 @@ impl<F: Scalar, L: LineSearch> Newton<F, L> {
             search,
             hessian: self.hessian,
             reach: self.reach,
+            definite: self.definite,
             direction: self.direction,
             axis: self.axis,
             column: self.column,
-            plateau: self.plateau,
         }
     }
 
@@ -123,10 +124,12 @@ impl<F: Scalar, L: LineSearch> Newton<F, L> {
             return false;
         }
         let right = Mat::from_fn(n, 1, |i, _| -g[i].into_f64());
+        self.definite = false;
         if let Ok(factor) = self.hessian.llt(Side::Lower) {
             let d = factor.solve(&right);
             (0..n).for_each(|i| self.direction[i] = F::from_f64(d[(i, 0)]));
-            if self.descends(g) {
+            self.definite = self.descends(g);
+            if self.definite {
                 return true;
             }
         }
@@ -190,13 +193,15 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Newton<F, L> {
         }
         self.hessian = Mat::zeros(n, n);
         self.reach = 0.0;
-        self.plateau = Plateau::NONE;
         Ok(())
     }
 
     fn iterate(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
         self.form(descent)?;
-        let found = self.point_downhill(descent.gradient()) && self.search(descent, 1.0)?;
+        let downhill = self.point_downhill(descent.gradient());
+        let slope = descent.slope_along(&self.direction);
+        descent.note_promise(if downhill && self.definite { -0.5 * slope } else { f64::INFINITY });
+        let found = downhill && self.search(descent, 1.0)?;
         if !found {
             descent.count_restart();
             vector::combine(-1.0, descent.gradient(), 0.0, &mut self.direction);
@@ -204,10 +209,12 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Newton<F, L> {
             if self.search(descent, first)? {
                 // Where f does not curve at all, the next step goes further.
                 self.reach = 10.0 * descent.length();
-            } else if !descent.accept_best(0.0)? {
-                return Err(descent.why_stalled()?);
+            } else if descent.accept_best(0.0)? {
+                self.reach = 10.0 * moved(descent, &mut self.direction);
+            } else {
+                return Err(Halt::Stuck);
             }
         }
-        self.plateau.note(descent)
+        Ok(())
     }
 }

@@ -43,7 +43,8 @@ use crate::scalar::Scalar;
 /// # Ok::<(), Error>(())
 /// ```
 pub trait Objective<F: Scalar, P: ?Sized> {
-    /// f(w), and ∇f(w) written into `gradient`.
+    /// f(w), and ∇f(w) written into `gradient`, whose elements are NaN before: one that is not
+    /// written is found at the start and named.
     ///
     /// # Errors
     /// Whatever makes going on pointless: the minimization ends with it, and the parameters are as
@@ -322,7 +323,18 @@ impl<'a, F: Scalar> FlatMut<'a, F> {
 
 /// An objective as a function of a flat vector: what solvers see of it.
 pub(crate) trait FlatObjective<F: Scalar> {
-    fn value_and_gradient(&mut self, x: &[F], gradient: &mut [F]) -> Result<f64, Error>;
+    /// The gradient is NaN before the objective writes it: what it leaves out is not taken for 0.
+    fn value_and_gradient(&mut self, x: &[F], gradient: &mut [F]) -> Result<f64, Error> {
+        self.value_and_marked_gradient(x, gradient, F::nan())
+    }
+    fn value_and_marked_gradient(
+        &mut self,
+        x: &[F],
+        gradient: &mut [F],
+        mark: F,
+    ) -> Result<f64, Error>;
+    /// Writes a point into the parameters, where it can.
+    fn put(&mut self, x: &[F]);
     fn has_value(&self) -> bool;
     fn value(&mut self, x: &[F]) -> Result<f64, Error>;
     fn has_hessian_vector(&self) -> bool;
@@ -339,10 +351,21 @@ pub(crate) struct OnTree<'a, P, O: ?Sized> {
 impl<F: Scalar, P: ParamsMut<F>, O: Objective<F, P> + ?Sized> FlatObjective<F>
     for OnTree<'_, P, O>
 {
-    fn value_and_gradient(&mut self, x: &[F], gradient: &mut [F]) -> Result<f64, Error> {
+    fn value_and_marked_gradient(
+        &mut self,
+        x: &[F],
+        gradient: &mut [F],
+        mark: F,
+    ) -> Result<f64, Error> {
         self.flatten.scatter(x, self.params)?;
+        gradient.fill(mark);
         let mut gradient = FlatMut::new(self.flatten, gradient);
         self.objective.value_and_gradient(self.params, &mut gradient)
+    }
+
+    fn put(&mut self, x: &[F]) {
+        // Only a tree that has changed its leaves is refused, and that one is as it is.
+        let _ = self.flatten.scatter(x, self.params);
     }
 
     fn has_value(&self) -> bool {
@@ -360,6 +383,7 @@ impl<F: Scalar, P: ParamsMut<F>, O: Objective<F, P> + ?Sized> FlatObjective<F>
 
     fn hessian_vector(&mut self, x: &[F], vector: &[F], product: &mut [F]) -> Result<(), Error> {
         self.flatten.scatter(x, self.params)?;
+        product.fill(F::nan());
         let vector = Flat::new(self.flatten, vector);
         let mut product = FlatMut::new(self.flatten, product);
         self.objective.hessian_vector(self.params, vector, &mut product)

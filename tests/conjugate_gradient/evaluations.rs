@@ -129,7 +129,8 @@ fn every_problem_is_solved_in_few_evaluations_and_none_asks_twice() {
         assert!(evaluations <= measured + measured / 10, "{title}: {evaluations}");
         if name == "Meyer" {
             // Its gradient is 1e-2 of rounding alone; f is at the published minimum.
-            assert_eq!(report.status, Status::Stalled(Stall::Precision), "{title}");
+            let stalls = [Stall::Precision, Stall::NoProgress].map(Status::Stalled);
+            assert!(stalls.contains(&report.status), "{title}: {report}");
         } else {
             assert_eq!(report.status, Status::Converged(Test::GradientMax), "{title}");
             assert!(report.gradient_max <= 1e-6 && twice == 0, "{title}: {twice}");

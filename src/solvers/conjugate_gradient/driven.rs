@@ -4,7 +4,7 @@ use super::{ConjugateGradient, Products};
 use crate::error::Error;
 use crate::scalar::Scalar;
 use crate::solvers::descent::Descent;
-use crate::solvers::line_search::{LineSearch, Next, NoLength, Sample};
+use crate::solvers::line_search::{LineSearch, Next, NoLength, Sample, between};
 use crate::solvers::solver::{Halt, Solver};
 use crate::vector;
 
@@ -84,7 +84,7 @@ impl<F: Scalar, L: LineSearch> Solver<F> for ConjugateGradient<F, L> {
                 Found::Better(length) => {
                     self.driven.failed += 1;
                     if self.driven.failed > FAILURES {
-                        return Err(descent.why_stalled()?);
+                        return Err(Halt::Stuck);
                     }
                     self.driven.length = length;
                     let slope = descent.slope_along(&self.direction);
@@ -97,7 +97,7 @@ impl<F: Scalar, L: LineSearch> Solver<F> for ConjugateGradient<F, L> {
                         self.driven.square = square(descent.gradient());
                         self.driven.slope = descent.slope_along(&self.direction);
                     } else if steepest {
-                        return Err(descent.why_stalled()?);
+                        return Err(Halt::Stuck);
                     } else {
                         self.driven.slope = f64::NAN;
                     }
@@ -150,7 +150,7 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
         let by_decrease = 2.0 * decrease / slope;
         if by_decrease > 0.0 {
             let (low, high) = (0.1 * by_slope.min(length), 10.0 * by_slope.max(length));
-            Ok((by_slope * by_decrease.clamp(low, high)).sqrt())
+            Ok((by_slope * between(by_decrease, low, high)).sqrt())
         } else {
             Ok(by_slope)
         }
@@ -186,6 +186,7 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
                     break;
                 }
                 Next::Try(next) => length = next,
+                Next::Accept if !descent.falls() => break,
                 Next::Accept => {
                     let slope = if sample.slope.is_nan() {
                         descent.complete_trial(length, &self.direction)?

@@ -9,7 +9,7 @@ use stepped::Stepped;
 
 use super::descent::Descent;
 use super::line_search::{Cubic, LineSearch, Secant};
-use super::model::{Plateau, zero};
+use super::model::zero;
 use super::solver::{Halt, Solver};
 use crate::error::Error;
 use crate::interval::Interval;
@@ -85,7 +85,6 @@ pub struct Lbfgs<F, L = Cubic> {
     direction: Vec<F>,
     /// The first length along -g.
     reach: f64,
-    plateau: Plateau,
     stepped: Stepped<F>,
 }
 
@@ -104,7 +103,6 @@ impl<F: Scalar> Lbfgs<F> {
             pairs: Pairs::default(),
             direction: Vec::new(),
             reach: 1.0,
-            plateau: Plateau::NONE,
             stepped: Stepped::new(),
         }
     }
@@ -129,7 +127,6 @@ impl<F: Scalar, L: LineSearch> Lbfgs<F, L> {
             pairs: self.pairs,
             direction: self.direction,
             reach: self.reach,
-            plateau: self.plateau,
             stepped: self.stepped,
         }
     }
@@ -196,7 +193,6 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Lbfgs<F, L> {
         self.pairs.begin(descent.dim(), self.memory);
         zero(&mut self.direction, descent.dim());
         self.reach = first_length(descent.x(), descent.gradient());
-        self.plateau = Plateau::NONE;
         Ok(())
     }
 
@@ -212,12 +208,12 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Lbfgs<F, L> {
         }
         if !found {
             if !descent.accept_best(0.0)? {
-                return Err(descent.why_stalled()?);
+                return Err(Halt::Stuck);
             }
             self.reach = 10.0 * moved(descent, &mut self.direction);
         }
         let (x, g) = (descent.x(), descent.gradient());
         self.pairs.push(x, descent.trial_x(), g, descent.trial_gradient());
-        self.plateau.note(descent)
+        Ok(())
     }
 }
