@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Tree;
+use super::{Foreign, Tree};
 
 /// The kinds of [`Error`](super::Error).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -434,6 +434,10 @@ pub enum ErrorKind {
         /// The value: NaN, ∞ or -∞.
         value: f64,
     },
+
+    /// An error of the caller's own: see [`Error::other`](super::Error::other).
+    #[error("{0}")]
+    Other(Foreign),
 
     /// A step by gradients alone has left the finite numbers.
     #[error(

@@ -51,7 +51,10 @@ pub use minimize::minimize;
 #[cfg(feature = "linalg")]
 pub use newton::Newton;
 pub use newton_cg::NewtonCg;
-pub use objective::{Flat, FlatMut, Objective, WithHessian, WithValue};
+pub use objective::{
+    Evaluation, Fallible, Flat, FlatMut, Matrix, Objective, Plain, Product, Value, WithHessian,
+    WithHessianMatrix, WithValue,
+};
 pub use report::{Evaluations, Report, Row, Stall, Status, Test, Undefined};
 pub use scaled_conjugate_gradient::ScaledConjugateGradient;
 pub use solver::{Halt, Solver};

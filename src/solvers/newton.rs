@@ -2,6 +2,7 @@
 
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
+use ndarray::Array2;
 
 use super::descent::Descent;
 use super::lbfgs::{first_length, moved};
@@ -19,9 +20,9 @@ const LEAST: f64 = 1e-10;
 /// d = -|H|⁻¹g.
 ///
 /// |H| has the eigenvectors of H and the magnitudes of its eigenvalues, after H was scaled to a
-/// diagonal of ±1, so that d descends, and away from saddle points. H takes n products Hv: the
-/// objective's own where it gives such ([`WithHessian`](super::WithHessian)), else differences of
-/// gradients, each an evaluation. n² numbers and n³ operations an iteration: for some hundred
+/// diagonal of ±1, so that d descends, and away from saddle points. H is the
+/// objective's own where it gives one ([`WithHessianMatrix`](super::WithHessianMatrix)), else n products
+/// Hv, its own ([`WithHessian`](super::WithHessian)) or differences of gradients, each an evaluation. n² numbers and n³ operations an iteration: for some hundred
 /// parameters; beyond, take [`NewtonCg`](super::NewtonCg). Needs the feature `linalg`.
 ///
 /// Source: Nocedal & Wright 2006, algorithm 3.2; Greenstadt 1967 (|H|).
@@ -43,6 +44,8 @@ const LEAST: f64 = 1e-10;
 pub struct Newton<F, L = Backtracking> {
     search: L,
     hessian: Mat<f64>,
+    /// The objective's own, where it gives one.
+    matrix: Array2<F>,
     /// The first length along -g.
     reach: f64,
     /// Whether the Hessian is positive definite.
@@ -64,6 +67,7 @@ impl<F: Scalar> Newton<F> {
         Self {
             search: Backtracking::new(),
             hessian: Mat::new(),
+            matrix: Array2::zeros((0, 0)),
             reach: 0.0,
             definite: false,
             direction: Vec::new(),
@@ -80,6 +84,7 @@ impl<F: Scalar, L: LineSearch> Newton<F, L> {
         Newton {
             search,
             hessian: self.hessian,
+            matrix: self.matrix,
             reach: self.reach,
             definite: self.definite,
             direction: self.direction,
@@ -91,6 +96,19 @@ impl<F: Scalar, L: LineSearch> Newton<F, L> {
     /// H, column by column.
     fn form(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
         let n = descent.dim();
+        if descent.has_hessian() {
+            if self.matrix.dim() != (n, n) {
+                self.matrix = Array2::zeros((n, n));
+            }
+            descent.hessian(&mut self.matrix)?;
+            for j in 0..n {
+                for i in 0..n {
+                    let sum = self.matrix[(i, j)].into_f64() + self.matrix[(j, i)].into_f64();
+                    self.hessian[(i, j)] = 0.5 * sum;
+                }
+            }
+            return Ok(());
+        }
         let precision = F::epsilon().into_f64();
         // Elements of very different size are varied each by a part of its own.
         let least = precision.powf(0.25) * vector::norm_max(descent.x()).max(1.0);

@@ -211,7 +211,10 @@ impl<F: Scalar> Solver<F> for NewtonCg<F> {
             slope = descent.slope_along(&self.step);
         }
         let curvature = vector::dot(&self.step, &self.step_product);
-        let model = if end == End::Inside { -(slope + 0.5 * curvature) } else { f64::INFINITY };
+        // What is left of the model's gradient says how much of it was seen.
+        let seen = vector::norm(&self.residual) <= 0.01 * vector::norm(descent.gradient());
+        let model =
+            if end == End::Inside && seen { -(slope + 0.5 * curvature) } else { f64::INFINITY };
         descent.note_promise(if model >= 0.0 { model } else { f64::INFINITY });
         let size = vector::norm(&self.step);
         let mut length = 1.0;

@@ -1,14 +1,14 @@
 //! What is minimized: a value, its gradient, and what else the user can give.
 
-use ndarray::{ArrayViewD, ArrayViewMutD};
+use ndarray::{Array2, ArrayViewD, ArrayViewMut2, ArrayViewMutD};
 
-use crate::error::{Error, Tree};
+use crate::error::{Error, ErrorKind, Tree};
 use crate::params::{Flatten, Params, ParamsMut};
 use crate::scalar::Scalar;
 
 /// A function f of a tree of parameters, with its gradient.
 ///
-/// A closure from the parameters to value and gradient is one; so is a type of your own, which may
+/// A closure from the parameters to value and gradient, or to a `Result` of them, is one; so is a type of your own, which may
 /// write the gradient in place, and give values alone or products with the Hessian besides.
 ///
 /// A value or a gradient that is NaN or infinite says that f is not defined there: a line search
@@ -87,24 +87,153 @@ pub trait Objective<F: Scalar, P: ?Sized> {
         product.as_mut_slice().fill(F::nan());
         Ok(())
     }
+
+    /// Whether there is the Hessian as a matrix.
+    fn has_hessian(&self) -> bool {
+        false
+    }
+
+    /// ∇²f(w) written into an n×n matrix, whose elements are NaN before; asked for only if
+    /// [`has_hessian`](Objective::has_hessian).
+    ///
+    /// # Errors
+    /// As [`value_and_gradient`](Objective::value_and_gradient).
+    fn hessian(&mut self, _params: &P, _hessian: ArrayViewMut2<'_, F>) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
-impl<F, P, C, V, G> Objective<F, P> for C
+/// What a closure says of a function at a point: value and gradient, or a `Result` of them, whose error
+/// ends the minimization and is the [`source`](std::error::Error::source) of the one that it returns.
+///
+/// ```
+/// use std::error::Error as _;
+/// use std::fmt;
+/// use ndarray::{Array1, array};
+/// use thalweg::solvers::{Lbfgs, Stop, minimize};
+///
+/// #[derive(Debug, PartialEq)]
+/// struct Lost;
+/// impl fmt::Display for Lost {
+///     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+///         f.write_str("the simulation is lost")
+///     }
+/// }
+/// impl std::error::Error for Lost {}
+///
+/// let mut objective =
+///     |w: &Array1<f64>| if w[0] < 0.5 { Err(Lost) } else { Ok((w.dot(w), 2.0 * w)) };
+/// let mut w = array![1.0, 2.0];
+/// let error = minimize(&mut Lbfgs::new(), &mut w, &mut objective, Stop::default()).unwrap_err();
+/// assert_eq!(error.source().and_then(|source| source.downcast_ref()), Some(&Lost));
+/// assert_eq!(w, array![1.0, 2.0]);
+/// ```
+pub trait Evaluation<F: Scalar> {
+    /// The value; the gradient is written into `gradient`.
+    ///
+    /// # Errors
+    /// The closure's own, and a gradient of other leaves than the parameters.
+    fn write_to(self, gradient: &mut FlatMut<'_, F>) -> Result<f64, Error>;
+}
+
+impl<F: Scalar, V: Into<f64>, G: Params<F>> Evaluation<F> for (V, G) {
+    fn write_to(self, gradient: &mut FlatMut<'_, F>) -> Result<f64, Error> {
+        gradient.set(&self.1)?;
+        Ok(self.0.into())
+    }
+}
+
+impl<F, V, G, E> Evaluation<F> for Result<(V, G), E>
+where
+    F: Scalar,
+    V: Into<f64>,
+    G: Params<F>,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn write_to(self, gradient: &mut FlatMut<'_, F>) -> Result<f64, Error> {
+        self.map_err(Error::other)?.write_to(gradient)
+    }
+}
+
+impl<F, P, C, R> Objective<F, P> for C
 where
     F: Scalar,
     P: ?Sized,
-    C: FnMut(&P) -> (V, G),
-    V: Into<f64>,
-    G: Params<F>,
+    C: FnMut(&P) -> R,
+    R: Evaluation<F>,
 {
     fn value_and_gradient(
         &mut self,
         params: &P,
         gradient: &mut FlatMut<'_, F>,
     ) -> Result<f64, Error> {
-        let (value, tree) = self(params);
-        gradient.set(&tree)?;
-        Ok(value.into())
+        self(params).write_to(gradient)
+    }
+}
+
+/// What a closure says that gives a value alone: a number, or a `Result` of one.
+pub trait Value {
+    /// The value.
+    ///
+    /// # Errors
+    /// The closure's own.
+    fn value(self) -> Result<f64, Error>;
+}
+
+impl Value for f64 {
+    fn value(self) -> Result<f64, Error> {
+        Ok(self)
+    }
+}
+
+impl Value for f32 {
+    fn value(self) -> Result<f64, Error> {
+        Ok(self.into())
+    }
+}
+
+impl<V, E> Value for Result<V, E>
+where
+    V: Into<f64>,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn value(self) -> Result<f64, Error> {
+        self.map(Into::into).map_err(Error::other)
+    }
+}
+
+/// What a closure says that gives a tree: the tree, or a `Result` of it. `K` tells them apart, and is
+/// found by the compiler.
+pub trait Product<F: Scalar, K> {
+    /// Writes the tree.
+    ///
+    /// # Errors
+    /// The closure's own, and a tree of other leaves than the parameters.
+    fn write_to(self, product: &mut FlatMut<'_, F>) -> Result<(), Error>;
+}
+
+/// A tree.
+#[derive(Debug, Clone, Copy)]
+pub enum Plain {}
+
+/// A `Result` of a tree.
+#[derive(Debug, Clone, Copy)]
+pub enum Fallible {}
+
+impl<F: Scalar, G: Params<F>> Product<F, Plain> for G {
+    fn write_to(self, product: &mut FlatMut<'_, F>) -> Result<(), Error> {
+        product.set(&self)
+    }
+}
+
+impl<F, G, E> Product<F, Fallible> for Result<G, E>
+where
+    F: Scalar,
+    G: Params<F>,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn write_to(self, product: &mut FlatMut<'_, F>) -> Result<(), Error> {
+        product.set(&self.map_err(Error::other)?)
     }
 }
 
@@ -141,7 +270,7 @@ where
     P: ?Sized,
     O: Objective<F, P>,
     C: FnMut(&P) -> V,
-    V: Into<f64>,
+    V: Value,
 {
     fn value_and_gradient(
         &mut self,
@@ -156,7 +285,7 @@ where
     }
 
     fn value(&mut self, params: &P) -> Result<f64, Error> {
-        Ok((self.value)(params).into())
+        (self.value)(params).value()
     }
 
     fn has_hessian_vector(&self) -> bool {
@@ -192,29 +321,32 @@ where
 /// # Ok::<(), thalweg::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct WithHessian<O, C> {
+pub struct WithHessian<O, C, K = Plain> {
     objective: O,
     hessian_vector: C,
+    kind: std::marker::PhantomData<K>,
 }
 
-impl<O, C> WithHessian<O, C> {
-    /// The objective, and ∇²f(w)·v.
+impl<O, C, K> WithHessian<O, C, K> {
+    /// The objective, and ∇²f(w)·v, or a `Result` of it.
     pub fn new<F, P, G>(objective: O, hessian_vector: C) -> Self
     where
+        F: Scalar,
         P: ?Sized,
         C: FnMut(&P, Flat<'_, F>) -> G,
+        G: Product<F, K>,
     {
-        Self { objective, hessian_vector }
+        Self { objective, hessian_vector, kind: std::marker::PhantomData }
     }
 }
 
-impl<F, P, O, C, G> Objective<F, P> for WithHessian<O, C>
+impl<F, P, O, C, G, K> Objective<F, P> for WithHessian<O, C, K>
 where
     F: Scalar,
     P: ?Sized,
     O: Objective<F, P>,
     C: FnMut(&P, Flat<'_, F>) -> G,
-    G: Params<F>,
+    G: Product<F, K>,
 {
     fn value_and_gradient(
         &mut self,
@@ -242,8 +374,126 @@ where
         vector: Flat<'_, F>,
         product: &mut FlatMut<'_, F>,
     ) -> Result<(), Error> {
-        let tree = (self.hessian_vector)(params, vector);
-        product.set(&tree)
+        (self.hessian_vector)(params, vector).write_to(product)
+    }
+}
+
+/// An objective with a closure that gives the Hessian as a matrix, which `Newton` takes in place of n
+/// products.
+///
+/// Rows and columns are the elements of the parameters, row-major leaf after leaf; a `Result` of the
+/// matrix is taken too.
+///
+/// ```
+/// # #[cfg(feature = "linalg")] {
+/// use ndarray::{Array1, array};
+/// use thalweg::solvers::{Newton, Stop, WithHessianMatrix, minimize};
+///
+/// let mut objective = WithHessianMatrix::new(
+///     |w: &Array1<f64>| {
+///         let (a, b) = (1.0 - w[0], w[1] - w[0] * w[0]);
+///         (a * a + 100.0 * b * b, array![-2.0 * a - 400.0 * w[0] * b, 200.0 * b])
+///     },
+///     |w: &Array1<f64>| {
+///         let (x, y) = (w[0], w[1]);
+///         array![[2.0 - 400.0 * (y - 3.0 * x * x), -400.0 * x], [-400.0 * x, 200.0]]
+///     },
+/// );
+/// let mut w = array![-1.2, 1.0];
+/// let report = minimize(&mut Newton::new(), &mut w, &mut objective, Stop::default()).unwrap();
+/// assert!(report.status.is_converged() && report.evaluations.hessians == report.iterations);
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct WithHessianMatrix<O, C> {
+    objective: O,
+    hessian: C,
+}
+
+impl<O, C> WithHessianMatrix<O, C> {
+    /// The objective, and ∇²f(w).
+    pub fn new<P: ?Sized, M>(objective: O, hessian: C) -> Self
+    where
+        C: FnMut(&P) -> M,
+    {
+        Self { objective, hessian }
+    }
+}
+
+/// What a closure says that gives a matrix: the matrix, or a `Result` of it.
+pub trait Matrix<F> {
+    /// The matrix.
+    ///
+    /// # Errors
+    /// The closure's own.
+    fn matrix(self) -> Result<Array2<F>, Error>;
+}
+
+impl<F> Matrix<F> for Array2<F> {
+    fn matrix(self) -> Result<Array2<F>, Error> {
+        Ok(self)
+    }
+}
+
+impl<F, E> Matrix<F> for Result<Array2<F>, E>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn matrix(self) -> Result<Array2<F>, Error> {
+        self.map_err(Error::other)
+    }
+}
+
+impl<F, P, O, C, M> Objective<F, P> for WithHessianMatrix<O, C>
+where
+    F: Scalar,
+    P: ?Sized,
+    O: Objective<F, P>,
+    C: FnMut(&P) -> M,
+    M: Matrix<F>,
+{
+    fn value_and_gradient(
+        &mut self,
+        params: &P,
+        gradient: &mut FlatMut<'_, F>,
+    ) -> Result<f64, Error> {
+        self.objective.value_and_gradient(params, gradient)
+    }
+
+    fn has_value(&self) -> bool {
+        self.objective.has_value()
+    }
+
+    fn value(&mut self, params: &P) -> Result<f64, Error> {
+        self.objective.value(params)
+    }
+
+    fn has_hessian_vector(&self) -> bool {
+        self.objective.has_hessian_vector()
+    }
+
+    fn hessian_vector(
+        &mut self,
+        params: &P,
+        vector: Flat<'_, F>,
+        product: &mut FlatMut<'_, F>,
+    ) -> Result<(), Error> {
+        self.objective.hessian_vector(params, vector, product)
+    }
+
+    fn has_hessian(&self) -> bool {
+        true
+    }
+
+    fn hessian(&mut self, params: &P, mut hessian: ArrayViewMut2<'_, F>) -> Result<(), Error> {
+        let matrix = (self.hessian)(params).matrix()?;
+        if matrix.shape() != hessian.shape() {
+            let (expected, found) = (hessian.shape().to_vec(), matrix.shape().to_vec());
+            let owner = "WithHessianMatrix";
+            return Err(ErrorKind::Shape { owner, what: "Hessian", expected, found }.into());
+        }
+        hessian.assign(&matrix);
+        Ok(())
     }
 }
 
@@ -339,6 +589,8 @@ pub(crate) trait FlatObjective<F: Scalar> {
     fn value(&mut self, x: &[F]) -> Result<f64, Error>;
     fn has_hessian_vector(&self) -> bool;
     fn hessian_vector(&mut self, x: &[F], vector: &[F], product: &mut [F]) -> Result<(), Error>;
+    fn has_hessian(&self) -> bool;
+    fn hessian(&mut self, x: &[F], hessian: &mut Array2<F>) -> Result<(), Error>;
 }
 
 /// An objective and the tree that points are written into before it is asked.
@@ -387,5 +639,15 @@ impl<F: Scalar, P: ParamsMut<F>, O: Objective<F, P> + ?Sized> FlatObjective<F>
         let vector = Flat::new(self.flatten, vector);
         let mut product = FlatMut::new(self.flatten, product);
         self.objective.hessian_vector(self.params, vector, &mut product)
+    }
+
+    fn has_hessian(&self) -> bool {
+        self.objective.has_hessian()
+    }
+
+    fn hessian(&mut self, x: &[F], hessian: &mut Array2<F>) -> Result<(), Error> {
+        self.flatten.scatter(x, self.params)?;
+        hessian.fill(F::nan());
+        self.objective.hessian(self.params, hessian.view_mut())
     }
 }

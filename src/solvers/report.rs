@@ -56,12 +56,14 @@ pub struct Evaluations {
     pub values: u64,
     /// Products of the Hessian and a vector.
     pub hessian_vectors: u64,
+    /// The Hessian as a matrix.
+    pub hessians: u64,
 }
 
 impl Evaluations {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.gradients + self.values + self.hessian_vectors
+        self.gradients + self.values + self.hessian_vectors + self.hessians
     }
 }
 
@@ -319,11 +321,13 @@ impl fmt::Display for Undefined {
 impl fmt::Display for Report {
     /// The outcome, and some twenty rows of the history.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Evaluations { gradients, values, hessian_vectors } = self.evaluations;
+        let Evaluations { gradients, values, hessian_vectors, hessians } = self.evaluations;
         writeln!(f, "{}: {}", self.solver, self.status)?;
         write!(f, "f = {:.10e}, max|g| = {:.2e}; ", self.value, self.gradient_max)?;
         write!(f, "{} iterations, {gradients} evaluations of f and g", self.iterations)?;
-        for (count, what) in [(values, "of f alone"), (hessian_vectors, "of H·v")] {
+        for (count, what) in
+            [(values, "of f alone"), (hessian_vectors, "of H·v"), (hessians, "of H")]
+        {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
             }

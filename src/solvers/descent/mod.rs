@@ -7,6 +7,8 @@ mod search;
 use std::mem::swap;
 use std::time::Instant;
 
+use ndarray::Array2;
+
 use super::line_search::Sample;
 use super::objective::FlatObjective;
 use super::report::{Evaluations, Status, Test};
@@ -243,6 +245,21 @@ impl<'a, F: Scalar> Descent<'a, F> {
         self.may_evaluate()?;
         self.evaluations.hessian_vectors += 1;
         Ok(self.objective.hessian_vector(&self.current.x, vector, product)?)
+    }
+
+    /// Whether the objective gives its Hessian as a matrix.
+    pub fn has_hessian(&self) -> bool {
+        self.objective.has_hessian()
+    }
+
+    /// ∇²f(x) at the current point, n×n.
+    ///
+    /// # Errors
+    /// The [`Halt`] of a limit or of the objective.
+    pub fn hessian(&mut self, hessian: &mut Array2<F>) -> Result<(), Halt> {
+        self.may_evaluate()?;
+        self.evaluations.hessians += 1;
+        Ok(self.objective.hessian(&self.current.x, hessian)?)
     }
 
     /// Makes the trial point the current one; `length` is what the history says of the step.
