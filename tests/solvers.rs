@@ -11,10 +11,14 @@ mod solvers;
 
 #[path = "solvers/bad_input.rs"]
 mod bad_input;
+#[path = "solvers/by_gradients.rs"]
+mod by_gradients;
 #[path = "solvers/faults.rs"]
 mod faults;
 #[path = "solvers/gradient_methods.rs"]
 mod gradient_methods;
+#[path = "solvers/grid.rs"]
+mod grid;
 #[path = "solvers/newton_methods.rs"]
 mod newton_methods;
 #[path = "solvers/problems_hold.rs"]

@@ -9,6 +9,9 @@ use crate::scalar::Scalar;
 use crate::state::{Record, invalid};
 use crate::vector;
 
+/// A gradient that many times larger than at the base is one beyond the valley.
+const STEEPER: f64 = 1e6;
+
 /// What is kept from one call to the next.
 #[derive(Debug, Clone)]
 pub(super) struct Trail<F> {
@@ -104,6 +107,14 @@ impl<F: Scalar> Trail<F> {
     pub(super) fn rebase(&mut self) {
         std::mem::swap(&mut self.base, &mut self.point);
         std::mem::swap(&mut self.base_gradient, &mut self.gradient);
+    }
+
+    /// The slope along the direction, of the gradient of this call; NaN where that is so much larger
+    /// than the one at the base that the step was too long, whatever the slope.
+    pub(super) fn slope_here(&self) -> f64 {
+        let slope = vector::dot(&self.gradient, &self.direction);
+        let steep = vector::norm(&self.gradient) > STEEPER * vector::norm(&self.base_gradient);
+        if steep { f64::NAN } else { slope }
     }
 
     /// Begins a search along the direction from the base, at that length.

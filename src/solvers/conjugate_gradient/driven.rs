@@ -36,6 +36,8 @@ const REACH: f64 = 1000.0;
 const FIRST: f64 = 0.1;
 /// After so many trials that are no better, an interpolated value is doubted.
 const DOUBT: u64 = 2;
+/// Lengths that are tried beyond the one that a search by values has accepted.
+const REFINEMENTS: u32 = 10;
 /// Searches in a row that may end without a length of their own.
 const FAILURES: u32 = 5;
 
@@ -187,15 +189,19 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
                 }
                 Next::Try(next) => length = next,
                 Next::Accept if !descent.falls() => break,
+                Next::Accept if sample.slope.is_nan() => {
+                    let length = self.refine(descent, start, sample)?;
+                    if !descent.accept_best(length)? {
+                        descent.try_length(length, &self.direction)?;
+                        descent.accept(length);
+                    }
+                    self.driven.length = length;
+                    return Ok(Found::Length(descent.slope_along(&self.direction)));
+                }
                 Next::Accept => {
-                    let slope = if sample.slope.is_nan() {
-                        descent.complete_trial(length, &self.direction)?
-                    } else {
-                        sample.slope
-                    };
                     descent.accept(length);
                     self.driven.length = length;
-                    return Ok(Found::Length(slope));
+                    return Ok(Found::Length(sample.slope));
                 }
                 Next::Fail(NoLength::NotDescent) => break,
                 Next::Fail(_) => {
@@ -209,6 +215,33 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
             }
         }
         Ok(Found::Nothing)
+    }
+
+    /// Goes on from a length that a search by values has accepted to the minimum of the parabola, or
+    /// further while f falls: conjugate directions want a good one.
+    fn refine(
+        &self,
+        descent: &mut Descent<'_, F>,
+        start: Sample,
+        accepted: Sample,
+    ) -> Result<f64, Halt> {
+        let (mut length, mut value) = (accepted.length, accepted.value);
+        for _ in 0..REFINEMENTS {
+            let bend = value - start.value - length * start.slope;
+            let parabola = -0.5 * start.slope * length * length / bend;
+            let furthest = 4.0 * length;
+            let next =
+                if bend > 0.0 { between(parabola, 0.1 * length, furthest) } else { furthest };
+            if (next - length).abs() <= 0.1 * length {
+                break;
+            }
+            let there = descent.try_value(next, &self.direction)?;
+            if !(there < value) {
+                break;
+            }
+            (length, value) = (next, there);
+        }
+        Ok(length)
     }
 
     /// The next direction, after a step that ended with that slope along the old one.

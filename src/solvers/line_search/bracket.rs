@@ -88,6 +88,8 @@ impl Bracket {
         let low = search.low.length;
         let wrong = if !(low >= 0.0 && low.is_finite()) {
             "search.low.length"
+        } else if high.length.is_nan() != high.slope.is_nan() {
+            "search.high.slope"
         } else if search.high.is_some_and(|high| !(high.length >= low && high.length.is_finite())) {
             "search.high.length"
         } else if !(search.undefined > 0.0) {
