@@ -45,7 +45,7 @@ fn no_step_writes_an_infinity_and_the_error_leaves_the_last_accepted_point() {
                 }
                 assert!(w.iter().all(|w| w.is_finite()), "{name}: {w}");
             }
-            assert!(accepted[0] > 100.0, "{name}: {accepted}");
+            assert!(accepted[0] > 1.0, "{name}: {accepted}");
         }
     }
 }
