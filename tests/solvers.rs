@@ -21,6 +21,8 @@ mod gradient_methods;
 mod grid;
 #[path = "solvers/newton_methods.rs"]
 mod newton_methods;
+#[path = "solvers/nist.rs"]
+mod nist;
 #[path = "solvers/problems_hold.rs"]
 mod problems_hold;
 #[path = "solvers/quasi_newton.rs"]

@@ -1,7 +1,7 @@
 //! BFGS.
 
 use super::descent::Descent;
-use super::lbfgs::{first_length, moved};
+use super::lbfgs::{cautious_length, moved};
 use super::line_search::{Cubic, LineSearch};
 use super::model::zero;
 use super::solver::{Halt, Solver};
@@ -200,7 +200,7 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Bfgs<F, L> {
         zero(&mut self.inverse, n * n);
         self.set_diagonal(1.0);
         self.fresh = true;
-        self.reach = first_length(descent.x(), descent.gradient());
+        self.reach = cautious_length(descent.x(), descent.gradient());
         Ok(())
     }
 
@@ -210,7 +210,7 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Bfgs<F, L> {
         if length.is_none() && !self.fresh {
             descent.count_restart();
             self.fresh = true;
-            self.reach = first_length(descent.x(), descent.gradient());
+            self.reach = cautious_length(descent.x(), descent.gradient());
             self.point_downhill(descent.gradient());
             length = self.search(descent)?;
         }

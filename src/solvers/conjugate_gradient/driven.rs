@@ -59,7 +59,11 @@ impl<F: Scalar, L: LineSearch> Solver<F> for ConjugateGradient<F, L> {
         let (size, steepest) = (vector::norm_max(descent.x()), descent.gradient_max());
         let square = self.driven.square;
         self.driven.length = if size > 0.0 {
-            FIRST * size / steepest
+            // Parameters of a fit differ in size: none moves by more than itself.
+            let part = |x: F| if x == F::zero() { size } else { x.into_f64().abs() };
+            let pairs = descent.x().iter().zip(descent.gradient());
+            let own = pairs.map(|(&x, &g)| part(x) / g.into_f64().abs());
+            own.fold(FIRST * size / steepest, f64::min).max(f64::MIN_POSITIVE)
         } else if descent.value() != 0.0 {
             FIRST * descent.value().abs() / square
         } else {

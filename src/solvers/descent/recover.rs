@@ -40,6 +40,7 @@ struct Probe {
     ratio: f64,
     /// The rise to both sides over the way and the slope; NaN where it is rounding.
     bend: f64,
+    length: f64,
 }
 
 impl Probe {
@@ -172,15 +173,18 @@ impl<F: Scalar> Descent<'_, F> {
                 (Some(up), Some(down)) => {
                     let (change, rise) = (down - up, up + down - 2.0 * value);
                     let over = |x: f64| if x.abs() > noise { x / way } else { f64::NAN };
-                    Probe { ratio: 0.5 * over(change), bend: over(rise) }
+                    Probe { ratio: 0.5 * over(change), bend: over(rise), length }
                 }
-                _ => Probe { ratio: f64::NAN, bend: f64::NAN },
+                _ => Probe { ratio: f64::NAN, bend: f64::NAN, length },
             };
             let lower = self.best_value() < value - self.rounding();
             if let Some(last) = last {
                 let near = |a: f64, b: f64, part: f64| (a - b).abs() <= part * a.abs().min(b.abs());
+                // A slope that jumps by much more than itself is a minimum's.
+                let steep = |bend: f64| (0.1..100.0).contains(&bend);
                 // A smooth f rises ten times as slowly a tenth of the way off.
-                let kink = near(last.bend, probe.bend, 0.3) && probe.bend > 0.1;
+                let apart = length < 0.2 * last.length;
+                let kink = apart && near(last.bend, probe.bend, 0.3) && steep(probe.bend);
                 seen.kink |= kink && !lower;
                 // Two quotients that agree are those of a smooth f.
                 if !kink && near(last.ratio, probe.ratio, 0.01) {
