@@ -6,7 +6,8 @@
 //!
 //! | to | see |
 //! |---|---|
-//! | minimize | [`minimize`](minimize()), [`Objective`], [`Stop`], [`Report`] |
+//! | minimize | [`minimize`](minimize()), [`Objective`], [`Stop`], [`Report`] and its [`Status`] |
+//! | give a Hessian, or let a closure fail | [`WithHessian`], [`WithHessianMatrix`], [`Evaluation`] |
 //! | choose a solver | [`Lbfgs`], [`ConjugateGradient`] and its [`Beta`], [`Bfgs`], [`NewtonCg`], `Newton` (feature `linalg`), [`BarzilaiBorwein`], [`ScaledConjugateGradient`] |
 //! | solve Ax = -b | [`LinearConjugateGradient`] |
 //! | go without gradients, or check them | [`CentralDifferences`], [`check_gradient`] |
@@ -15,6 +16,7 @@
 //! | follow the natural gradient | [`NaturalGradient`](natural_gradient::NaturalGradient) and its metrics |
 //! | write a solver | [`Solver`], [`Descent`], [`Halt`] |
 
+mod answer;
 mod barzilai_borwein;
 mod bfgs;
 mod conjugate_gradient;
@@ -37,6 +39,7 @@ mod solver;
 mod stepped;
 mod stop;
 
+pub use answer::{Evaluation, Fallible, Matrix, Plain, Product, Value};
 pub use barzilai_borwein::BarzilaiBorwein;
 pub use bfgs::Bfgs;
 pub use conjugate_gradient::{Beta, ConjugateGradient};
@@ -51,10 +54,7 @@ pub use minimize::minimize;
 #[cfg(feature = "linalg")]
 pub use newton::Newton;
 pub use newton_cg::NewtonCg;
-pub use objective::{
-    Evaluation, Fallible, Flat, FlatMut, Matrix, Objective, Plain, Product, Value, WithHessian,
-    WithHessianMatrix, WithValue,
-};
+pub use objective::{Flat, FlatMut, Objective, WithHessian, WithHessianMatrix, WithValue};
 pub use report::{Evaluations, Report, Row, Stall, Status, Test, Undefined};
 pub use scaled_conjugate_gradient::ScaledConjugateGradient;
 pub use solver::{Halt, Solver};

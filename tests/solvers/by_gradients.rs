@@ -7,6 +7,8 @@ use thalweg::solvers::{
 };
 use thalweg::{ErrorKind, Lbfgs, Optimizer};
 
+type Gradient = fn(&Array1<f64>) -> Array1<f64>;
+
 fn both() -> [(&'static str, Box<dyn Optimizer<f64>>); 2] {
     [
         ("ConjugateGradient", Box::new(ConjugateGradient::<f64>::new())),
@@ -16,7 +18,7 @@ fn both() -> [(&'static str, Box<dyn Optimizer<f64>>); 2] {
 
 #[test]
 fn no_step_writes_an_infinity_and_the_error_leaves_the_last_accepted_point() {
-    let gradients: [fn(&Array1<f64>) -> Array1<f64>; 3] = [
+    let gradients: [Gradient; 3] = [
         |w| Array1::from_elem(w.len(), -1.0), // of -Σ w
         |w| -2.0 * w,                         // of -Σ w²
         |w| -w.mapv(f64::exp),                // of -Σ eʷ

@@ -13,6 +13,7 @@ use thalweg::solvers::{
 };
 
 type Tree = Array1<f64>;
+type Tests = fn() -> Stop<'static, f64>;
 type Function = fn(&Tree) -> (f64, Tree);
 
 /// Every solver, with every line search that it can have.
@@ -44,7 +45,7 @@ fn pairs() -> Vec<(&'static str, Box<dyn Solver<f64>>)> {
     all
 }
 
-const STOPS: [(&str, fn() -> Stop<'static, f64>); 4] = [
+const STOPS: [(&str, Tests); 4] = [
     ("default", || Stop::default().evaluations(20_000)),
     ("step", || Stop::default().evaluations(20_000).step(1e-8)),
     ("relative decrease", || Stop::default().evaluations(20_000).relative_decrease(1e-9)),
@@ -55,7 +56,7 @@ const STOPS: [(&str, fn() -> Stop<'static, f64>); 4] = [
 fn every(
     start: &Tree,
     f: Function,
-    stops: &[(&str, fn() -> Stop<'static, f64>)],
+    stops: &[(&str, Tests)],
     check: impl Fn(&Report, &Tree) -> bool,
 ) {
     let mut wrong = Vec::new();

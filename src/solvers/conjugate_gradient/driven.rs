@@ -240,7 +240,7 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
                 break;
             }
             let there = descent.try_value(next, &self.direction)?;
-            if !(there < value) {
+            if there.is_nan() || there >= value {
                 break;
             }
             (length, value) = (next, there);

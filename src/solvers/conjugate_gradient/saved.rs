@@ -32,7 +32,7 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
             since: record.get_counter("since")?,
             trail: self.stepped.trail.load(record)?,
         };
-        if !(stepped.square >= 0.0) {
+        if stepped.square.is_nan() || stepped.square < 0.0 {
             return Err(invalid("`square`".to_owned(), format!("is {}", stepped.square)));
         }
         let before = std::mem::replace(&mut self.stepped, stepped);

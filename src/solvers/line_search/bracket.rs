@@ -92,9 +92,9 @@ impl Bracket {
             "search.high.slope"
         } else if search.high.is_some_and(|high| !(high.length >= low && high.length.is_finite())) {
             "search.high.length"
-        } else if !(search.undefined > 0.0) {
+        } else if search.undefined.is_nan() || search.undefined <= 0.0 {
             "search.undefined"
-        } else if !(search.width >= 0.0) {
+        } else if search.width.is_nan() || search.width < 0.0 {
             "search.width"
         } else if trials > u64::from(CONTRACTIONS) {
             "search.trials"
