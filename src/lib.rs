@@ -36,7 +36,7 @@
 //! | come from PyTorch, Optax, Keras or argmin | [`guide::migration`] | their line beside ours |
 //! | stop, save and go on | [`guide::training`](guide::training#stopping-and-going-on) | [`State`], [`mod@state`], `checkpoint` (feature `serde`) |
 //! | hold any optimizer | [`Optimizer`] | which is object-safe |
-//! | know what went wrong | [`Error`] | [`ErrorKind`] |
+//! | know what went wrong | [`Error`] | [`ErrorKind`], [`Foreign`] |
 //!
 //! The optimizers: [`Sgd`], [`Momentum`], [`Nesterov`], [`AdaGrad`], [`RmsProp`], [`RmsPropMomentum`],
 //! [`CenteredRmsProp`], [`AdaDelta`], [`Adam`], [`AdamW`], [`AmsGrad`], [`AdaMax`], [`NAdam`],
@@ -142,7 +142,7 @@ pub use rules::yogi::Optimizer as Yogi;
 pub use solvers::{ConjugateGradient, Lbfgs};
 
 // The vocabulary.
-pub use error::{Error, ErrorKind, Tree};
+pub use error::{Error, ErrorKind, Foreign, Tree};
 pub use params::{Params, ParamsMut, Pattern};
 pub use rule::Rule;
 pub use scalar::Scalar;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Tree;
+use super::{Foreign, Tree};
 
 /// The kinds of [`Error`](super::Error).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -477,6 +477,25 @@ pub enum ErrorKind {
         /// The index of the first such element, in logical (row-major) order.
         index: Vec<usize>,
         /// The value: NaN, ∞ or -∞.
+        value: f64,
+    },
+
+    /// An error of the caller's own: see [`Error::other`](super::Error::other).
+    #[error("{0}")]
+    Other(Foreign),
+
+    /// A step by gradients alone has left the finite numbers.
+    #[error(
+        "the step leads to {value} in {} at index {index:?}: f seems to fall without end along it; the \
+         parameters are at the last accepted point",
+        Name(leaf)
+    )]
+    NonFiniteStep {
+        /// The leaf's name.
+        leaf: String,
+        /// The index of the first such element, in logical (row-major) order.
+        index: Vec<usize>,
+        /// What would have been written: NaN, ∞ or -∞.
         value: f64,
     },
 

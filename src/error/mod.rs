@@ -20,11 +20,49 @@ pub use kind::ErrorKind;
 /// assert!(matches!(error.kind(), ErrorKind::Hyperparameter { name: "beta1", .. }));
 /// assert_eq!(error.to_string(), "Adam: beta1 = 1.5 is not allowed; it takes a number in [0, 1)");
 /// ```
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{kind}")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Error {
     // Boxed so that the `Ok` path of a step does not carry the size of the largest kind.
     kind: Box<ErrorKind>,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl std::error::Error for Error {
+    /// The error of the caller's own that [`Error::other`] has inside.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &*self.kind {
+            ErrorKind::Other(foreign) => Some(&*foreign.0),
+            _ => None,
+        }
+    }
+}
+
+/// An error of the caller's own; equal to its clones alone.
+#[derive(Debug, Clone)]
+pub struct Foreign(std::sync::Arc<dyn std::error::Error + Send + Sync>);
+
+impl Foreign {
+    /// The error, to downcast it.
+    pub fn get_ref(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        &*self.0
+    }
+}
+
+impl PartialEq for Foreign {
+    fn eq(&self, other: &Self) -> bool {
+        std::sync::Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 /// Which tree an [`ErrorKind::Leaves`] is about.
@@ -74,6 +112,24 @@ impl Error {
     /// What went wrong, to match on.
     pub fn kind(&self) -> &ErrorKind {
         &self.kind
+    }
+
+    /// An error of the caller's own inside one of this crate, as an objective returns it; one of this
+    /// crate stays what it is. [`source`](std::error::Error::source) gives it back.
+    ///
+    /// ```
+    /// use std::error::Error as _;
+    ///
+    /// let inner = "x".parse::<f64>().unwrap_err();
+    /// let error = thalweg::Error::other(inner.clone());
+    /// let source = error.source().and_then(|source| source.downcast_ref());
+    /// assert_eq!(source, Some(&inner));
+    /// ```
+    pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        match error.into().downcast::<Self>() {
+            Ok(own) => *own,
+            Err(other) => ErrorKind::Other(Foreign(other.into())).into(),
+        }
     }
 
     /// The error of a hyperparameter out of its range; what a rule's own `validate` returns.

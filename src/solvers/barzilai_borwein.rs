@@ -2,7 +2,7 @@
 
 use super::descent::Descent;
 use super::lbfgs::first_length;
-use super::model::{OPEN_FRACTION, Plateau, UNIT, zero};
+use super::model::{OPEN_FRACTION, UNIT, zero};
 use super::solver::{Halt, Solver};
 use crate::error::Error;
 use crate::scalar::Scalar;
@@ -56,7 +56,6 @@ pub struct BarzilaiBorwein<F> {
     lengths: [f64; LENGTHS],
     iteration: usize,
     short: usize,
-    plateau: Plateau,
 }
 
 impl<F: Scalar> Default for BarzilaiBorwein<F> {
@@ -78,7 +77,6 @@ impl<F: Scalar> BarzilaiBorwein<F> {
             lengths: [f64::INFINITY; LENGTHS],
             iteration: 0,
             short: 0,
-            plateau: Plateau::NONE,
         }
     }
 
@@ -138,7 +136,6 @@ impl<F: Scalar> Solver<F> for BarzilaiBorwein<F> {
         self.values[0] = descent.value();
         self.lengths = [f64::INFINITY; LENGTHS];
         (self.iteration, self.short, self.moving) = (0, 0, self.switch);
-        self.plateau = Plateau::NONE;
         self.length = first_length(descent.x(), descent.gradient());
         Ok(())
     }
@@ -158,7 +155,7 @@ impl<F: Scalar> Solver<F> for BarzilaiBorwein<F> {
                 self.iteration += 1;
                 self.values[self.iteration % VALUES] = descent.value();
                 self.length = self.next_length(descent, length);
-                return self.plateau.note(descent);
+                return Ok(());
             }
             let parabola = -0.5 * slope * length * length / (trial.value - value - length * slope);
             length = if trial.value.is_finite() && parabola.is_finite() {
@@ -167,9 +164,6 @@ impl<F: Scalar> Solver<F> for BarzilaiBorwein<F> {
                 0.1 * length
             };
         }
-        if descent.accept_best(length)? {
-            return Ok(());
-        }
-        Err(descent.why_stalled()?)
+        Err(Halt::Stuck)
     }
 }

@@ -1,9 +1,9 @@
 //! BFGS.
 
 use super::descent::Descent;
-use super::lbfgs::{first_length, moved};
+use super::lbfgs::{cautious_length, moved};
 use super::line_search::{Cubic, LineSearch};
-use super::model::{Plateau, zero};
+use super::model::zero;
 use super::solver::{Halt, Solver};
 use crate::error::Error;
 use crate::rule::Interval;
@@ -53,7 +53,6 @@ pub struct Bfgs<F, L = Cubic> {
     s: Vec<F>,
     y: Vec<F>,
     product: Vec<F>,
-    plateau: Plateau,
 }
 
 impl<F: Scalar> Default for Bfgs<F> {
@@ -75,7 +74,6 @@ impl<F: Scalar> Bfgs<F> {
             s: Vec::new(),
             y: Vec::new(),
             product: Vec::new(),
-            plateau: Plateau::NONE,
         }
     }
 }
@@ -102,7 +100,6 @@ impl<F: Scalar, L: LineSearch> Bfgs<F, L> {
             s: self.s,
             y: self.y,
             product: self.product,
-            plateau: self.plateau,
         }
     }
 
@@ -203,8 +200,7 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Bfgs<F, L> {
         zero(&mut self.inverse, n * n);
         self.set_diagonal(1.0);
         self.fresh = true;
-        self.reach = first_length(descent.x(), descent.gradient());
-        self.plateau = Plateau::NONE;
+        self.reach = cautious_length(descent.x(), descent.gradient());
         Ok(())
     }
 
@@ -214,17 +210,17 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Bfgs<F, L> {
         if length.is_none() && !self.fresh {
             descent.count_restart();
             self.fresh = true;
-            self.reach = first_length(descent.x(), descent.gradient());
+            self.reach = cautious_length(descent.x(), descent.gradient());
             self.point_downhill(descent.gradient());
             length = self.search(descent)?;
         }
         if length.is_none() {
             if !descent.accept_best(0.0)? {
-                return Err(descent.why_stalled()?);
+                return Err(Halt::Stuck);
             }
             self.reach = 10.0 * moved(descent, &mut self.direction);
         }
         self.learn(descent, length);
-        self.plateau.note(descent)
+        Ok(())
     }
 }

@@ -94,12 +94,21 @@ fn run<F: Scalar, S: Solver<F> + ?Sized>(
     let status = match halt {
         Halt::Done(status) => status,
         Halt::Failed(error) => return Err(error),
+        Halt::Stuck => Status::Stalled(Stall::NoProgress),
+    };
+    // f was seen not to fall by a step of rounding's size: less than any tolerance.
+    let status = match status {
+        Status::Stalled(Stall::Precision) if stop.relative_decrease.is_some() => {
+            Status::Converged(Test::RelativeDecrease)
+        }
+        Status::Stalled(Stall::Precision) if stop.step.is_some() => Status::Converged(Test::Step),
+        status => status,
     };
     let evaluations = descent.evaluations();
     let restarts = descent.restarts();
     // An acceptance by the test of a trial ends an iteration of which the loop has not heard.
     let length = descent.length();
-    let last = descent.into_result(status.is_converged());
+    let (last, status) = descent.into_result(status);
     history.push(Row {
         iteration: iterations,
         evaluations: evaluations.total(),
@@ -133,8 +142,10 @@ fn drive<F: Scalar, S: Solver<F> + ?Sized>(
     if let Err(halt) = descent.begin() {
         return halt;
     }
-    if let Some(undefined) = undefined(flatten, descent) {
-        return Halt::Done(Status::NonFinite(undefined));
+    match undefined(flatten, descent) {
+        Ok(None) => {}
+        Ok(Some(undefined)) => return Halt::Done(Status::NonFinite(undefined)),
+        Err(halt) => return halt,
     }
     if let Some(halt) = after(flatten, descent, stop, history, *iterations) {
         return halt;
@@ -142,65 +153,131 @@ fn drive<F: Scalar, S: Solver<F> + ?Sized>(
     if let Err(halt) = solver.start(descent) {
         return halt;
     }
-    let mut patience = Patience::new(descent);
+    let mut progress = Progression::new(descent);
     loop {
         if stop.iterations.is_some_and(|limit| *iterations >= limit) {
             return Halt::Done(Status::IterationLimit);
         }
-        let value = descent.value();
-        let outcome = solver.iterate(descent);
-        if let Err(halt) = outcome {
-            if matches!(&halt, Halt::Done(Status::Converged(_))) {
-                *iterations += 1;
+        let mut stuck = false;
+        match solver.iterate(descent) {
+            Ok(()) => {}
+            Err(Halt::Stuck) => stuck = true,
+            Err(halt) => {
+                if matches!(&halt, Halt::Done(Status::Converged(_))) {
+                    *iterations += 1;
+                }
+                return halt;
             }
-            return halt;
         }
-        *iterations += 1;
-        if let Some(halt) = after(flatten, descent, stop, history, *iterations) {
-            return halt;
+        stuck |= !descent.moves();
+        if !stuck {
+            *iterations += 1;
+            if let Some(halt) = after(flatten, descent, stop, history, *iterations) {
+                return halt;
+            }
+            if iterations.is_power_of_two()
+                && let Err(halt) = descent.doubt()
+            {
+                return halt;
+            }
+            match progress.hardly(descent, stop) {
+                Ok(Some(test)) => return Halt::Done(Status::Converged(test)),
+                Ok(None) => stuck = progress.has_ended(descent),
+                Err(halt) => return halt,
+            }
         }
-        if patience.ends(descent) {
-            return Halt::Done(Status::Stalled(Stall::Precision));
-        }
-        if let Some(tolerance) = stop.relative_decrease
-            && value - descent.value() <= tolerance * value.abs().max(1.0)
-        {
-            return Halt::Done(Status::Converged(Test::RelativeDecrease));
-        }
-        if let Some(tolerance) = stop.step
-            && moved(descent) <= tolerance * vector::norm(descent.x()).max(1.0)
-        {
-            return Halt::Done(Status::Converged(Test::Step));
+        if stuck {
+            if let Err(halt) = descent.recover() {
+                return halt;
+            }
+            descent.count_restart();
+            if let Some(halt) = after(flatten, descent, stop, history, *iterations) {
+                return halt;
+            }
+            if let Err(halt) = solver.start(descent) {
+                return halt;
+            }
+            progress.begin_anew();
         }
     }
 }
 
-/// Ends what goes round in the rounding: many iterations with neither a lower f nor a smaller
-/// gradient than ever before.
-struct Patience {
+/// What the iterations have brought.
+struct Progression {
+    /// The least value, whether it was evaluated, and the least max|g|.
     value: f64,
+    evaluated: bool,
     gradient_max: f64,
+    /// Iterations with neither a lower f nor a smaller gradient than ever before; and those of
+    /// them in which f was no higher either.
     idle: usize,
-    limit: usize,
+    level: usize,
+    dim: usize,
 }
 
-impl Patience {
+impl Progression {
     fn new<F: Scalar>(descent: &Descent<'_, F>) -> Self {
-        let limit = descent.dim().saturating_mul(6).saturating_add(100);
-        Self { value: f64::INFINITY, gradient_max: f64::INFINITY, idle: 0, limit }
+        let (value, gradient_max) = (descent.value(), descent.gradient_max());
+        let dim = descent.dim();
+        Self { value, evaluated: true, gradient_max, idle: 0, level: 0, dim }
     }
 
-    fn ends<F: Scalar>(&mut self, descent: &Descent<'_, F>) -> bool {
+    fn begin_anew(&mut self) {
+        (self.idle, self.level) = (0, 0);
+    }
+
+    /// Whether the iteration lowered f below all before, by little or by a small move.
+    fn hardly<F: Scalar>(
+        &mut self,
+        descent: &mut Descent<'_, F>,
+        stop: &Stop<'_, F>,
+    ) -> Result<Option<Test>, Halt> {
+        let value = self.value;
+        let hardly = |descent: &Descent<'_, F>, moved: f64| {
+            let fell = value - descent.value();
+            // A fall of rounding's size is none.
+            if fell.is_nan() || fell <= 16.0 * F::epsilon().into_f64() * value.abs() {
+                None
+            } else if stop.relative_decrease.is_some_and(|t| fell <= t * value.abs().max(1.0)) {
+                Some(Test::RelativeDecrease)
+            } else if stop.step.is_some_and(|t| moved <= t * vector::norm(descent.x()).max(1.0)) {
+                Some(Test::Step)
+            } else {
+                None
+            }
+        };
+        let moved = stop.step.map_or(f64::INFINITY, |_| moved(descent));
+        let found = hardly(descent, moved);
+        if found.is_none() {
+            return Ok(None);
+        }
+        // A gradient of the wrong scale makes short steps.
+        descent.doubt()?;
+        let found = if descent.confirm()? { hardly(descent, moved) } else { found };
+        if self.evaluated {
+            return Ok(found);
+        }
+        // An interpolated value decides nothing: the next iteration is compared with this one.
+        (self.value, self.evaluated) = (descent.value(), true);
+        Ok(None)
+    }
+
+    /// Whether it goes round in the rounding.
+    fn has_ended<F: Scalar>(&mut self, descent: &Descent<'_, F>) -> bool {
         let (value, gradient_max) = (descent.value(), descent.gradient_max());
-        let rounding = F::epsilon().into_f64() * value.abs();
-        if value < self.value - rounding || gradient_max < self.gradient_max {
-            self.idle = 0;
+        let rounding = 4.0 * F::epsilon().into_f64() * value.abs();
+        if value < self.value - rounding || gradient_max < 0.9 * self.gradient_max {
+            self.begin_anew();
         } else {
             self.idle += 1;
+            self.level += usize::from(value <= self.value + rounding);
         }
-        self.value = self.value.min(value);
+        if value < self.value {
+            (self.value, self.evaluated) = (value, !descent.is_predicted());
+        }
         self.gradient_max = self.gradient_max.min(gradient_max);
-        self.idle > self.limit
+        self.level > self.dim.saturating_add(20)
+            || self.idle > self.dim.saturating_mul(6).saturating_add(100)
     }
 }
 
@@ -232,10 +309,12 @@ fn after<F: Scalar>(
     if let Some(test) = descent.test_gradient() {
         return Some(Halt::Done(Status::Converged(test)));
     }
-    if stop.target.is_some_and(|target| value <= target) {
-        return Some(Halt::Done(Status::TargetReached));
+    let target = stop.target.filter(|&target| value <= target)?;
+    match descent.confirm() {
+        Err(halt) => Some(halt),
+        Ok(_) if descent.value() <= target => Some(Halt::Done(Status::TargetReached)),
+        Ok(_) => None,
     }
-    None
 }
 
 /// ‖x - x₋‖₂ of the last iteration.
@@ -245,12 +324,25 @@ fn moved<F: Scalar>(descent: &Descent<'_, F>) -> f64 {
 }
 
 /// What is not finite at the start.
-fn undefined<F: Scalar>(flatten: &Flatten, descent: &Descent<'_, F>) -> Option<Undefined> {
+fn undefined<F: Scalar>(
+    flatten: &Flatten,
+    descent: &mut Descent<'_, F>,
+) -> Result<Option<Undefined>, Halt> {
     if !descent.value().is_finite() {
-        return Some(Undefined::Value(descent.value()));
+        return Ok(Some(Undefined::Value(descent.value())));
     }
-    let gradient = descent.gradient();
-    let at = gradient.iter().position(|g| !g.is_finite())?;
-    let (leaf, index) = flatten.locate(at).unwrap_or_default();
-    Some(Undefined::Gradient { leaf: leaf.to_owned(), index, value: gradient[at].into_f64() })
+    let Some(at) = descent.gradient().iter().position(|g| !g.is_finite()) else { return Ok(None) };
+    let value = descent.gradient()[at].into_f64();
+    let name = |at: usize| {
+        let (leaf, index) = flatten.locate(at).unwrap_or_default();
+        (leaf.to_owned(), index)
+    };
+    if value.is_nan()
+        && let Some(at) = descent.find_unwritten()?
+    {
+        let (leaf, index) = name(at);
+        return Ok(Some(Undefined::Unwritten { leaf, index }));
+    }
+    let (leaf, index) = name(at);
+    Ok(Some(Undefined::Gradient { leaf, index, value }))
 }

@@ -6,13 +6,15 @@
 //!
 //! | to | see |
 //! |---|---|
-//! | minimize | [`minimize`](minimize()), [`Objective`], [`Stop`], [`Report`] |
+//! | minimize | [`minimize`](minimize()), [`Objective`], [`Stop`], [`Report`] and its [`Status`] |
+//! | give a Hessian, or let a closure fail | [`WithHessian`], [`WithHessianMatrix`], [`Evaluation`] |
 //! | choose a solver | [`Lbfgs`], [`ConjugateGradient`] and its [`Beta`], [`Bfgs`], [`NewtonCg`], `Newton` (feature `linalg`), [`BarzilaiBorwein`], [`ScaledConjugateGradient`] |
 //! | solve Ax = -b | [`LinearConjugateGradient`] |
 //! | go without gradients, or check them | [`CentralDifferences`], [`check_gradient`] |
 //! | choose a line search | [`LineSearch`]: [`Cubic`], [`MoreThuente`], [`HagerZhang`], [`Backtracking`], [`Secant`], [`Exact`] |
 //! | write a solver | [`Solver`], [`Descent`], [`Halt`] |
 
+mod answer;
 mod barzilai_borwein;
 mod bfgs;
 mod conjugate_gradient;
@@ -34,6 +36,7 @@ mod solver;
 mod stepped;
 mod stop;
 
+pub use answer::{Evaluation, Fallible, Matrix, Plain, Product, Value};
 pub use barzilai_borwein::BarzilaiBorwein;
 pub use bfgs::Bfgs;
 pub use conjugate_gradient::{Beta, ConjugateGradient};
@@ -51,7 +54,7 @@ pub use minimize::minimize;
 #[cfg(feature = "linalg")]
 pub use newton::Newton;
 pub use newton_cg::NewtonCg;
-pub use objective::{Flat, FlatMut, Objective, WithHessian, WithValue};
+pub use objective::{Flat, FlatMut, Objective, WithHessian, WithHessianMatrix, WithValue};
 pub use report::{Evaluations, Report, Row, Stall, Status, Test, Undefined};
 pub use scaled_conjugate_gradient::ScaledConjugateGradient;
 pub use solver::{Halt, Solver};

@@ -80,37 +80,3 @@ pub(super) fn zero<F: Scalar>(vector: &mut Vec<F>, dim: usize) {
     vector.clear();
     vector.resize(dim, F::zero());
 }
-
-/// Iterations on one level before it is taken for all that the precision allows.
-const LEVEL: u32 = 20;
-
-/// Notices when f has come down to rounding and the gradient shrinks no more.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Plateau {
-    value: f64,
-    gradient_max: f64,
-    iterations: u32,
-}
-
-impl Plateau {
-    pub(super) const NONE: Self =
-        Self { value: f64::INFINITY, gradient_max: f64::INFINITY, iterations: 0 };
-
-    /// Takes note of an accepted point.
-    ///
-    /// # Errors
-    /// [`Descent::why_stalled`] after twenty iterations that lower neither f nor max|g|.
-    pub(super) fn note<F: Scalar>(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
-        let (value, gradient_max) = (descent.value(), descent.gradient_max());
-        let rounding = 4.0 * F::epsilon().into_f64() * value.abs();
-        let lower = value < self.value - rounding;
-        if lower || gradient_max < 0.9 * self.gradient_max {
-            self.iterations = 0;
-        } else if value <= self.value + rounding {
-            self.iterations += 1;
-        }
-        self.value = self.value.min(value);
-        self.gradient_max = self.gradient_max.min(gradient_max);
-        if self.iterations < LEVEL { Ok(()) } else { Err(descent.why_stalled()?) }
-    }
-}

@@ -2,11 +2,12 @@
 
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
+use ndarray::Array2;
 
 use super::descent::Descent;
-use super::lbfgs::first_length;
+use super::lbfgs::{first_length, moved};
 use super::line_search::{Backtracking, LineSearch};
-use super::model::{Plateau, difference, zero};
+use super::model::{difference, zero};
 use super::solver::{Halt, Solver};
 use crate::error::Error;
 use crate::scalar::Scalar;
@@ -19,9 +20,9 @@ const LEAST: f64 = 1e-10;
 /// d = -|H|⁻¹g.
 ///
 /// |H| has the eigenvectors of H and the magnitudes of its eigenvalues, after H was scaled to a
-/// diagonal of ±1, so that d descends, and away from saddle points. H takes n products Hv: the
-/// objective's own where it gives such ([`WithHessian`](super::WithHessian)), else differences of
-/// gradients, each an evaluation. n² numbers and n³ operations an iteration: for some hundred
+/// diagonal of ±1, so that d descends, and away from saddle points. H is the
+/// objective's own where it gives one ([`WithHessianMatrix`](super::WithHessianMatrix)), else n products
+/// Hv, its own ([`WithHessian`](super::WithHessian)) or differences of gradients, each an evaluation. n² numbers and n³ operations an iteration: for some hundred
 /// parameters; beyond, take [`NewtonCg`](super::NewtonCg). Needs the feature `linalg`.
 ///
 /// Source: Nocedal & Wright 2006, algorithm 3.2; Greenstadt 1967 (|H|).
@@ -43,12 +44,15 @@ const LEAST: f64 = 1e-10;
 pub struct Newton<F, L = Backtracking> {
     search: L,
     hessian: Mat<f64>,
+    /// The objective's own, where it gives one.
+    matrix: Array2<F>,
     /// The first length along -g.
     reach: f64,
+    /// Whether the Hessian is positive definite.
+    definite: bool,
     direction: Vec<F>,
     axis: Vec<F>,
     column: Vec<F>,
-    plateau: Plateau,
 }
 
 impl<F: Scalar> Default for Newton<F> {
@@ -63,11 +67,12 @@ impl<F: Scalar> Newton<F> {
         Self {
             search: Backtracking::new(),
             hessian: Mat::new(),
+            matrix: Array2::zeros((0, 0)),
             reach: 0.0,
+            definite: false,
             direction: Vec::new(),
             axis: Vec::new(),
             column: Vec::new(),
-            plateau: Plateau::NONE,
         }
     }
 }
@@ -79,17 +84,31 @@ impl<F: Scalar, L: LineSearch> Newton<F, L> {
         Newton {
             search,
             hessian: self.hessian,
+            matrix: self.matrix,
             reach: self.reach,
+            definite: self.definite,
             direction: self.direction,
             axis: self.axis,
             column: self.column,
-            plateau: self.plateau,
         }
     }
 
     /// H, column by column.
     fn form(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
         let n = descent.dim();
+        if descent.has_hessian() {
+            if self.matrix.dim() != (n, n) {
+                self.matrix = Array2::zeros((n, n));
+            }
+            descent.hessian(&mut self.matrix)?;
+            for j in 0..n {
+                for i in 0..n {
+                    let sum = self.matrix[(i, j)].into_f64() + self.matrix[(j, i)].into_f64();
+                    self.hessian[(i, j)] = 0.5 * sum;
+                }
+            }
+            return Ok(());
+        }
         let precision = F::epsilon().into_f64();
         // Elements of very different size are varied each by a part of its own.
         let least = precision.powf(0.25) * vector::norm_max(descent.x()).max(1.0);
@@ -123,10 +142,12 @@ impl<F: Scalar, L: LineSearch> Newton<F, L> {
             return false;
         }
         let right = Mat::from_fn(n, 1, |i, _| -g[i].into_f64());
+        self.definite = false;
         if let Ok(factor) = self.hessian.llt(Side::Lower) {
             let d = factor.solve(&right);
             (0..n).for_each(|i| self.direction[i] = F::from_f64(d[(i, 0)]));
-            if self.descends(g) {
+            self.definite = self.descends(g);
+            if self.definite {
                 return true;
             }
         }
@@ -190,13 +211,15 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Newton<F, L> {
         }
         self.hessian = Mat::zeros(n, n);
         self.reach = 0.0;
-        self.plateau = Plateau::NONE;
         Ok(())
     }
 
     fn iterate(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
         self.form(descent)?;
-        let found = self.point_downhill(descent.gradient()) && self.search(descent, 1.0)?;
+        let downhill = self.point_downhill(descent.gradient());
+        let slope = descent.slope_along(&self.direction);
+        descent.note_promise(if downhill && self.definite { -0.5 * slope } else { f64::INFINITY });
+        let found = downhill && self.search(descent, 1.0)?;
         if !found {
             descent.count_restart();
             vector::combine(-1.0, descent.gradient(), 0.0, &mut self.direction);
@@ -204,10 +227,12 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Newton<F, L> {
             if self.search(descent, first)? {
                 // Where f does not curve at all, the next step goes further.
                 self.reach = 10.0 * descent.length();
-            } else if !descent.accept_best(0.0)? {
-                return Err(descent.why_stalled()?);
+            } else if descent.accept_best(0.0)? {
+                self.reach = 10.0 * moved(descent, &mut self.direction);
+            } else {
+                return Err(Halt::Stuck);
             }
         }
-        self.plateau.note(descent)
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::descent::Descent;
 use super::line_search::Sample;
-use super::model::{Plateau, decrease, hessian_vector, zero};
+use super::model::{decrease, hessian_vector, zero};
 use super::solver::{Halt, Solver};
 use crate::error::Error;
 use crate::rule::Interval;
@@ -62,7 +62,6 @@ pub struct NewtonCg<F> {
     residual: Vec<F>,
     direction: Vec<F>,
     product: Vec<F>,
-    plateau: Plateau,
 }
 
 impl<F: Scalar> Default for NewtonCg<F> {
@@ -91,7 +90,6 @@ impl<F: Scalar> NewtonCg<F> {
             residual: Vec::new(),
             direction: Vec::new(),
             product: Vec::new(),
-            plateau: Plateau::NONE,
         }
     }
 
@@ -200,7 +198,6 @@ impl<F: Scalar> Solver<F> for NewtonCg<F> {
         vectors.into_iter().for_each(|vector| zero(vector, descent.dim()));
         self.radius = self.first_radius.unwrap_or(f64::NAN);
         self.largest = 0.0;
-        self.plateau = Plateau::NONE;
         Ok(())
     }
 
@@ -214,6 +211,11 @@ impl<F: Scalar> Solver<F> for NewtonCg<F> {
             slope = descent.slope_along(&self.step);
         }
         let curvature = vector::dot(&self.step, &self.step_product);
+        // What is left of the model's gradient says how much of it was seen.
+        let seen = vector::norm(&self.residual) <= 0.01 * vector::norm(descent.gradient());
+        let model =
+            if end == End::Inside && seen { -(slope + 0.5 * curvature) } else { f64::INFINITY };
+        descent.note_promise(if model >= 0.0 { model } else { f64::INFINITY });
         let size = vector::norm(&self.step);
         let mut length = 1.0;
         for trial in 0..60 {
@@ -224,7 +226,7 @@ impl<F: Scalar> Solver<F> for NewtonCg<F> {
             if sample.is_finite() && ratio > 1e-4 {
                 self.adapt(end, trial, ratio, length * size, &sample, slope);
                 descent.accept(length);
-                return self.plateau.note(descent);
+                return Ok(());
             }
             let parabola = 0.5 * slope * length * length / (fell + length * slope);
             length = if parabola.is_finite() && sample.is_finite() {
@@ -234,10 +236,7 @@ impl<F: Scalar> Solver<F> for NewtonCg<F> {
             };
             self.radius = length * size;
         }
-        if descent.accept_best(length)? {
-            return Ok(());
-        }
-        Err(descent.why_stalled()?)
+        Err(Halt::Stuck)
     }
 }
 

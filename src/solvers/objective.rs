@@ -1,14 +1,15 @@
 //! What is minimized: a value, its gradient, and what else the user can give.
 
-use ndarray::{ArrayViewD, ArrayViewMutD};
+use ndarray::{Array2, ArrayViewD, ArrayViewMut2, ArrayViewMutD};
 
-use crate::error::{Error, Tree};
+use super::answer::{Evaluation, Matrix, Plain, Product, Value};
+use crate::error::{Error, ErrorKind, Tree};
 use crate::params::{Flatten, Params, ParamsMut};
 use crate::scalar::Scalar;
 
 /// A function f of a tree of parameters, with its gradient.
 ///
-/// A closure from the parameters to value and gradient is one; so is a type of your own, which may
+/// A closure from the parameters to value and gradient, or to a `Result` of them, is one; so is a type of your own, which may
 /// write the gradient in place, and give values alone or products with the Hessian besides.
 ///
 /// A value or a gradient that is NaN or infinite says that f is not defined there: a line search
@@ -43,7 +44,8 @@ use crate::scalar::Scalar;
 /// # Ok::<(), Error>(())
 /// ```
 pub trait Objective<F: Scalar, P: ?Sized> {
-    /// f(w), and ∇f(w) written into `gradient`.
+    /// f(w), and ∇f(w) written into `gradient`, whose elements are NaN before: one that is not
+    /// written is found at the start and named.
     ///
     /// # Errors
     /// Whatever makes going on pointless: the minimization ends with it, and the parameters are as
@@ -86,24 +88,35 @@ pub trait Objective<F: Scalar, P: ?Sized> {
         product.as_mut_slice().fill(F::nan());
         Ok(())
     }
+
+    /// Whether there is the Hessian as a matrix.
+    fn has_hessian(&self) -> bool {
+        false
+    }
+
+    /// ∇²f(w) written into an n×n matrix, whose elements are NaN before; asked for only if
+    /// [`has_hessian`](Objective::has_hessian).
+    ///
+    /// # Errors
+    /// As [`value_and_gradient`](Objective::value_and_gradient).
+    fn hessian(&mut self, _params: &P, _hessian: ArrayViewMut2<'_, F>) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
-impl<F, P, C, V, G> Objective<F, P> for C
+impl<F, P, C, R> Objective<F, P> for C
 where
     F: Scalar,
     P: ?Sized,
-    C: FnMut(&P) -> (V, G),
-    V: Into<f64>,
-    G: Params<F>,
+    C: FnMut(&P) -> R,
+    R: Evaluation<F>,
 {
     fn value_and_gradient(
         &mut self,
         params: &P,
         gradient: &mut FlatMut<'_, F>,
     ) -> Result<f64, Error> {
-        let (value, tree) = self(params);
-        gradient.set(&tree)?;
-        Ok(value.into())
+        self(params).write_to(gradient)
     }
 }
 
@@ -140,7 +153,7 @@ where
     P: ?Sized,
     O: Objective<F, P>,
     C: FnMut(&P) -> V,
-    V: Into<f64>,
+    V: Value,
 {
     fn value_and_gradient(
         &mut self,
@@ -155,7 +168,7 @@ where
     }
 
     fn value(&mut self, params: &P) -> Result<f64, Error> {
-        Ok((self.value)(params).into())
+        (self.value)(params).value()
     }
 
     fn has_hessian_vector(&self) -> bool {
@@ -191,29 +204,32 @@ where
 /// # Ok::<(), thalweg::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct WithHessian<O, C> {
+pub struct WithHessian<O, C, K = Plain> {
     objective: O,
     hessian_vector: C,
+    kind: std::marker::PhantomData<K>,
 }
 
-impl<O, C> WithHessian<O, C> {
-    /// The objective, and ∇²f(w)·v.
+impl<O, C, K> WithHessian<O, C, K> {
+    /// The objective, and ∇²f(w)·v, or a `Result` of it.
     pub fn new<F, P, G>(objective: O, hessian_vector: C) -> Self
     where
+        F: Scalar,
         P: ?Sized,
         C: FnMut(&P, Flat<'_, F>) -> G,
+        G: Product<F, K>,
     {
-        Self { objective, hessian_vector }
+        Self { objective, hessian_vector, kind: std::marker::PhantomData }
     }
 }
 
-impl<F, P, O, C, G> Objective<F, P> for WithHessian<O, C>
+impl<F, P, O, C, G, K> Objective<F, P> for WithHessian<O, C, K>
 where
     F: Scalar,
     P: ?Sized,
     O: Objective<F, P>,
     C: FnMut(&P, Flat<'_, F>) -> G,
-    G: Params<F>,
+    G: Product<F, K>,
 {
     fn value_and_gradient(
         &mut self,
@@ -241,8 +257,102 @@ where
         vector: Flat<'_, F>,
         product: &mut FlatMut<'_, F>,
     ) -> Result<(), Error> {
-        let tree = (self.hessian_vector)(params, vector);
-        product.set(&tree)
+        (self.hessian_vector)(params, vector).write_to(product)
+    }
+}
+
+/// An objective with a closure that gives the Hessian as a matrix, which `Newton` takes in place of n
+/// products.
+///
+/// Rows and columns are the elements of the parameters, row-major leaf after leaf; a `Result` of the
+/// matrix is taken too.
+///
+/// ```
+/// # #[cfg(feature = "linalg")] {
+/// use ndarray::{Array1, array};
+/// use thalweg::solvers::{Newton, Stop, WithHessianMatrix, minimize};
+///
+/// let mut objective = WithHessianMatrix::new(
+///     |w: &Array1<f64>| {
+///         let (a, b) = (1.0 - w[0], w[1] - w[0] * w[0]);
+///         (a * a + 100.0 * b * b, array![-2.0 * a - 400.0 * w[0] * b, 200.0 * b])
+///     },
+///     |w: &Array1<f64>| {
+///         let (x, y) = (w[0], w[1]);
+///         array![[2.0 - 400.0 * (y - 3.0 * x * x), -400.0 * x], [-400.0 * x, 200.0]]
+///     },
+/// );
+/// let mut w = array![-1.2, 1.0];
+/// let report = minimize(&mut Newton::new(), &mut w, &mut objective, Stop::default()).unwrap();
+/// assert!(report.status.is_converged() && report.evaluations.hessians == report.iterations);
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct WithHessianMatrix<O, C> {
+    objective: O,
+    hessian: C,
+}
+
+impl<O, C> WithHessianMatrix<O, C> {
+    /// The objective, and ∇²f(w).
+    pub fn new<P: ?Sized, M>(objective: O, hessian: C) -> Self
+    where
+        C: FnMut(&P) -> M,
+    {
+        Self { objective, hessian }
+    }
+}
+
+impl<F, P, O, C, M> Objective<F, P> for WithHessianMatrix<O, C>
+where
+    F: Scalar,
+    P: ?Sized,
+    O: Objective<F, P>,
+    C: FnMut(&P) -> M,
+    M: Matrix<F>,
+{
+    fn value_and_gradient(
+        &mut self,
+        params: &P,
+        gradient: &mut FlatMut<'_, F>,
+    ) -> Result<f64, Error> {
+        self.objective.value_and_gradient(params, gradient)
+    }
+
+    fn has_value(&self) -> bool {
+        self.objective.has_value()
+    }
+
+    fn value(&mut self, params: &P) -> Result<f64, Error> {
+        self.objective.value(params)
+    }
+
+    fn has_hessian_vector(&self) -> bool {
+        self.objective.has_hessian_vector()
+    }
+
+    fn hessian_vector(
+        &mut self,
+        params: &P,
+        vector: Flat<'_, F>,
+        product: &mut FlatMut<'_, F>,
+    ) -> Result<(), Error> {
+        self.objective.hessian_vector(params, vector, product)
+    }
+
+    fn has_hessian(&self) -> bool {
+        true
+    }
+
+    fn hessian(&mut self, params: &P, mut hessian: ArrayViewMut2<'_, F>) -> Result<(), Error> {
+        let matrix = (self.hessian)(params).matrix()?;
+        if matrix.shape() != hessian.shape() {
+            let (expected, found) = (hessian.shape().to_vec(), matrix.shape().to_vec());
+            let owner = "WithHessianMatrix";
+            return Err(ErrorKind::Shape { owner, what: "Hessian", expected, found }.into());
+        }
+        hessian.assign(&matrix);
+        Ok(())
     }
 }
 
@@ -322,11 +432,24 @@ impl<'a, F: Scalar> FlatMut<'a, F> {
 
 /// An objective as a function of a flat vector: what solvers see of it.
 pub(crate) trait FlatObjective<F: Scalar> {
-    fn value_and_gradient(&mut self, x: &[F], gradient: &mut [F]) -> Result<f64, Error>;
+    /// The gradient is NaN before the objective writes it: what it leaves out is not taken for 0.
+    fn value_and_gradient(&mut self, x: &[F], gradient: &mut [F]) -> Result<f64, Error> {
+        self.value_and_marked_gradient(x, gradient, F::nan())
+    }
+    fn value_and_marked_gradient(
+        &mut self,
+        x: &[F],
+        gradient: &mut [F],
+        mark: F,
+    ) -> Result<f64, Error>;
+    /// Writes a point into the parameters, where it can.
+    fn put(&mut self, x: &[F]);
     fn has_value(&self) -> bool;
     fn value(&mut self, x: &[F]) -> Result<f64, Error>;
     fn has_hessian_vector(&self) -> bool;
     fn hessian_vector(&mut self, x: &[F], vector: &[F], product: &mut [F]) -> Result<(), Error>;
+    fn has_hessian(&self) -> bool;
+    fn hessian(&mut self, x: &[F], hessian: &mut Array2<F>) -> Result<(), Error>;
 }
 
 /// An objective and the tree that points are written into before it is asked.
@@ -339,10 +462,21 @@ pub(crate) struct OnTree<'a, P, O: ?Sized> {
 impl<F: Scalar, P: ParamsMut<F>, O: Objective<F, P> + ?Sized> FlatObjective<F>
     for OnTree<'_, P, O>
 {
-    fn value_and_gradient(&mut self, x: &[F], gradient: &mut [F]) -> Result<f64, Error> {
+    fn value_and_marked_gradient(
+        &mut self,
+        x: &[F],
+        gradient: &mut [F],
+        mark: F,
+    ) -> Result<f64, Error> {
         self.flatten.scatter(x, self.params)?;
+        gradient.fill(mark);
         let mut gradient = FlatMut::new(self.flatten, gradient);
         self.objective.value_and_gradient(self.params, &mut gradient)
+    }
+
+    fn put(&mut self, x: &[F]) {
+        // Only a tree that has changed its leaves is refused, and that one is as it is.
+        let _ = self.flatten.scatter(x, self.params);
     }
 
     fn has_value(&self) -> bool {
@@ -360,8 +494,19 @@ impl<F: Scalar, P: ParamsMut<F>, O: Objective<F, P> + ?Sized> FlatObjective<F>
 
     fn hessian_vector(&mut self, x: &[F], vector: &[F], product: &mut [F]) -> Result<(), Error> {
         self.flatten.scatter(x, self.params)?;
+        product.fill(F::nan());
         let vector = Flat::new(self.flatten, vector);
         let mut product = FlatMut::new(self.flatten, product);
         self.objective.hessian_vector(self.params, vector, &mut product)
+    }
+
+    fn has_hessian(&self) -> bool {
+        self.objective.has_hessian()
+    }
+
+    fn hessian(&mut self, x: &[F], hessian: &mut Array2<F>) -> Result<(), Error> {
+        self.flatten.scatter(x, self.params)?;
+        hessian.fill(F::nan());
+        self.objective.hessian(self.params, hessian.view_mut())
     }
 }

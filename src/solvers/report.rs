@@ -26,7 +26,8 @@ pub struct Report {
     pub solver: &'static str,
     /// Why it ended.
     pub status: Status,
-    /// f at the point that the parameters are left at: the best one that was seen.
+    /// f at the point that the parameters are left at, as it was evaluated: the best one that was
+    /// seen, or one that passes the test.
     pub value: f64,
     /// max|∂f/∂wᵢ| there; NaN if only the value was known.
     pub gradient_max: f64,
@@ -55,12 +56,14 @@ pub struct Evaluations {
     pub values: u64,
     /// Products of the Hessian and a vector.
     pub hessian_vectors: u64,
+    /// The Hessian as a matrix.
+    pub hessians: u64,
 }
 
 impl Evaluations {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.gradients + self.values + self.hessian_vectors
+        self.gradients + self.values + self.hessian_vectors + self.hessians
     }
 }
 
@@ -84,14 +87,43 @@ pub enum Status {
     Stalled(Stall),
     /// f falls without end.
     Unbounded,
-    /// f or its gradient is NaN or infinite at the start.
+    /// f or its gradient is NaN or infinite at the start, or was not written.
     NonFinite(Undefined),
 }
 
 impl Status {
-    /// Whether a test for a minimum holds.
+    /// Whether a test for a minimum holds at the point that is returned.
     pub fn is_converged(&self) -> bool {
         matches!(self, Self::Converged(_))
+    }
+
+    /// Whether what was asked for has come: a test for a minimum holds, or the target is reached.
+    ///
+    /// ```
+    /// use thalweg::solvers::{Stall, Status};
+    /// assert!(Status::TargetReached.is_success());
+    /// assert!(!Status::Stalled(Stall::Precision).is_success());
+    /// ```
+    pub fn is_success(&self) -> bool {
+        matches!(self, Self::Converged(_) | Self::TargetReached)
+    }
+
+    /// Whether the objective is to be mended before it is tried again: its gradient is not that of
+    /// its value, it is not defined at the start, overflows, or has no minimum.
+    ///
+    /// ```
+    /// use thalweg::solvers::{Stall, Status};
+    /// assert!(Status::Stalled(Stall::GradientSign).is_misuse());
+    /// assert!(!Status::EvaluationLimit.is_misuse());
+    /// ```
+    pub fn is_misuse(&self) -> bool {
+        match self {
+            Self::Unbounded | Self::NonFinite(_) => true,
+            Self::Stalled(stall) => {
+                matches!(stall, Stall::GradientSign | Stall::GradientMismatch | Stall::Scale)
+            }
+            _ => false,
+        }
     }
 }
 
@@ -103,31 +135,43 @@ pub enum Test {
     GradientMax,
     /// ‖∇f‖₂ is small enough.
     GradientNorm,
+    /// max|∂f/∂wᵢ|·max(|wᵢ|, 1) is small enough beside |f|.
+    RelativeGradient,
     /// The gradient is zero, whatever was asked.
     Stationary,
     /// f hardly fell.
     RelativeDecrease,
     /// The parameters hardly moved.
     Step,
+    /// Newton's model of f, of upward curvature, promises no more than rounding, and a step of
+    /// rounding's size did not lower f.
+    Model,
 }
 
 /// Why a solver cannot go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stall {
-    /// No step along -∇f lowers f by more than rounding: this is as good as the precision allows.
+    /// Steps along -∇f down to one whose effect is rounding were tried, and none lowered f: this is
+    /// as good as the precision allows.
     Precision,
     /// f rises along -∇f as fast as it should fall: the gradient has the wrong sign.
     GradientSign,
     /// f does not change along -∇f as the gradient says: they do not belong together.
     GradientMismatch,
-    /// f is NaN or infinite however short the step.
+    /// f rises in proportion to the way on both sides, along ∇f and along -∇f, as at the bottom of
+    /// |w|: it has a kink there.
+    Kink,
+    /// f or its gradient is NaN or infinite along -∇f, however short the step that could still lower
+    /// f.
     NonFinite,
-    /// The solver's own limit on the attempts of one iteration.
+    /// ‖∇f‖² overflows or vanishes in double precision: multiply f by a constant.
+    Scale,
+    /// Attempt after attempt has failed, or lowered f by very little; no cause was found.
     NoProgress,
 }
 
-/// What is NaN or infinite.
+/// What is not defined at the start.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Undefined {
@@ -141,6 +185,13 @@ pub enum Undefined {
         index: Vec<usize>,
         /// The element.
         value: f64,
+    },
+    /// An element of the gradient that the objective did not write.
+    Unwritten {
+        /// The leaf's name.
+        leaf: String,
+        /// The index in it.
+        index: Vec<usize>,
     },
 }
 
@@ -224,9 +275,11 @@ impl fmt::Display for Test {
         f.write_str(match self {
             Self::GradientMax => "max|g| is small",
             Self::GradientNorm => "‖g‖₂ is small",
+            Self::RelativeGradient => "max|g·w| is small beside f",
             Self::Stationary => "the gradient is zero",
             Self::RelativeDecrease => "f hardly falls",
             Self::Step => "the parameters hardly move",
+            Self::Model => "the model of f promises no more than rounding",
         })
     }
 }
@@ -237,8 +290,10 @@ impl fmt::Display for Stall {
             Self::Precision => "f falls no further in this precision",
             Self::GradientSign => "f rises along -g: the gradient has the wrong sign",
             Self::GradientMismatch => "f does not change as g says; see `check_gradient`",
+            Self::Kink => "f has a kink here: it rises along g and along -g",
             Self::NonFinite => "f is not finite however short the step",
-            Self::NoProgress => "no better point was found",
+            Self::Scale => "‖g‖² overflows or vanishes; multiply f by a constant",
+            Self::NoProgress => "attempts fail or lower f by very little",
         })
     }
 }
@@ -253,6 +308,12 @@ impl fmt::Display for Undefined {
             Self::Gradient { leaf, index, value } => {
                 write!(f, "the gradient of `{leaf}` is {value} at index {index:?}")
             }
+            Self::Unwritten { leaf, index } if leaf.is_empty() => {
+                write!(f, "the objective did not write the gradient at index {index:?}")
+            }
+            Self::Unwritten { leaf, index } => {
+                write!(f, "the objective did not write the gradient of `{leaf}` at index {index:?}")
+            }
         }
     }
 }
@@ -260,11 +321,13 @@ impl fmt::Display for Undefined {
 impl fmt::Display for Report {
     /// The outcome, and some twenty rows of the history.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Evaluations { gradients, values, hessian_vectors } = self.evaluations;
+        let Evaluations { gradients, values, hessian_vectors, hessians } = self.evaluations;
         writeln!(f, "{}: {}", self.solver, self.status)?;
         write!(f, "f = {:.10e}, max|g| = {:.2e}; ", self.value, self.gradient_max)?;
         write!(f, "{} iterations, {gradients} evaluations of f and g", self.iterations)?;
-        for (count, what) in [(values, "of f alone"), (hessian_vectors, "of H·v")] {
+        for (count, what) in
+            [(values, "of f alone"), (hessian_vectors, "of H·v"), (hessians, "of H")]
+        {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
             }

@@ -1,7 +1,7 @@
 //! Møller's scaled conjugate gradient.
 
 use super::descent::Descent;
-use super::model::{Plateau, curvature, decrease, zero};
+use super::model::{curvature, decrease, zero};
 use super::solver::{Halt, Solver};
 use crate::error::Error;
 use crate::rule::Interval;
@@ -44,7 +44,6 @@ pub struct ScaledConjugateGradient<F> {
     direction: Vec<F>,
     product: Vec<F>,
     since_restart: usize,
-    plateau: Plateau,
 }
 
 impl<F: Scalar> Default for ScaledConjugateGradient<F> {
@@ -62,7 +61,6 @@ impl<F: Scalar> ScaledConjugateGradient<F> {
             direction: Vec::new(),
             product: Vec::new(),
             since_restart: 0,
-            plateau: Plateau::NONE,
         }
     }
 
@@ -92,7 +90,6 @@ impl<F: Scalar> Solver<F> for ScaledConjugateGradient<F> {
         zero(&mut self.direction, descent.dim());
         zero(&mut self.product, descent.dim());
         self.lambda = self.damping;
-        self.plateau = Plateau::NONE;
         self.restart(descent);
         Ok(())
     }
@@ -142,15 +139,9 @@ impl<F: Scalar> Solver<F> for ScaledConjugateGradient<F> {
                     let beta = (vector::dot(g, g) - vector::dot(g, old)) / -slope;
                     vector::combine(-1.0, g, beta, &mut self.direction);
                 }
-                return self.plateau.note(descent);
+                return Ok(());
             }
         }
-        if self.since_restart > 0 {
-            descent.count_restart();
-            self.lambda = self.damping;
-            self.restart(descent);
-            return Ok(());
-        }
-        Err(descent.why_stalled()?)
+        Err(Halt::Stuck)
     }
 }

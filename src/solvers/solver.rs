@@ -10,13 +10,13 @@ use crate::scalar::Scalar;
 /// A deterministic minimizer: from one point to the next by a direction and a length.
 ///
 /// [`minimize`](super::minimize()) drives it: it evaluates the start, calls
-/// [`start`](Solver::start) once and [`iterate`](Solver::iterate) until a test of
-/// [`Stop`](super::Stop) holds. All evaluations go through the [`Descent`], which counts them, keeps
+/// [`start`](Solver::start) and then [`iterate`](Solver::iterate) until a test of
+/// [`Stop`](super::Stop) holds; where the solver is stuck, `start` again, at a lower point. All evaluations go through the [`Descent`], which counts them, keeps
 /// the best point, and ends the minimization by a [`Halt`] that the solver passes on with `?`.
 ///
 /// ```
 /// use ndarray::{Array1, array};
-/// use thalweg::solvers::{Backtracking, Descent, Halt, Solver, Stall, Stop, minimize};
+/// use thalweg::solvers::{Backtracking, Descent, Halt, Solver, Stop, minimize};
 /// use thalweg::Error;
 ///
 /// #[derive(Debug)]
@@ -40,7 +40,7 @@ use crate::scalar::Scalar;
 ///         let slope = descent.slope_along(&self.0);
 ///         match descent.line_search(&mut Backtracking::new(), &self.0, slope, 1.0)? {
 ///             Ok(_) => Ok(()),
-///             Err(_) => Err(descent.why_stalled()?),
+///             Err(_) => Err(Halt::Stuck),
 ///         }
 ///     }
 /// }
@@ -67,7 +67,7 @@ pub trait Solver<F: Scalar>: Debug {
         false
     }
 
-    /// Forgets what it has learnt on another function, and takes its memory for this one.
+    /// Forgets what it has learnt, on another function or on the way so far, and takes its memory.
     ///
     /// # Errors
     /// A [`Halt`] that an evaluation has returned, or its own.
@@ -85,6 +85,10 @@ pub trait Solver<F: Scalar>: Debug {
 pub enum Halt {
     /// It ends with this status, at the best point.
     Done(Status),
+    /// The solver finds no lower point. The driver looks along -∇f: where that leads down, or a
+    /// better point was tried, [`start`](Solver::start) is called there and it goes on; else it ends
+    /// with what was seen.
+    Stuck,
     /// The objective returned an error: the parameters are put back to the start.
     Failed(Error),
 }

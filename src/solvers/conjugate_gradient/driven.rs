@@ -4,7 +4,7 @@ use super::{ConjugateGradient, Products};
 use crate::error::Error;
 use crate::scalar::Scalar;
 use crate::solvers::descent::Descent;
-use crate::solvers::line_search::{LineSearch, Next, NoLength, Sample};
+use crate::solvers::line_search::{LineSearch, Next, NoLength, Sample, between};
 use crate::solvers::solver::{Halt, Solver};
 use crate::vector;
 
@@ -36,6 +36,8 @@ const REACH: f64 = 1000.0;
 const FIRST: f64 = 0.1;
 /// After so many trials that are no better, an interpolated value is doubted.
 const DOUBT: u64 = 2;
+/// Lengths that are tried beyond the one that a search by values has accepted.
+const REFINEMENTS: u32 = 10;
 /// Searches in a row that may end without a length of their own.
 const FAILURES: u32 = 5;
 
@@ -57,7 +59,11 @@ impl<F: Scalar, L: LineSearch> Solver<F> for ConjugateGradient<F, L> {
         let (size, steepest) = (vector::norm_max(descent.x()), descent.gradient_max());
         let square = self.driven.square;
         self.driven.length = if size > 0.0 {
-            FIRST * size / steepest
+            // Parameters of a fit differ in size: none moves by more than itself.
+            let part = |x: F| if x == F::zero() { size } else { x.into_f64().abs() };
+            let pairs = descent.x().iter().zip(descent.gradient());
+            let own = pairs.map(|(&x, &g)| part(x) / g.into_f64().abs());
+            own.fold(FIRST * size / steepest, f64::min).max(f64::MIN_POSITIVE)
         } else if descent.value() != 0.0 {
             FIRST * descent.value().abs() / square
         } else {
@@ -84,7 +90,7 @@ impl<F: Scalar, L: LineSearch> Solver<F> for ConjugateGradient<F, L> {
                 Found::Better(length) => {
                     self.driven.failed += 1;
                     if self.driven.failed > FAILURES {
-                        return Err(descent.why_stalled()?);
+                        return Err(Halt::Stuck);
                     }
                     self.driven.length = length;
                     let slope = descent.slope_along(&self.direction);
@@ -97,7 +103,7 @@ impl<F: Scalar, L: LineSearch> Solver<F> for ConjugateGradient<F, L> {
                         self.driven.square = square(descent.gradient());
                         self.driven.slope = descent.slope_along(&self.direction);
                     } else if steepest {
-                        return Err(descent.why_stalled()?);
+                        return Err(Halt::Stuck);
                     } else {
                         self.driven.slope = f64::NAN;
                     }
@@ -150,7 +156,7 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
         let by_decrease = 2.0 * decrease / slope;
         if by_decrease > 0.0 {
             let (low, high) = (0.1 * by_slope.min(length), 10.0 * by_slope.max(length));
-            Ok((by_slope * by_decrease.clamp(low, high)).sqrt())
+            Ok((by_slope * between(by_decrease, low, high)).sqrt())
         } else {
             Ok(by_slope)
         }
@@ -186,15 +192,20 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
                     break;
                 }
                 Next::Try(next) => length = next,
+                Next::Accept if !descent.falls() => break,
+                Next::Accept if sample.slope.is_nan() => {
+                    let length = self.refine(descent, start, sample)?;
+                    if !descent.accept_best(length)? {
+                        descent.try_length(length, &self.direction)?;
+                        descent.accept(length);
+                    }
+                    self.driven.length = length;
+                    return Ok(Found::Length(descent.slope_along(&self.direction)));
+                }
                 Next::Accept => {
-                    let slope = if sample.slope.is_nan() {
-                        descent.complete_trial(length, &self.direction)?
-                    } else {
-                        sample.slope
-                    };
                     descent.accept(length);
                     self.driven.length = length;
-                    return Ok(Found::Length(slope));
+                    return Ok(Found::Length(sample.slope));
                 }
                 Next::Fail(NoLength::NotDescent) => break,
                 Next::Fail(_) => {
@@ -208,6 +219,33 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
             }
         }
         Ok(Found::Nothing)
+    }
+
+    /// Goes on from a length that a search by values has accepted to the minimum of the parabola, or
+    /// further while f falls: conjugate directions want a good one.
+    fn refine(
+        &self,
+        descent: &mut Descent<'_, F>,
+        start: Sample,
+        accepted: Sample,
+    ) -> Result<f64, Halt> {
+        let (mut length, mut value) = (accepted.length, accepted.value);
+        for _ in 0..REFINEMENTS {
+            let bend = value - start.value - length * start.slope;
+            let parabola = -0.5 * start.slope * length * length / bend;
+            let furthest = 4.0 * length;
+            let next =
+                if bend > 0.0 { between(parabola, 0.1 * length, furthest) } else { furthest };
+            if (next - length).abs() <= 0.1 * length {
+                break;
+            }
+            let there = descent.try_value(next, &self.direction)?;
+            if there.is_nan() || there >= value {
+                break;
+            }
+            (length, value) = (next, there);
+        }
+        Ok(length)
     }
 
     /// The next direction, after a step that ended with that slope along the old one.

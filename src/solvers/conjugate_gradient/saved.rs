@@ -5,7 +5,7 @@ use super::stepped::Stepped;
 use crate::error::Error;
 use crate::scalar::Scalar;
 use crate::solvers::line_search::LineSearch;
-use crate::state::{Record, State, compare};
+use crate::state::{Record, State, compare, invalid};
 
 const NAME: &str = "ConjugateGradient";
 
@@ -29,9 +29,12 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
         record.compare_number("restart_after", self.restart_after)?;
         let stepped = Stepped {
             square: record.get_number("square")?,
-            since: record.get_count("since")?,
+            since: record.get_counter("since")?,
             trail: self.stepped.trail.load(record)?,
         };
+        if stepped.square.is_nan() || stepped.square < 0.0 {
+            return Err(invalid("`square`".to_owned(), format!("is {}", stepped.square)));
+        }
         let before = std::mem::replace(&mut self.stepped, stepped);
         // What it would not save again is not this optimizer's.
         let loaded = self.save();

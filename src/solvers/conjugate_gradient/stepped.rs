@@ -164,8 +164,8 @@ impl<F: Scalar, L: LineSearch> Optimizer<F> for ConjugateGradient<F, L> {
         if let Some(rate) = state.trail.fixed_rate {
             state.move_by(rate, self.beta);
         } else if moved {
-            let known = (state.trail.steps > 0).then_some(state.trail.length);
-            state.trail.restarts += u64::from(known.is_some());
+            let known = Some(state.trail.length).filter(|&length| length > 0.0);
+            state.trail.restarts += u64::from(state.trail.steps > 0);
             state.begin_anew(known);
         } else {
             let slope = vector::dot(&state.trail.gradient, &state.trail.direction);

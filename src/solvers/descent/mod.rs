@@ -1,10 +1,13 @@
 //! The points of a minimization, and the way to new ones.
 
 mod point;
+mod recover;
 mod search;
 
 use std::mem::swap;
 use std::time::Instant;
+
+use ndarray::Array2;
 
 use super::line_search::Sample;
 use super::objective::FlatObjective;
@@ -26,6 +29,8 @@ enum Best {
 /// The points of a minimization: the current one, from which a [`Solver`](super::Solver) goes on,
 /// and the trial, which becomes the current one when it is accepted.
 ///
+/// Where the objective panics, the parameters are left at the best point so far.
+///
 /// Vectors are flat, of [`dim`](Descent::dim) elements. A trial that passes a test of
 /// [`Stop`](super::Stop) and is no worse than the current point ends the minimization there and
 /// then. Points are swapped, never copied.
@@ -39,6 +44,14 @@ pub struct Descent<'a, F: Scalar> {
     evaluations: Evaluations,
     restarts: u64,
     length: f64,
+    /// f at the start.
+    start_value: f64,
+    /// By how much a model of the solver's promises to lower f.
+    promise: f64,
+    /// Recoveries in a row that lowered f by very little.
+    weak: u32,
+    /// How often a step has made the gradient doubtful.
+    doubts: u32,
 }
 
 impl<F: Scalar> std::fmt::Debug for Descent<'_, F> {
@@ -68,6 +81,10 @@ impl<'a, F: Scalar> Descent<'a, F> {
             evaluations: Evaluations::default(),
             restarts: 0,
             length: 0.0,
+            start_value: f64::NAN,
+            promise: f64::INFINITY,
+            weak: 0,
+            doubts: 0,
         }
     }
 
@@ -78,7 +95,19 @@ impl<'a, F: Scalar> Descent<'a, F> {
         let Point { x, gradient, value, gradient_max, .. } = &mut self.current;
         *value = self.objective.value_and_gradient(x, gradient)?;
         *gradient_max = vector::norm_max(gradient);
+        self.start_value = *value;
         Ok(())
+    }
+
+    /// The first element of the gradient that the objective does not write: asks again, with a
+    /// number in its place that no gradient has.
+    pub(crate) fn find_unwritten(&mut self) -> Result<Option<usize>, Halt> {
+        self.may_evaluate()?;
+        self.evaluations.gradients += 1;
+        let mark = F::from_f64(0.739_085_133_215_160_6);
+        let gradient = &mut self.trial.gradient;
+        self.objective.value_and_marked_gradient(&self.current.x, gradient, mark)?;
+        Ok(gradient.iter().position(|&g| g == mark))
     }
 
     /// The number of elements of a vector.
@@ -218,6 +247,21 @@ impl<'a, F: Scalar> Descent<'a, F> {
         Ok(self.objective.hessian_vector(&self.current.x, vector, product)?)
     }
 
+    /// Whether the objective gives its Hessian as a matrix.
+    pub fn has_hessian(&self) -> bool {
+        self.objective.has_hessian()
+    }
+
+    /// ∇²f(x) at the current point, n×n.
+    ///
+    /// # Errors
+    /// The [`Halt`] of a limit or of the objective.
+    pub fn hessian(&mut self, hessian: &mut Array2<F>) -> Result<(), Halt> {
+        self.may_evaluate()?;
+        self.evaluations.hessians += 1;
+        Ok(self.objective.hessian(&self.current.x, hessian)?)
+    }
+
     /// Makes the trial point the current one; `length` is what the history says of the step.
     pub fn accept(&mut self, length: f64) {
         swap(&mut self.current, &mut self.trial);
@@ -313,7 +357,19 @@ impl<'a, F: Scalar> Descent<'a, F> {
 
     /// Whether a test of the gradient holds at the current point.
     pub(crate) fn test_gradient(&self) -> Option<Test> {
-        self.limits.test_gradient(&self.current)
+        if self.current.predicted { None } else { self.limits.test_gradient(&self.current) }
+    }
+
+    /// Whether the trial point is elsewhere than the current one, and f there no higher but for
+    /// rounding.
+    pub(crate) fn falls(&self) -> bool {
+        let higher = self.trial.value > self.current.value + self.noise();
+        self.moves() && (!higher || self.current.predicted)
+    }
+
+    /// Whether the trial point is elsewhere than the current one.
+    pub(crate) fn moves(&self) -> bool {
+        self.trial.x != self.current.x
     }
 
     pub(crate) fn length(&self) -> f64 {
@@ -324,13 +380,34 @@ impl<'a, F: Scalar> Descent<'a, F> {
         self.restarts
     }
 
-    /// The point to end with: the current one if it passed a test, else the best.
-    pub(crate) fn into_result(self, converged: bool) -> Point<F> {
+    /// The point to end with, and what is to be said of it: the current one if it passed a test, else
+    /// the best.
+    pub(crate) fn into_result(mut self, status: Status) -> (Point<F>, Status) {
+        let best = if status.is_converged() && !self.current.predicted {
+            &mut self.current
+        } else {
+            self.best_mut()
+        };
+        let point = std::mem::replace(best, Point::new(0));
+        let status = match status {
+            // A trial that was no better than the point before may pass all the same.
+            Status::Stalled(_)
+            | Status::EvaluationLimit
+            | Status::IterationLimit
+            | Status::TimeLimit => match self.limits.target {
+                Some(target) if point.value <= target => Status::TargetReached,
+                _ => self.limits.test_gradient(&point).map_or(status, Status::Converged),
+            },
+            _ => status,
+        };
+        (point, status)
+    }
+
+    fn best_mut(&mut self) -> &mut Point<F> {
         match self.best {
-            _ if converged && !self.current.predicted => self.current,
-            Best::Trial => self.trial,
-            Best::Spare => self.spare,
-            Best::Current => self.current,
+            Best::Trial => &mut self.trial,
+            Best::Spare => &mut self.spare,
+            Best::Current => &mut self.current,
         }
     }
 
@@ -416,7 +493,8 @@ impl<'a, F: Scalar> Descent<'a, F> {
             return Err(Halt::Done(Status::Unbounded));
         }
         match self.limits.target {
-            Some(target) if value <= target => Err(Halt::Done(Status::TargetReached)),
+            // A value whose gradient is not finite is not the best point's.
+            Some(target) if self.best_value() <= target => Err(Halt::Done(Status::TargetReached)),
             _ => Ok(()),
         }
     }
@@ -430,5 +508,18 @@ impl<'a, F: Scalar> Descent<'a, F> {
             return Err(Halt::Done(Status::Converged(test)));
         }
         Ok(())
+    }
+}
+
+impl<F: Scalar> Drop for Descent<'_, F> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let best = match self.best {
+                Best::Trial => &self.trial.x,
+                Best::Spare => &self.spare.x,
+                Best::Current => &self.current.x,
+            };
+            self.objective.put(best);
+        }
     }
 }

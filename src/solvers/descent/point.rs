@@ -30,6 +30,13 @@ impl<F: Scalar> Point<F> {
             predicted: false,
         }
     }
+
+    /// Whether max|gᵢ|·max(|xᵢ|, 1) ≤ `limit`·|f|.
+    fn is_flat(&self, limit: f64) -> bool {
+        let allowed = limit * self.value.abs();
+        let small = |(&x, &g): (&F, &F)| (g * x.abs().max(F::one())).into_f64().abs() <= allowed;
+        self.gradient_max <= allowed && self.x.iter().zip(&self.gradient).all(small)
+    }
 }
 
 /// The tests that every evaluation makes.
@@ -37,6 +44,7 @@ impl<F: Scalar> Point<F> {
 pub(crate) struct Limits {
     gradient_max: Option<f64>,
     gradient_norm: Option<f64>,
+    relative_gradient: Option<f64>,
     pub(super) target: Option<f64>,
     pub(super) evaluations: u64,
     pub(super) deadline: Option<Instant>,
@@ -47,6 +55,7 @@ impl Limits {
         Self {
             gradient_max: stop.gradient_max,
             gradient_norm: stop.gradient_norm,
+            relative_gradient: stop.relative_gradient,
             target: stop.target,
             evaluations: stop.evaluations.unwrap_or(u64::MAX),
             deadline: stop.time.and_then(|time| begun.checked_add(time)),
@@ -61,6 +70,8 @@ impl Limits {
             && within(self.gradient_norm, vector::norm(&point.gradient))
         {
             Some(Test::GradientNorm)
+        } else if self.relative_gradient.is_some_and(|limit| point.is_flat(limit)) {
+            Some(Test::RelativeGradient)
         } else if point.gradient_max == 0.0 {
             Some(Test::Stationary)
         } else {

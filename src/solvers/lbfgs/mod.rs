@@ -9,7 +9,7 @@ use stepped::Stepped;
 
 use super::descent::Descent;
 use super::line_search::{Cubic, LineSearch, Secant};
-use super::model::{Plateau, zero};
+use super::model::zero;
 use super::solver::{Halt, Solver};
 use crate::error::Error;
 use crate::interval::Interval;
@@ -85,7 +85,6 @@ pub struct Lbfgs<F, L = Cubic> {
     direction: Vec<F>,
     /// The first length along -g.
     reach: f64,
-    plateau: Plateau,
     stepped: Stepped<F>,
 }
 
@@ -104,7 +103,6 @@ impl<F: Scalar> Lbfgs<F> {
             pairs: Pairs::default(),
             direction: Vec::new(),
             reach: 1.0,
-            plateau: Plateau::NONE,
             stepped: Stepped::new(),
         }
     }
@@ -129,7 +127,6 @@ impl<F: Scalar, L: LineSearch> Lbfgs<F, L> {
             pairs: self.pairs,
             direction: self.direction,
             reach: self.reach,
-            plateau: self.plateau,
             stepped: self.stepped,
         }
     }
@@ -177,6 +174,14 @@ pub(super) fn first_length<F: Scalar>(x: &[F], g: &[F]) -> f64 {
     (0.1 * vector::norm(x).max(1.0) / vector::norm(g)).min(1.0)
 }
 
+/// As [`first_length`], and such that no element moves by more than a tenth of itself, or of 1 where it
+/// is 0: parameters of a fit differ in size.
+pub(super) fn cautious_length<F: Scalar>(x: &[F], g: &[F]) -> f64 {
+    let size = |x: F| if x == F::zero() { 1.0 } else { x.into_f64().abs() };
+    let own = x.iter().zip(g).map(|(&x, &g)| 0.1 * size(x) / g.into_f64().abs());
+    own.fold(first_length(x, g), f64::min).max(f64::MIN_POSITIVE)
+}
+
 /// ‖x - x₋‖₂/‖g‖₂ of the step that was just accepted; `scratch` is overwritten.
 pub(super) fn moved<F: Scalar>(descent: &Descent<'_, F>, scratch: &mut [F]) -> f64 {
     vector::shifted(descent.x(), -1.0, descent.trial_x(), scratch);
@@ -195,8 +200,7 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Lbfgs<F, L> {
     fn start(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
         self.pairs.begin(descent.dim(), self.memory);
         zero(&mut self.direction, descent.dim());
-        self.reach = first_length(descent.x(), descent.gradient());
-        self.plateau = Plateau::NONE;
+        self.reach = cautious_length(descent.x(), descent.gradient());
         Ok(())
     }
 
@@ -206,18 +210,18 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Lbfgs<F, L> {
         if !found && !self.pairs.is_empty() {
             descent.count_restart();
             self.pairs.clear();
-            self.reach = first_length(descent.x(), descent.gradient());
+            self.reach = cautious_length(descent.x(), descent.gradient());
             self.pairs.direction(descent.gradient(), &mut self.direction);
             found = self.search(descent)?;
         }
         if !found {
             if !descent.accept_best(0.0)? {
-                return Err(descent.why_stalled()?);
+                return Err(Halt::Stuck);
             }
             self.reach = 10.0 * moved(descent, &mut self.direction);
         }
         let (x, g) = (descent.x(), descent.gradient());
         self.pairs.push(x, descent.trial_x(), g, descent.trial_gradient());
-        self.plateau.note(descent)
+        Ok(())
     }
 }

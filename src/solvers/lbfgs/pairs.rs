@@ -1,7 +1,5 @@
 //! What the last steps say of the Hessian.
 
-use std::ops::Range;
-
 use crate::scalar::Scalar;
 use crate::solvers::model::zero;
 use crate::vector;
@@ -10,30 +8,43 @@ use crate::vector;
 /// inverse Hessian.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pairs<F> {
-    dim: usize,
     memory: usize,
-    /// Pair after pair, in the places of the oldest ones when all are taken.
-    s: Vec<F>,
-    y: Vec<F>,
-    /// sᵀy of each.
-    curvature: Vec<f64>,
-    /// The coefficients of the recursion.
-    alpha: Vec<f64>,
+    /// In the order that they came, or where all are taken, in the places of the oldest ones.
+    kept: Vec<Pair<F>>,
+    /// How many of them count; the memory of the others is kept for those to come.
+    len: usize,
     /// Where the next pair goes.
     next: usize,
-    len: usize,
+    /// What the next pair is written into; it becomes one when it is kept.
+    spare: Pair<F>,
+    /// The coefficients of the recursion.
+    alpha: Vec<f64>,
     /// sᵀy / yᵀy of the newest.
     scale: f64,
 }
 
+/// Pairs that room is taken for at the start.
+const AT_ONCE: usize = 10;
+
+/// s, y and sᵀy of a step.
+#[derive(Debug, Clone, Default)]
+struct Pair<F> {
+    s: Vec<F>,
+    y: Vec<F>,
+    curvature: f64,
+}
+
 impl<F: Scalar> Pairs<F> {
-    /// Forgets all, and takes room for `memory` pairs of that many elements.
+    /// Forgets all, for pairs of that many elements. Room is taken for a few, and for more as they
+    /// come.
     pub(super) fn begin(&mut self, dim: usize, memory: usize) {
-        (self.dim, self.memory) = (dim, memory);
-        zero(&mut self.s, dim * memory);
-        zero(&mut self.y, dim * memory);
-        self.curvature.resize(memory, 0.0);
-        self.alpha.resize(memory, 0.0);
+        if self.spare.s.len() != dim || self.memory != memory {
+            *self = Self { memory, ..Self::default() };
+            zero(&mut self.spare.s, dim);
+            zero(&mut self.spare.y, dim);
+            self.kept.resize(memory.min(AT_ONCE), self.spare.clone());
+            self.alpha.resize(self.kept.len(), 0.0);
+        }
         self.clear();
     }
 
@@ -51,46 +62,47 @@ impl<F: Scalar> Pairs<F> {
 
     /// Keeps the pair of a step, unless it says that f does not curve upward along it.
     pub(super) fn push(&mut self, x: &[F], x_old: &[F], g: &[F], g_old: &[F]) -> bool {
-        let place = self.place();
-        vector::shifted(x, -1.0, x_old, &mut self.s[place.clone()]);
-        vector::shifted(g, -1.0, g_old, &mut self.y[place]);
+        vector::shifted(x, -1.0, x_old, &mut self.spare.s);
+        vector::shifted(g, -1.0, g_old, &mut self.spare.y);
         self.keep()
     }
 
     /// The vectors of the pairs by name, the oldest pair first.
     pub(super) fn vectors(&self) -> impl Iterator<Item = (String, &[F])> {
-        (0..self.len).flat_map(|age| {
-            let place = (self.next + self.memory - self.len + age) % self.memory;
-            let range = place * self.dim..(place + 1) * self.dim;
-            [(format!("s{age}"), &self.s[range.clone()]), (format!("y{age}"), &self.y[range])]
+        let (newer, older) = self.kept[..self.len].split_at(self.next.min(self.len));
+        older.iter().chain(newer).enumerate().flat_map(|(age, pair)| {
+            [(format!("s{age}"), &pair.s[..]), (format!("y{age}"), &pair.y[..])]
         })
     }
 
     /// Keeps one more pair, given as vectors.
     pub(super) fn push_pair(&mut self, s: &[F], y: &[F]) -> bool {
-        let place = self.place();
-        self.s[place.clone()].copy_from_slice(s);
-        self.y[place].copy_from_slice(y);
+        self.spare.s.copy_from_slice(s);
+        self.spare.y.copy_from_slice(y);
         self.keep()
     }
 
-    /// Where the next pair goes.
-    fn place(&self) -> Range<usize> {
-        self.next * self.dim..(self.next + 1) * self.dim
-    }
-
-    /// Keeps the pair that is in the next place, unless it says that f does not curve upward.
+    /// Keeps the pair that was written, unless it says that f does not curve upward; then nothing
+    /// has changed.
     fn keep(&mut self) -> bool {
-        let (s, y) = (&self.s[self.place()], &self.y[self.place()]);
-        let curvature = vector::dot(s, y);
+        let Pair { s, y, curvature } = &mut self.spare;
+        *curvature = vector::dot(s, y);
         let square = vector::dot(y, y);
         // Below this, rounding in g decides on the sign.
         let bound = F::epsilon().into_f64() * vector::norm(s) * square.sqrt();
-        if !(curvature > bound && curvature.is_finite() && square.is_finite()) {
+        if !(*curvature > bound && curvature.is_finite() && square.is_finite()) {
             return false;
         }
-        self.curvature[self.next] = curvature;
-        self.scale = curvature / square;
+        self.scale = *curvature / square;
+        if self.next == self.kept.len() {
+            let dim = self.spare.s.len();
+            let room = || vec![F::zero(); dim];
+            let fresh = Pair { s: room(), y: room(), curvature: 0.0 };
+            self.kept.push(std::mem::replace(&mut self.spare, fresh));
+            self.alpha.resize(self.kept.len(), 0.0);
+        } else {
+            std::mem::swap(&mut self.kept[self.next], &mut self.spare);
+        }
         self.next = (self.next + 1) % self.memory;
         self.len = (self.len + 1).min(self.memory);
         true
@@ -99,24 +111,23 @@ impl<F: Scalar> Pairs<F> {
     /// d = -Hg by the two loops over the pairs.
     pub(super) fn direction(&mut self, g: &[F], d: &mut [F]) {
         vector::combine(-1.0, g, 0.0, d);
-        let newest_first = |back: usize| (self.next + self.memory - 1 - back) % self.memory;
-        for back in 0..self.len {
+        let (len, ring) = (self.len, self.memory);
+        let newest_first = |back: usize| (self.next + ring - 1 - back) % ring;
+        for back in 0..len {
             let i = newest_first(back);
-            let at = i * self.dim;
-            let (s, y) = (&self.s[at..at + self.dim], &self.y[at..at + self.dim]);
-            let alpha = vector::dot(s, d) / self.curvature[i];
+            let Pair { s, y, curvature } = &self.kept[i];
+            let alpha = vector::dot(s, d) / curvature;
             self.alpha[i] = alpha;
             vector::add_scaled(-alpha, y, d);
         }
-        if self.len > 0 {
+        if len > 0 {
             let scale = F::from_f64(self.scale);
             d.iter_mut().for_each(|d| *d = *d * scale);
         }
-        for back in (0..self.len).rev() {
+        for back in (0..len).rev() {
             let i = newest_first(back);
-            let at = i * self.dim;
-            let (s, y) = (&self.s[at..at + self.dim], &self.y[at..at + self.dim]);
-            let beta = vector::dot(y, d) / self.curvature[i];
+            let Pair { s, y, curvature } = &self.kept[i];
+            let beta = vector::dot(y, d) / curvature;
             vector::add_scaled(self.alpha[i] - beta, s, d);
         }
     }

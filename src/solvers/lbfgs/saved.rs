@@ -31,7 +31,11 @@ impl<F: Scalar, L: LineSearch> Lbfgs<F, L> {
         if stepped.trail.flatten.is_some() {
             stepped.pairs.begin(stepped.trail.base.len(), self.memory);
             let pairs = record.get_count("pairs")?;
-            for age in 0..pairs.min(self.memory as u64) {
+            if pairs > self.memory as u64 {
+                let problem = format!("is {pairs} where {} are kept", self.memory);
+                return Err(ErrorKind::StateInvalid { entry: "`pairs`".to_owned(), problem }.into());
+            }
+            for age in 0..pairs {
                 let s = stepped.trail.get(record, &format!("s{age}"))?;
                 let y = stepped.trail.get(record, &format!("y{age}"))?;
                 if !stepped.pairs.push_pair(&s, &y) {

@@ -28,7 +28,10 @@ impl<F: Scalar> Stepped<F> {
         let trail = &mut self.trail;
         trail.slope = vector::dot(&trail.base_gradient, &trail.direction);
         if trail.slope < 0.0 {
-            trail.begin_search(first);
+            // By slopes alone nobody would notice how far off it is.
+            let furthest =
+                10.0 * vector::norm(&trail.base).max(1.0) / vector::norm(&trail.direction);
+            trail.begin_search(first.min(furthest));
         } else {
             trail.length = 0.0;
         }
@@ -154,7 +157,7 @@ impl<F: Scalar, L: LineSearch> Optimizer<F> for Lbfgs<F, L> {
             state.trail.restarts += u64::from(state.trail.steps > 0);
             state.begin_anew();
         } else {
-            let slope = vector::dot(&state.trail.gradient, &state.trail.direction);
+            let slope = state.trail.slope_here();
             state.advance(slope);
         }
         state.trail.leave(params, |trail| vector::norm(&trail.base_gradient))

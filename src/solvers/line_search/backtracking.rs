@@ -1,6 +1,6 @@
 //! Backtracking.
 
-use super::{LineSearch, Next, NoLength, Sample};
+use super::{LineSearch, Next, NoLength, Sample, between, first_or_one, is_length};
 
 /// **Backtracking**: the first α of a shrinking row with φ(α) ≤ φ(0) + c₁αφ'(0), Armijo's condition.
 ///
@@ -46,10 +46,13 @@ impl Backtracking {
 impl LineSearch for Backtracking {
     fn begin(&mut self, start: Sample, first: f64, _noise: f64) -> f64 {
         (self.start, self.trials, self.finite) = (start, 0, false);
-        first
+        first_or_one(first)
     }
 
     fn advance(&mut self, trial: Sample) -> Next {
+        if !is_length(trial.length) {
+            return Next::Fail(NoLength::NotALength);
+        }
         let Sample { value, slope, .. } = self.start;
         let length = trial.length;
         self.trials += 1;
@@ -68,7 +71,7 @@ impl LineSearch for Backtracking {
         let curvature = trial.value - value - length * slope;
         let parabola = -0.5 * slope * length * length / curvature;
         let (low, high) = (0.1 * length, 0.5 * length);
-        Next::Try(if parabola.is_nan() { high } else { parabola.clamp(low, high) })
+        Next::Try(if parabola.is_nan() { high } else { between(parabola, low, high) })
     }
 
     fn needs_slope(&self) -> bool {

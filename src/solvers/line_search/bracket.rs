@@ -1,8 +1,8 @@
 //! The bracket that the searches by interpolation keep.
 
-use super::{Next, NoLength, Sample};
+use super::{Next, NoLength, Sample, between, is_length};
 use crate::error::Error;
-use crate::state::Record;
+use crate::state::{Record, invalid};
 
 /// What a trial must fulfil, and whether values may be asked.
 #[derive(Debug, Clone, Copy)]
@@ -75,18 +75,39 @@ impl Bracket {
         let number = |name: &str| record.get_number(&format!("search.{name}"));
         let sample = |length: f64, slope: f64| Sample { length, value: f64::NAN, slope };
         let high = sample(number("high.length")?, number("high.slope")?);
-        Ok(Self {
+        let trials = record.get_count("search.trials")?;
+        let search = Self {
             start: sample(0.0, number("start.slope")?),
             low: sample(number("low.length")?, number("low.slope")?),
             high: (!high.length.is_nan()).then_some(high),
             undefined: number("undefined")?,
             width: number("width")?,
-            trials: record.get_count("search.trials")?.min(u64::from(CONTRACTIONS)) as u32,
+            trials: trials.min(u64::from(CONTRACTIONS)) as u32,
             ..Self::new(self.tests)
-        })
+        };
+        let low = search.low.length;
+        let wrong = if !(low >= 0.0 && low.is_finite()) {
+            "search.low.length"
+        } else if high.length.is_nan() != high.slope.is_nan() {
+            "search.high.slope"
+        } else if search.high.is_some_and(|high| !(high.length >= low && high.length.is_finite())) {
+            "search.high.length"
+        } else if search.undefined.is_nan() || search.undefined <= 0.0 {
+            "search.undefined"
+        } else if search.width.is_nan() || search.width < 0.0 {
+            "search.width"
+        } else if trials > u64::from(CONTRACTIONS) {
+            "search.trials"
+        } else {
+            return Ok(search);
+        };
+        Err(invalid(format!("`{wrong}`"), "is of no search".to_owned()))
     }
 
     pub(super) fn advance(&mut self, trial: Sample) -> Next {
+        if !is_length(trial.length) {
+            return Next::Fail(NoLength::NotALength);
+        }
         self.trials += 1;
         let valued = self.tests.decrease.is_some();
         if !(trial.slope.is_finite() && (trial.value.is_finite() || !valued)) {
@@ -148,7 +169,7 @@ impl Bracket {
             (None, None) => f64::INFINITY,
         };
         let least = 1.1 * (trial.length - low.length).min(0.3 * trial.length);
-        let next = next.clamp(trial.length + least, trial.length * GROWTH);
+        let next = between(next, trial.length + least, trial.length * GROWTH);
         if next >= self.undefined { 0.5 * (trial.length + self.undefined) } else { next }
     }
 
@@ -175,7 +196,7 @@ impl Bracket {
         let slow = self.trials > 3 && width > 0.66 * self.width;
         self.width = width;
         let margin = 0.005 * width;
-        let next = next.clamp(low.length + margin, high.length - margin);
+        let next = between(next, low.length + margin, high.length - margin);
         Next::Try(if slow || next.is_nan() { low.length + 0.5 * width } else { next })
     }
 }

@@ -1,7 +1,7 @@
 //! A search by cubic interpolation.
 
 use super::bracket::{Bracket, Tests};
-use super::{LineSearch, Next, Sample};
+use super::{LineSearch, Next, Sample, first_or_one};
 
 /// **Cubic interpolation** within a bracket: the strong Wolfe conditions, or the approximate ones.
 ///
@@ -44,7 +44,7 @@ impl Cubic {
 impl LineSearch for Cubic {
     fn begin(&mut self, start: Sample, first: f64, noise: f64) -> f64 {
         self.0.begin(start, noise);
-        first
+        first_or_one(first)
     }
 
     fn advance(&mut self, trial: Sample) -> Next {

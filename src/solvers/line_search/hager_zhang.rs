@@ -1,7 +1,7 @@
 //! The search of Hager and Zhang.
 
 use super::bracket::secant;
-use super::{LineSearch, Next, NoLength, Sample};
+use super::{LineSearch, Next, NoLength, Sample, first_or_one, is_length};
 
 /// **Hager-Zhang**: the Wolfe conditions, or the approximate ones,
 /// (2δ - 1)φ'(0) ≥ φ'(α) ≥ σφ'(0) with φ(α) ≤ φ(0) + ε.
@@ -163,10 +163,13 @@ impl LineSearch for HagerZhang {
     fn begin(&mut self, start: Sample, first: f64, noise: f64) -> f64 {
         let Self { decrease, curvature, .. } = *self;
         *self = Self { decrease, curvature, start, noise, a: start, ..Self::new() };
-        first
+        first_or_one(first)
     }
 
     fn advance(&mut self, trial: Sample) -> Next {
+        if !is_length(trial.length) {
+            return Next::Fail(NoLength::NotALength);
+        }
         self.trials += 1;
         if !trial.is_finite() {
             self.undefined = trial.length;

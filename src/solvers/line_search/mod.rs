@@ -60,6 +60,23 @@ pub enum NoLength {
     NonFinite,
     /// Too many trials.
     Trials,
+    /// The length that was tried is not a positive number.
+    NotALength,
+}
+
+/// The first length: 1 where the caller has none.
+fn first_or_one(first: f64) -> f64 {
+    if is_length(first) { first } else { 1.0 }
+}
+
+/// Whether it is positive and finite.
+fn is_length(length: f64) -> bool {
+    length > 0.0 && length.is_finite()
+}
+
+/// The nearest number between two; whatever these are, it answers.
+pub(super) fn between(x: f64, low: f64, high: f64) -> f64 {
+    if x.is_nan() { x } else { x.max(low).min(high) }
 }
 
 /// A line search, told one sample after another.
@@ -82,10 +99,10 @@ pub enum NoLength {
 /// ```
 pub trait LineSearch: Debug + Send + Sync {
     /// Begins at a sample of length 0 and negative slope; returns the first length to try, near
-    /// `first`. Differences of φ smaller than `noise` are rounding.
+    /// `first`, or 1 where that is not a positive number. Differences of φ smaller than `noise` are rounding.
     fn begin(&mut self, start: Sample, first: f64, noise: f64) -> f64;
 
-    /// Takes the sample of the length it has asked for.
+    /// Takes the sample of the length it has asked for; fails for one that is not positive.
     fn advance(&mut self, trial: Sample) -> Next;
 
     /// Whether it uses φ'; if not, trials cost a value alone where the objective has that.

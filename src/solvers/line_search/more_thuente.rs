@@ -1,7 +1,7 @@
 //! The search of Moré and Thuente.
 
 use super::bracket::{cubic, secant};
-use super::{LineSearch, Next, NoLength, Sample};
+use super::{LineSearch, Next, NoLength, Sample, between, first_or_one, is_length};
 
 /// **Moré-Thuente**: the strong Wolfe conditions, φ(α) ≤ φ(0) + μαφ'(0) and |φ'(α)| ≤ η|φ'(0)|.
 ///
@@ -111,7 +111,7 @@ impl MoreThuente {
                 if ahead { step.min(bound) } else { step.max(bound) }
             } else {
                 let step = if nearer(cubic, secant, at) { secant } else { cubic };
-                step.clamp(low, high)
+                between(step, low, high)
             }
         } else if self.bracketed {
             // Lower, and no less steep.
@@ -131,11 +131,15 @@ impl LineSearch for MoreThuente {
         let Self { decrease, curvature, .. } = *self;
         *self = Self { decrease, curvature, noise, ..Self::new() };
         (self.start, self.best, self.other) = (start, start, start);
+        let first = first_or_one(first);
         self.limits = (0.0, 5.0 * first);
         first
     }
 
     fn advance(&mut self, trial: Sample) -> Next {
+        if !is_length(trial.length) {
+            return Next::Fail(NoLength::NotALength);
+        }
         self.trials += 1;
         let Sample { value, slope, .. } = self.start;
         if !trial.is_finite() {
@@ -192,7 +196,7 @@ impl LineSearch for MoreThuente {
             }
             self.widths = (width, self.widths.0);
             self.limits = (best.min(other), best.max(other));
-            next = next.clamp(self.limits.0, self.limits.1);
+            next = between(next, self.limits.0, self.limits.1);
         } else {
             self.limits = (next + 1.1 * (next - best), next + 4.0 * (next - best));
         }

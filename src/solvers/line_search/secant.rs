@@ -1,7 +1,7 @@
 //! Searches by slopes alone.
 
 use super::bracket::{Bracket, Tests};
-use super::{LineSearch, Next, Sample};
+use super::{LineSearch, Next, NoLength, Sample, first_or_one};
 use crate::error::Error;
 use crate::state::Record;
 
@@ -55,7 +55,7 @@ impl Secant {
 impl LineSearch for Secant {
     fn begin(&mut self, start: Sample, first: f64, noise: f64) -> f64 {
         self.0.begin(start, noise);
-        first
+        first_or_one(first)
     }
 
     fn advance(&mut self, trial: Sample) -> Next {
@@ -92,13 +92,13 @@ impl Exact {
 impl LineSearch for Exact {
     fn begin(&mut self, start: Sample, first: f64, noise: f64) -> f64 {
         self.0.begin(start, noise);
-        first
+        first_or_one(first)
     }
 
     fn advance(&mut self, trial: Sample) -> Next {
         match self.0.advance(trial) {
             // The bracket is as narrow as the precision allows.
-            Next::Fail(_) if trial.is_finite() => Next::Accept,
+            Next::Fail(why) if trial.is_finite() && why != NoLength::NotALength => Next::Accept,
             next => next,
         }
     }
