@@ -6,10 +6,11 @@ use rand::Rng;
 
 use super::krylov::Krylov;
 use super::operator::{LinearOperator, check_dim};
-use super::small::Tridiagonal;
+
 use super::stochastic::{Estimate, Running, rademacher};
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
+use crate::linalg::tridiagonal::Tridiagonal;
 use crate::scalar::Scalar;
 
 /// The density of a symmetric operator's eigenvalues, from a few random vectors.

@@ -6,8 +6,8 @@ use thalweg::params::{Leaf, LeafMut, Path};
 use thalweg::train::{Accumulate, Lookahead, Sam};
 use thalweg::{Adam, Average, Error, Momentum, Optimizer, Params, ParamsMut, RAdam, StepInfo};
 
-use crate::counting::allocations_of;
 use super::{Model, vector};
+use crate::counting::allocations_of;
 
 /// An optimizer that may have a phase before its step.
 trait Run: Optimizer<f64> {

@@ -4,7 +4,7 @@ use ndarray::{Array2, array};
 use rand::RngExt;
 use thalweg::curvature::{Condition, LinearOperator, Shifted, operator_fn, stable_learning_rate};
 
-use crate::planted::{Planted, normal, rng};
+use super::planted::{Planted, normal, rng};
 
 /// Eigenvalues by cyclic Jacobi rotations: Golub & Van Loan, 4th edition, §8.5.
 fn jacobi(mut a: Array2<f64>) -> Vec<f64> {

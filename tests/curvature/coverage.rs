@@ -2,7 +2,7 @@
 
 use thalweg::curvature::{Estimate, LinearOperator, Quadrature, operator_fn};
 
-use crate::planted::{Planted, rng};
+use super::planted::{Planted, rng};
 
 type Function = (&'static str, fn(f64) -> f64);
 
