@@ -6,7 +6,7 @@ use super::settings::{Precedence, Settings};
 use crate::error::Error;
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
-use crate::state::{Record, compare};
+use crate::state::{Record, compare, invalid};
 
 /// Whose values go on.
 pub(super) struct Rulings<'r> {
@@ -128,8 +128,18 @@ pub(super) fn reconcile<F: Scalar>(
     let saved = record.get_text(&format!("{prefix}conventions"))?;
     if saved != here {
         let with_numbers = record.get_text(&format!("{prefix}rule"));
-        let (saved, here) = (with_numbers.unwrap_or(saved), format!("{:?}", plan.program));
-        compare(&format!("the rule{of}"), saved, &here)?;
+        let what = format!("the rule{of}");
+        compare(&what, with_numbers.unwrap_or(saved), &format!("{:?}", plan.program))?;
+        compare(&what, saved, &here)?;
+    }
+    if let Ok(text) = record.get_text(&format!("{prefix}rule")) {
+        // It says again what conventions and numbers are.
+        let mut saved = plan.program.boxed();
+        load_numbers(record, &format!("{prefix}hyperparameter."), &mut *saved)?;
+        if text != format!("{saved:?}") {
+            let problem = "is not the rule of the numbers beside it".to_owned();
+            return Err(invalid(format!("`{prefix}rule`"), problem));
+        }
     }
     let defaults = settings_of(&Settings::default());
     for ((name, here), (_, default)) in settings_of(&plan.settings).iter().zip(&defaults) {
@@ -181,11 +191,11 @@ fn reconcile_schedule(
     }
     let mut saved = record.get_schedule(&format!("{prefix}{kind}{name}"))?.clone();
     saved.adopt(schedule);
+    saved.validate()?;
     if ruling == Precedence::Refuse {
         let of = if prefix.is_empty() { "" } else { " of a group" };
         compare(&format!("{name}{of}"), &format!("{saved:?}"), &format!("{schedule:?}"))?;
     }
-    saved.validate()?;
     *schedule = saved;
     Ok(())
 }

@@ -5,6 +5,7 @@ mod averages;
 mod clipping;
 mod decay;
 mod groups;
+mod leaves;
 mod wrappers;
 mod wrappers_laws;
 mod wrappers_trees;

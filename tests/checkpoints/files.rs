@@ -43,7 +43,7 @@ fn a_file_whose_writer_is_killed_is_always_whole() {
     let (mut left, mut written) = (0, 0);
     for round in 0..25 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["files::a_file_whose_writer_is_killed_is_always_whole", "--exact"])
+            .args(["checkpoints::files::a_file_whose_writer_is_killed_is_always_whole", "--exact"])
             .env(FILE, &file)
             .stdout(Stdio::null())
             .stderr(Stdio::null())

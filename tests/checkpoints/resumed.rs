@@ -6,7 +6,7 @@ use ndarray::{Array1, array};
 use thalweg::params::Snapshot;
 use thalweg::rule::{Clock, Interval};
 use thalweg::{Adam, Average, Elementwise, Error, Momentum, Nesterov, Optimizer, Rule, Scalar};
-use thalweg::{Schedule, Sgd, State, checkpoint};
+use thalweg::{Precedence, Schedule, Sgd, State, checkpoint};
 
 use super::support::*;
 
@@ -128,7 +128,11 @@ fn a_new_process_goes_on_to_the_same_bits() {
     let file = std::env::temp_dir().join(format!("thalweg-resumed-{}", std::process::id()));
     checkpoint::save(&file, &saved).unwrap();
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["resumed::a_new_process_goes_on_to_the_same_bits", "--exact", "--nocapture"])
+        .args([
+            "checkpoints::resumed::a_new_process_goes_on_to_the_same_bits",
+            "--exact",
+            "--nocapture",
+        ])
         .env(FILE, &file)
         .output()
         .unwrap();
@@ -263,8 +267,10 @@ fn own_rule<const NAMED: bool>() {
     let mut resumed = build(0.5);
     resumed.load_state(&state).unwrap();
     assert!(go_on(&mut optimizer, w.clone(), 3) == go_on(&mut resumed, w, 3));
-    // Numbers that the rule names come from the state; others must be the same.
-    assert_eq!(build(0.25).load_state(&state).is_ok(), NAMED);
+    // Others are refused; where the saved run's are to go on, only numbers that the rule names can.
+    assert!(build(0.25).load_state(&state).is_err());
+    let mut taking = build(0.25).precedence(Precedence::Saved);
+    assert_eq!(taking.load_state(&state).is_ok(), NAMED);
 }
 
 #[test]

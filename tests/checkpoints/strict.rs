@@ -156,7 +156,9 @@ fn entries_that_are_missing_unknown_or_impossible_are_refused() {
         ("counts", "steps"),
         ("counts", "groups"),
         ("numbers", "hyperparameter.beta1"),
-        ("numbers", "course.1.carried.0"),
+        ("numbers", "cohort.0.carried.0"),
+        ("counts", "cohort.0.terms"),
+        ("numbers", "rate.scale"),
         ("texts", "conventions"),
         ("schedules", "learning_rate"),
         ("leaves/0/arrays", "slot.m"),
@@ -178,6 +180,12 @@ fn entries_that_are_missing_unknown_or_impossible_are_refused() {
         ("counts/steps", json!(u64::MAX)),
         ("counts/swapped", json!(2)),
         ("numbers/course.0.last_learning_rate", json!("-1.0")),
+        ("numbers/rate.scale", json!("-1.0")),
+        ("numbers/cohort.0.beta.0", json!("1.5")),
+        ("counts/cohort.0.step", json!(u64::MAX)),
+        ("counts/cohort.0.terms", json!(1000)),
+        ("counts/settled", json!(2)),
+        ("texts/rule", json!("Yogi")),
         ("leaves/0/arrays/slot.m", json!("f32:00000000")),
         ("leaves/0/arrays/slot.m", json!("f64:0000000000000000")),
         ("leaves/0/shape", json!([1_u64 << 40, 1_u64 << 40])),
@@ -201,7 +209,7 @@ fn entries_that_are_missing_unknown_or_impossible_are_refused() {
     let state = changed(|v| at(v, "leaves/2/name", json!("tail"))).unwrap();
     refused(&both[1..], &state);
     let state = changed(|v| at(v, "numbers/hyperparameter.beta1", json!("1.5"))).unwrap();
-    assert_refused!(&both, &state, ErrorKind::Hyperparameter { .. });
+    assert_refused!(&both, &state, ErrorKind::StateInvalid { .. });
 
     // Serde itself refuses what has no place.
     for place in ["", "/records/0", "/records/0/leaves/0", "/records/0/schedules/learning_rate"] {

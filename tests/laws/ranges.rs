@@ -54,6 +54,22 @@ fn positive<F: Scalar>() -> Range {
     range
 }
 
+/// ε beside the root of an average of squares: no square of it vanishes.
+fn root<F: Scalar>() -> Range {
+    let (least, less) = if F::NAME == "f32" { (1.4e-17, 1.3e-17) } else { (1.91e-152, 1.8e-152) };
+    let mut range = range(&[least, 1e-8, 1.0, 100.0], &[less, 0.0, -0.0, -TINY, -1.0]);
+    if F::NAME == "f32" { &mut range.bad } else { &mut range.good }.extend([1e-26, 1e39]);
+    range
+}
+
+/// ε beside such an average, under the root.
+fn inside<F: Scalar>() -> Range {
+    let (least, less) = if F::NAME == "f32" { (2e-34, 1.9e-34) } else { (4e-304, 3.6e-304) };
+    let mut range = range(&[least, 1e-8, 1.0, 100.0], &[less, 0.0, -0.0, -TINY, -1.0]);
+    if F::NAME == "f32" { &mut range.bad } else { &mut range.good }.extend([1e-60, 1e39]);
+    range
+}
+
 #[track_caller]
 fn check<F: Scalar>(
     owner: &str,
@@ -106,30 +122,30 @@ hyperparameters! {
     Sgd {}
     Momentum { momentum: symmetric, dampening: fraction }
     Nesterov { momentum: symmetric }
-    AdaGrad { epsilon: positive, initial_accumulator: non_negative }
-    RmsProp { rho: fraction, epsilon: positive, initial_accumulator: non_negative }
-    RmsPropMomentum { momentum: symmetric, rho: fraction, epsilon: positive }
-    CenteredRmsProp { rho: fraction, epsilon: positive }
+    AdaGrad { epsilon: root, initial_accumulator: non_negative }
+    RmsProp { rho: fraction, epsilon: inside, initial_accumulator: non_negative }
+    RmsPropMomentum { momentum: symmetric, rho: fraction, epsilon: inside }
+    CenteredRmsProp { rho: fraction, epsilon: inside }
     AdaDelta { rho: fraction, epsilon: positive }
-    Adam { beta1: fraction, beta2: fraction, epsilon: positive, epsilon_root: non_negative }
-    AdamW { beta1: fraction, beta2: fraction, epsilon: positive, weight_decay: non_negative }
-    AmsGrad { beta1: fraction, beta2: fraction, epsilon: positive }
+    Adam { beta1: fraction, beta2: fraction, epsilon: root, epsilon_root: non_negative }
+    AdamW { beta1: fraction, beta2: fraction, epsilon: root, weight_decay: non_negative }
+    AmsGrad { beta1: fraction, beta2: fraction, epsilon: root }
     AdaMax { beta1: fraction, beta2: fraction, epsilon: positive }
-    NAdam { beta1: fraction, beta2: fraction, epsilon: positive, momentum_decay: non_negative }
-    RAdam { beta1: fraction, beta2: fraction, epsilon: positive }
-    AdaBelief { beta1: fraction, beta2: fraction, epsilon: positive }
-    Yogi { beta1: fraction, beta2: fraction, epsilon: positive, initial_accumulator: non_negative }
+    NAdam { beta1: fraction, beta2: fraction, epsilon: root, momentum_decay: non_negative }
+    RAdam { beta1: fraction, beta2: fraction, epsilon: root }
+    AdaBelief { beta1: fraction, beta2: fraction, epsilon: inside }
+    Yogi { beta1: fraction, beta2: fraction, epsilon: root, initial_accumulator: non_negative }
     Lion { beta1: fraction, beta2: fraction, weight_decay: non_negative }
     Lars {
         momentum: symmetric, dampening: fraction, weight_decay: non_negative,
         trust_coefficient: non_negative, epsilon: non_negative
     }
     Lamb {
-        beta1: fraction, beta2: fraction, epsilon: positive, epsilon_root: non_negative,
+        beta1: fraction, beta2: fraction, epsilon: root, epsilon_root: non_negative,
         weight_decay: non_negative
     }
     ScheduleFreeAdamW {
-        beta1: inner_fraction, beta2: fraction, epsilon: positive, weight_decay: non_negative,
+        beta1: inner_fraction, beta2: fraction, epsilon: root, weight_decay: non_negative,
         step_power: non_negative, rate_power: non_negative
     }
 }

@@ -387,7 +387,7 @@ pub fn in_its_own_process(test: &str, body: impl FnOnce()) {
         return body();
     }
     let child = Command::new(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture"])
+        .args([format!("laws::{test}").as_str(), "--exact", "--nocapture"])
         .env(VARIABLE, test)
         .output()
         .unwrap();

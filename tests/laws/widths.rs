@@ -1,7 +1,7 @@
 //! The bits do not depend on the instruction set, nor on the number of threads.
 
 use ndarray::{Array1, ArrayD, s};
-use thalweg::{Optimizer, Scalar, Settings, Simd, StepInfo, catalog};
+use thalweg::{NonFinite, Optimizer, Scalar, Settings, Simd, StepInfo, catalog};
 
 use super::support::*;
 
@@ -111,6 +111,7 @@ fn so_it_does_at_the_edges_of_the_range<F: Scalar>() {
             let run = |simd: Simd| {
                 let mut settings = settings.clone();
                 settings.simd = simd;
+                settings.non_finite = NonFinite::Propagate;
                 let w = std::cell::RefCell::new(of(0));
                 trace(entry.build(RATE, settings), 4, |optimizer, i| {
                     let mut w = w.borrow_mut();
