@@ -99,6 +99,9 @@ impl<F: Scalar> Engine<F> {
         let record = if is_old { Cow::Owned(upgraded(read)) } else { Cow::Borrowed(read) };
         let record = record.as_ref();
 
+        if is_old {
+            record.get_counter("averaged")?;
+        }
         let counters = load_counters(record)?;
         let rates = load_rates::<F>(record)?;
         let mut plan = self.plan.clone();

@@ -84,7 +84,7 @@ impl Subject {
             }
             Subject::ScheduleFree(optimizer) => {
                 let mut x = w.clone();
-                optimizer.settle(&mut x).unwrap();
+                optimizer.settle_copy(&mut x).unwrap();
                 tracks.insert("x", x);
             }
             Subject::Lookahead(outer) => {

@@ -54,7 +54,7 @@ fn refuses<M: Metric<f64>>(metric: impl Fn() -> M, statistics: impl Fn(&Net) -> 
             Box::new(|record| record.array("average.0", "average", array![1.0].into_dyn().view())),
         ));
     }
-    let mut other = NaturalGradient::new(0.2, metric());
+    let mut other = NaturalGradient::new(0.1, metric());
     let before = other.state();
     for (what, change) in changes {
         let mut damaged = record.clone();
