@@ -139,6 +139,11 @@ pub struct Muon<F: Scalar> {
     non_finite: NonFinite,
     how: How,
     adamw: AdamW<F>,
+    /// Whether a rate that is set is AdamW's too.
+    has_one_rate: bool,
+    /// The learning rate in the place of the schedule, and what both are multiplied by.
+    rate_set: Option<f64>,
+    rate_scale: f64,
     /// Whether the hyperparameters were checked since they last changed.
     checked: bool,
     steps: u64,
@@ -167,6 +172,9 @@ impl<F: Scalar> Muon<F> {
             non_finite: NonFinite::default(),
             how: How::default(),
             adamw: AdamW::new(3e-4).beta2(0.95).epsilon(1e-10).weight_decay(0.0),
+            has_one_rate: false,
+            rate_set: None,
+            rate_scale: 1.0,
             checked: false,
             steps: 0,
             skipped: 0,
@@ -185,7 +193,8 @@ impl<F: Scalar> Muon<F> {
     }
 
     /// Optax's convention: the momentum is bias-corrected, ε = 1e-8, inputs come first, leaves of
-    /// rank 2 alone; the others by AdamW at the same learning rate, with ε and without decay.
+    /// rank 2 alone; the others by AdamW at the same learning rate, with ε and without decay. A rate
+    /// that is set is that of both.
     ///
     /// (With `nesterov`, Optax moves the others by Nesterov's form of AdamW; here it is AdamW.)
     pub fn optax(learning_rate: impl Into<Schedule>) -> Self {
@@ -196,6 +205,7 @@ impl<F: Scalar> Muon<F> {
             .inputs_first(true)
             .matrices(|_, shape| shape.len() == 2)
             .with_adamw(adamw)
+            .with(|muon| muon.has_one_rate = true)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
@@ -207,7 +217,7 @@ impl<F: Scalar> Muon<F> {
     /// Sets the learning rate of the matrices: a number or a schedule.
     #[must_use]
     pub fn schedule(self, learning_rate: impl Into<Schedule>) -> Self {
-        self.with(|muon| muon.schedule = learning_rate.into())
+        self.with(|muon| (muon.schedule, muon.rate_set) = (learning_rate.into(), None))
     }
 
     /// Sets μ, the share of the average of gradients that is kept; in [0, 1).
@@ -291,6 +301,7 @@ impl<F: Scalar> Muon<F> {
         self.with(|muon| {
             muon.adamw = adamw.non_finite(muon.non_finite);
             muon.adamw.reset();
+            muon.has_one_rate = false;
         })
     }
 
@@ -353,9 +364,10 @@ impl<F: Scalar> Muon<F> {
 
     /// The learning rate of a step, checked.
     fn rate(&self, step: u64) -> Result<f64, Error> {
-        let value = self.schedule.at(step);
-        if value >= 0.0 && F::from_f64(value).is_finite() {
-            Ok(value)
+        let value = self.rate_set.unwrap_or_else(|| self.schedule.at(step));
+        let rate = value * self.rate_scale;
+        if value >= 0.0 && F::from_f64(rate).is_finite() {
+            Ok(rate)
         } else {
             Err(ErrorKind::LearningRate { value, step }.into())
         }

@@ -27,6 +27,10 @@ impl<F: Scalar> Muon<F> {
         record.number("momentum", self.momentum);
         record.number("epsilon", self.epsilon);
         record.schedule("learning_rate", self.schedule.clone());
+        record.number("rate.scale", self.rate_scale);
+        if let Some(rate) = self.rate_set {
+            record.number("rate.set", rate);
+        }
         record.text("settings", self.describe());
         if let Some(Ledger { roster, momenta }) = &self.ledger {
             for (entry, m) in roster.entries().iter().zip(momenta) {
@@ -80,17 +84,31 @@ impl<F: Scalar> Muon<F> {
         let (record, inside) = (state.record::<F>(NAME)?, state.inner()?);
         compare("the settings", record.get_text("settings")?, &self.describe())?;
         let mut loaded = self.clone();
-        loaded.steps = record.get_count("steps")?;
-        loaded.skipped = record.get_count("skipped")?;
-        loaded.momentum = record.get_number("momentum")?;
-        loaded.epsilon = record.get_number("epsilon")?;
-        loaded.schedule = record.get_schedule("learning_rate")?.clone();
-        loaded.schedule.adopt(&self.schedule);
-        loaded.schedule.validate()?;
+        loaded.steps = record.get_counter("steps")?;
+        loaded.skipped = record.get_counter("skipped")?;
+        let mut schedule = record.get_schedule("learning_rate")?.clone();
+        schedule.adopt(&self.schedule);
+        schedule.validate()?;
+        if state.version() < 2 {
+            // Nothing told there what was built and what was set since.
+            loaded.momentum = record.get_number("momentum")?;
+            loaded.epsilon = record.get_number("epsilon")?;
+            loaded.schedule = schedule;
+        } else {
+            record.compare_number("momentum", self.momentum)?;
+            record.compare_number("epsilon", self.epsilon)?;
+            let (saved, here) = (format!("{schedule:?}"), format!("{:?}", self.schedule));
+            compare("learning_rate", &saved, &here)?;
+            loaded.rate_scale = record.get_number("rate.scale")?;
+            loaded.rate_set = record.get_number("rate.set").ok();
+            loaded.rate(1)?;
+        }
         loaded.check()?;
         loaded.ledger = self.load_ledger(record, inside.record::<F>(self.adamw.name())?)?;
         loaded.adamw.load_state(&inside)?;
-        record.assert_like(&loaded.record())?;
+        let is_old = state.version() < 2;
+        let again = loaded.record().filtered(|name| !is_old || name != "rate.scale");
+        record.assert_like(&again)?;
         *self = loaded;
         Ok(())
     }

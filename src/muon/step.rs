@@ -1,18 +1,20 @@
 //! One step of Muon.
 
 use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 
 use ndarray::ArrayD;
 
 use super::{Muon, NAME};
 use crate::engine::{NonFinite, recycle};
-use crate::error::{Error, Tree};
+use crate::error::{Error, ErrorKind, Tree};
 use crate::linalg::newton_schulz::Workspace;
-use crate::optimizer::{Optimizer, StepInfo};
-use crate::params::{Leaf, LeafMut, Params, ParamsMut, Path, Roster};
+use crate::optimizer::{Change, Optimizer, StepInfo, Treatment};
+use crate::params::{Leaf, LeafMut, Params, ParamsMut, Path, Pattern, Roster};
 use crate::reduce;
 use crate::rule::bias_correction;
 use crate::scalar::Scalar;
+use crate::schedule::Schedule;
 use crate::state::State;
 use crate::vector;
 
@@ -223,6 +225,7 @@ impl<F: Scalar> Optimizer<F> for Muon<F> {
         let mut scratch = mem::take(&mut self.scratch);
         let (mut ws, mut gs) = (recycle(scratch.params), recycle(scratch.grads));
 
+        let mut panicked = None;
         let outcome = pair(&ledger.roster, params, grads, (&mut ws, &mut gs)).and_then(|()| {
             let is_good = |(g, m): (&Option<&dyn Leaf<F>>, &Option<ArrayD<F>>)| {
                 m.is_none() || g.is_none_or(|g| self.is_finite(g))
@@ -240,8 +243,18 @@ impl<F: Scalar> Optimizer<F> for Muon<F> {
             if ledger.has_others() {
                 let mut params = OthersMut { ledger: &ledger, params: &mut ws };
                 let grads = Others { ledger: &ledger, grads: &gs };
-                if self.adamw.step(&mut params, &grads)?.skipped {
-                    return Ok(false);
+                // A panic of what the user gave, such as a schedule, must not lose the momenta.
+                let step = AssertUnwindSafe(|| self.adamw.step(&mut params, &grads));
+                match panic::catch_unwind(step) {
+                    Ok(info) => {
+                        if info?.skipped {
+                            return Ok(false);
+                        }
+                    }
+                    Err(payload) => {
+                        panicked = Some(payload);
+                        return Ok(false);
+                    }
                 }
             }
             let [of_m, of_g] = self.mixture(step);
@@ -262,6 +275,9 @@ impl<F: Scalar> Optimizer<F> for Muon<F> {
         if self.steps > 0 || matches!(outcome, Ok(true)) {
             self.ledger = Some(ledger);
         }
+        if let Some(payload) = panicked {
+            panic::resume_unwind(payload);
+        }
 
         let taken = outcome?;
         if taken {
@@ -280,14 +296,58 @@ impl<F: Scalar> Optimizer<F> for Muon<F> {
 
     /// The learning rate of the matrices.
     fn learning_rate(&self) -> f64 {
-        self.schedule.at(self.steps + 1)
+        let value = self.rate_set.unwrap_or_else(|| self.schedule.at(self.steps + 1));
+        value * self.rate_scale
     }
 
     /// Replaces the learning rate of the matrices; that of the other leaves is
-    /// [`set_adamw_learning_rate`](Muon::set_adamw_learning_rate)'s.
+    /// [`set_adamw_learning_rate`](Muon::set_adamw_learning_rate)'s, but in [`Muon::optax`], where both
+    /// have one.
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        let previous = mem::replace(&mut self.schedule, learning_rate.into());
-        self.rate(self.steps + 1).map(|_| ()).inspect_err(|_| self.schedule = previous)
+        let before = self.rate_set.replace(learning_rate);
+        let mut set = self.rate(self.steps + 1).map(|_| ());
+        if set.is_ok() && self.has_one_rate {
+            set = self.adamw.set_learning_rate(learning_rate);
+        }
+        set.inspect_err(|_| self.rate_set = before)
+    }
+
+    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
+        let before = self.rate_scale;
+        self.rate_scale *= factor;
+        let mut scaled = self.rate(self.steps + 1).map(|_| ());
+        if !(factor >= 0.0 && self.rate_scale.is_finite()) {
+            let (value, step) = (self.learning_rate(), self.steps + 1);
+            scaled = Err(ErrorKind::LearningRate { value, step }.into());
+        }
+        let scaled = scaled.and_then(|()| self.adamw.scale_rate(factor));
+        scaled.inspect_err(|_| self.rate_scale = before)
+    }
+
+    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), Error> {
+        schedule.validate()?;
+        if self.has_one_rate {
+            self.adamw.set_schedule(schedule.clone())?;
+        }
+        (self.schedule, self.rate_set) = (schedule, None);
+        Ok(())
+    }
+
+    /// Changes a group of AdamW's leaves; matrices have none.
+    fn change_group(&mut self, leaves: Pattern, change: Change) -> Result<(), Error> {
+        self.adamw.change_group(leaves, change)
+    }
+
+    fn ready(&self) -> Result<(), Error> {
+        self.adamw.ready()
+    }
+
+    fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
+        if shape.len() >= 2 && (self.matrices)(leaf, shape) {
+            Treatment::default()
+        } else {
+            self.adamw.treatment(leaf, shape)
+        }
     }
 
     fn steps(&self) -> u64 {

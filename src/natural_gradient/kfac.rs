@@ -58,6 +58,8 @@ pub struct Kfac<F, K> {
     average: Average,
     /// The damped factors that the inverses are of, and the inverses.
     used: Vec<Array2<f64>>,
+    /// Whether the last inverse was the first that used them.
+    is_fresh: bool,
     factors: Vec<Cholesky>,
     kind: PhantomData<(F, K)>,
 }
@@ -67,7 +69,8 @@ impl<F: Scalar, K: FisherKind> Kfac<F, K> {
     pub fn new(damping: f64) -> Self {
         let average = Average { decay: 0.95, ..Average::default() };
         let (used, factors) = (Vec::new(), Vec::new());
-        Self { damping, inverse_every: 1, average, used, factors, kind: PhantomData }
+        let (inverse_every, is_fresh) = (1, false);
+        Self { damping, inverse_every, average, used, is_fresh, factors, kind: PhantomData }
     }
 
     /// Sets the decay of the factors' averages, in [0, 1).
@@ -168,9 +171,12 @@ impl<F: Scalar, K: FisherKind> Metric<F> for Kfac<F, K> {
             return Err(nothing_observed());
         }
         if self.factors.is_empty() {
-            let used = if self.used.is_empty() { self.damped() } else { self.used.clone() };
+            let is_fresh = self.used.is_empty();
+            let used = if is_fresh { self.damped() } else { self.used.clone() };
             self.factors = Self::factorize(&used)?;
-            self.used = used;
+            (self.used, self.is_fresh) = (used, is_fresh);
+        } else {
+            self.is_fresh = false;
         }
         for (place, factors) in self.average.places.iter().zip(self.factors.chunks_exact(2)) {
             let mut part = place.gather(gradient);
@@ -180,6 +186,13 @@ impl<F: Scalar, K: FisherKind> Metric<F> for Kfac<F, K> {
             place.scatter(&turned.t().to_owned(), direction);
         }
         Ok(())
+    }
+
+    fn revert(&mut self) {
+        if self.is_fresh {
+            self.used.clear();
+            self.factors.clear();
+        }
     }
 
     fn damping(&self) -> f64 {

@@ -87,6 +87,10 @@ pub trait Metric<F: Scalar>: Debug + Send + Sync {
         direction: &mut [F],
     ) -> Result<(), Error>;
 
+    /// Forgets what the last [`apply_inverse`](Metric::apply_inverse) has kept for later ones, since its
+    /// step was not taken. A metric that keeps nothing of it need do nothing.
+    fn revert(&mut self) {}
+
     /// The damping λ.
     fn damping(&self) -> f64;
 

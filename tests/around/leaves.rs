@@ -410,3 +410,45 @@ fn an_error_after_a_change_of_groups_leaves_all_as_it_was() {
     clean.step(&mut other, &g).unwrap();
     assert_eq!(w, other);
 }
+
+/// A matrix that Muon orthogonalizes, and a vector that its AdamW moves.
+fn muon_model() -> (ndarray::Array2<f64>, Array1<f64>) {
+    (array![[1.0, 0.0], [0.0, 1.0]], array![0.0])
+}
+
+#[test]
+fn a_rate_that_is_set_reaches_both_halves_of_a_muon_of_one_rate() {
+    let mut muon: Box<dyn Optimizer<f64>> = Box::new(thalweg::Muon::optax(0.1));
+    muon.set_learning_rate(0.0).unwrap();
+    let (mut m, g) = (muon_model(), (muon_model().0, array![1.0]));
+    muon.step(&mut m, &g).unwrap();
+    assert_eq!(m, muon_model());
+    // With a rate of its own AdamW keeps it; a factor reaches it too.
+    let mut muon = thalweg::Muon::<f64>::new(0.1);
+    muon.set_learning_rate(0.0).unwrap();
+    muon.scale_rate(0.5).unwrap();
+    muon.step(&mut m, &g).unwrap();
+    assert_eq!(m.0, muon_model().0);
+    assert!((m.1[0] + 0.5 * 3e-4).abs() < 1e-9);
+    let mut resumed = thalweg::Muon::<f64>::new(0.1);
+    resumed.load_state(&muon.state()).unwrap();
+    assert_eq!(resumed.state(), muon.state());
+    assert!(thalweg::Muon::<f64>::new(0.2).load_state(&muon.state()).is_err());
+}
+
+#[test]
+fn a_muon_keeps_its_momenta_when_a_schedule_panics() {
+    let adamw = AdamW::new(Schedule::custom("faulty", |step| {
+        assert!(step != 3, "of the user");
+        1e-3
+    }));
+    let mut muon = thalweg::Muon::<f64>::new(0.1).with_adamw(adamw);
+    let (mut m, g) = (muon_model(), (muon_model().0, array![1.0]));
+    for _ in 0..2 {
+        muon.step(&mut m, &g).unwrap();
+    }
+    let before = muon.state();
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| muon.step(&mut m, &g)));
+    assert!(caught.is_err());
+    assert_eq!(muon.state(), before);
+}

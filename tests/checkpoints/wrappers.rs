@@ -199,6 +199,7 @@ fn gradients_that_waited_in_the_first_version_still_do() {
     }
     let mut value = serde_json::to_value(two.state()).unwrap();
     value["version"] = 1.into();
+    value["records"][1]["counts"]["averaged"] = 0.into();
     let record = &mut value["records"][0];
     record["numbers"] = serde_json::json!({});
     for leaf in record["leaves"].as_array_mut().unwrap() {

@@ -7,8 +7,8 @@ use std::fmt::Debug;
 use super::metric::Metric;
 use crate::error::{Error, ErrorKind, Tree};
 use crate::interval::Interval;
-use crate::optimizer::{Optimizer, StepInfo};
-use crate::params::{Flatten, Params, ParamsMut, Snapshot};
+use crate::optimizer::{Change, Optimizer, StepInfo, Treatment};
+use crate::params::{Flatten, Params, ParamsMut, Pattern, Snapshot};
 use crate::rules::sgd::Optimizer as Sgd;
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
@@ -324,13 +324,29 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> NaturalGradient<F, M, O> {
     }
 }
 
-impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> Optimizer<F> for NaturalGradient<F, M, O> {
-    fn step(
+impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> NaturalGradient<F, M, O> {
+    /// Sets the gradient of frozen leaves to 0: nobody looks at it.
+    fn pass_over_frozen(&mut self) {
+        let Some(direction) = &self.direction else { return };
+        let mut start = 0;
+        for (name, leaf) in direction.leaves() {
+            let end = start + leaf.len();
+            if !self.inner.treatment(name, leaf.shape()).trained {
+                self.scratch.gradient[start..end].fill(F::zero());
+            }
+            start = end;
+        }
+    }
+
+    /// A step; `averages` says whether the average of the optimizer inside takes its term at once.
+    fn take_step(
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
+        averages: bool,
     ) -> Result<StepInfo, Error> {
         self.check()?;
+        self.inner.ready()?;
         let fresh = self.age.filter(|&age| age < self.observe_every);
         let (Some(age), Some(layout)) = (fresh, &self.layout) else {
             return Err(ErrorKind::NoStatistics { steps: self.age }.into());
@@ -340,10 +356,11 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> Optimizer<F> for NaturalGradient<
         }
         self.scratch.gradient.resize(layout.len(), F::zero());
         layout.gather_as(grads, Tree::Gradients, &mut self.scratch.gradient)?;
+        self.pass_over_frozen();
         if self.scratch.gradient.iter().any(|g| !g.is_finite()) {
             // The policy for it is the inner optimizer's.
             let before = self.inner.steps();
-            let info = self.inner.step(params, grads)?;
+            let info = inner_step(&mut self.inner, params, grads, averages)?;
             self.age = Some(age + (self.inner.steps() - before));
             return Ok(info);
         }
@@ -359,7 +376,7 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> Optimizer<F> for NaturalGradient<
                 return Err(ErrorKind::NoStatistics { steps: None }.into());
             };
             layout.scatter(&self.scratch.direction, direction)?;
-            Ok((self.inner.step(params, direction)?, promise))
+            Ok((inner_step(&mut self.inner, params, direction, averages)?, promise))
         });
         match stepped {
             Ok((info, promise)) if self.inner.steps() > before => {
@@ -367,6 +384,7 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> Optimizer<F> for NaturalGradient<
                 Ok(info)
             }
             stopped => {
+                self.metric.revert();
                 self.metric.set_damping(damping);
                 let (Some(layout), Some(direction)) = (&self.layout, &mut self.direction) else {
                     return stopped.map(|(info, _)| info);
@@ -377,6 +395,57 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> Optimizer<F> for NaturalGradient<
                 stopped.map(|(info, _)| info)
             }
         }
+    }
+}
+
+fn inner_step<F: Scalar, O: Optimizer<F>>(
+    inner: &mut O,
+    params: &mut dyn ParamsMut<F>,
+    grads: &dyn Params<F>,
+    averages: bool,
+) -> Result<StepInfo, Error> {
+    if averages { inner.step(params, grads) } else { inner.step_before_average(params, grads) }
+}
+
+impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> Optimizer<F> for NaturalGradient<F, M, O> {
+    fn step(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<StepInfo, Error> {
+        self.take_step(params, grads, true)
+    }
+
+    fn step_before_average(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<StepInfo, Error> {
+        self.take_step(params, grads, false)
+    }
+
+    fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        self.inner.average_again(params)
+    }
+
+    fn ready(&self) -> Result<(), Error> {
+        self.inner.ready()
+    }
+
+    fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
+        self.inner.treatment(leaf, shape)
+    }
+
+    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
+        self.inner.scale_rate(factor)
+    }
+
+    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), Error> {
+        self.inner.set_schedule(schedule)
+    }
+
+    fn change_group(&mut self, leaves: Pattern, change: Change) -> Result<(), Error> {
+        self.inner.change_group(leaves, change)
     }
 
     fn validate(&self) -> Result<(), Error> {

@@ -62,9 +62,9 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> NaturalGradient<F, M, O> {
         };
         let damping = record.get_number("damping")?;
         Interval::NON_NEGATIVE.check::<F>(NAME, "damping", damping)?;
-        let observed = record.get_count("observed")? != 0;
-        let age = observed.then_some(record.get_count("age")?);
-        let promised = record.get_count("promised")? != 0;
+        let observed = record.get_flag("observed")?;
+        let age = observed.then_some(record.get_counter("age")?);
+        let promised = record.get_flag("promised")?;
         let promise = promised.then_some(record.get_number("promise")?);
         let mut course = self.damping.clone();
         if let Damping::Scheduled(schedule) = &mut course {
