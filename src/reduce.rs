@@ -264,7 +264,7 @@ pub(crate) fn first_non_finite<F: Scalar>(leaf: &dyn Leaf<F>) -> Option<(Vec<usi
 fn first_beyond<F: Scalar>(leaf: &dyn Leaf<F>, limit: f64) -> Option<(Vec<usize>, f64)> {
     leaf.view()
         .indexed_iter()
-        .find(|(_, value)| !(value.into_f64().abs() <= limit))
+        .find(|(_, value)| value.is_nan() || value.into_f64().abs() > limit)
         .map(|(index, value)| (ndarray::Dimension::slice(&index).to_vec(), value.into_f64()))
 }
 

@@ -178,6 +178,7 @@ fn differences_take_steps_of_the_parameters_own_sizes_and_stay_on_the_side_that_
 }
 
 /// Σ cᵢφ(wᵢ/sᵢ) of random sizes s and weights c, φ one of four.
+#[allow(clippy::type_complexity)]
 fn random_sum<F: Scalar>(seed: u64) -> (Vec<F>, impl Fn(&[F]) -> (F, Vec<F>))
 where
     f64: From<F>,

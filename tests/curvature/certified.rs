@@ -46,7 +46,7 @@ fn spectrum(case: usize, n: usize, rng: &mut rand::rngs::StdRng) -> Vec<f64> {
     let mut draw = |i: usize| match case % 7 {
         0 => normal(rng),
         1 => normal(rng).abs() + 0.01,
-        2 => normal(rng) * f64::from(u8::from(i % 3 > 0)),
+        2 => normal(rng) * f64::from(u8::from(!i.is_multiple_of(3))),
         3 => [1.0, 1.0 + 1e-9, -2.0][i % 3] + 1e-13 * normal(rng),
         4 => 10.0_f64.powf(-14.0 * i as f64 / n as f64) * normal(rng).signum(),
         5 => [3.0, 0.0, 1e-9, -1e-5][i % 4],

@@ -157,7 +157,7 @@ fn a_flat_metric_reduces_whatever_its_sign_and_a_worse_one_is_not_the_best() {
 #[test]
 fn every_sign_goal_and_threshold_is_the_rule_as_written() {
     let wave: Vec<f64> = (0..200)
-        .map(|i| f64::from(i))
+        .map(f64::from)
         .map(|i| if i % 37.0 == 5.0 { f64::NAN } else { (i * 0.7).sin() / (1.0 + i * 0.05) })
         .collect();
     for offset in [-3.0, -0.5, 0.0, 0.5, 3.0] {
