@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 use ndarray::{Array2, ArrayRef2};
 
 use super::batch::Batch;
-use super::kind::{Empirical, Exact, FisherKind, Sampled};
+#[cfg(feature = "rand")]
+use super::kind::Sampled;
+use super::kind::{Empirical, Exact, FisherKind};
 use super::layer::{DenseLayer, check_finite, drop_tiny};
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
