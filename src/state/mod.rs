@@ -36,7 +36,7 @@ const VERSION: u32 = 2;
 /// let (saved_w, state) = (w.clone(), adam.state());
 /// adam.step(&mut w, &g)?;
 ///
-/// let (mut resumed_w, mut resumed) = (saved_w, Adam::new(1.0)); // the rate is the state's
+/// let (mut resumed_w, mut resumed) = (saved_w, Adam::new(1e-3)); // built alike
 /// resumed.load_state(&state)?;
 /// resumed.step(&mut resumed_w, &g)?;
 /// assert_eq!(w, resumed_w);

@@ -194,7 +194,7 @@ impl Plateau {
     /// for loss in [1.0, 2.0] {
     ///     sgd.scale_rate(plateau.reduction(loss)?)?;
     /// }
-    /// assert_eq!(sgd.learning_rate(), 0.1 / 10.0 * 0.5);
+    /// assert!((sgd.learning_rate() - 0.1 / 10.0 * 0.5).abs() < 1e-15);
     /// # Ok::<(), thalweg::Error>(())
     /// ```
     ///
