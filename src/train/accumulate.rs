@@ -4,9 +4,10 @@ use super::leaves::{check_gradients, treatments};
 use crate::engine::NonFinite;
 use crate::error::{Error, ErrorKind, Tree};
 use crate::interval::Interval;
-use crate::optimizer::{Optimizer, StepInfo, Treatment};
-use crate::params::{Params, ParamsMut, Snapshot, pairs_mut};
+use crate::optimizer::{Change, Optimizer, StepInfo, Treatment};
+use crate::params::{Params, ParamsMut, Pattern, Snapshot, pairs_mut};
 use crate::scalar::Scalar;
+use crate::schedule::Schedule;
 use crate::state::{Record, State, invalid, missing};
 
 const NAME: &str = "Accumulate";
@@ -354,6 +355,14 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Accumulate<F, O> {
 
     fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
         self.inner.scale_rate(factor)
+    }
+
+    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), Error> {
+        self.inner.set_schedule(schedule)
+    }
+
+    fn change_group(&mut self, leaves: Pattern, change: Change) -> Result<(), Error> {
+        self.inner.change_group(leaves, change)
     }
 
     fn steps(&self) -> u64 {

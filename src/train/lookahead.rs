@@ -3,9 +3,10 @@
 use super::leaves::treatments;
 use crate::error::{Error, ErrorKind, Tree};
 use crate::interval::Interval;
-use crate::optimizer::{Optimizer, StepInfo, Treatment};
-use crate::params::{Params, ParamsMut, Snapshot};
+use crate::optimizer::{Change, Optimizer, StepInfo, Treatment};
+use crate::params::{Params, ParamsMut, Pattern, Snapshot};
 use crate::scalar::Scalar;
+use crate::schedule::Schedule;
 use crate::state::{Record, State, invalid, missing};
 
 const NAME: &str = "Lookahead";
@@ -221,6 +222,14 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Lookahead<F, O> {
 
     fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
         self.inner.scale_rate(factor)
+    }
+
+    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), Error> {
+        self.inner.set_schedule(schedule)
+    }
+
+    fn change_group(&mut self, leaves: Pattern, change: Change) -> Result<(), Error> {
+        self.inner.change_group(leaves, change)
     }
 
     fn validate(&self) -> Result<(), Error> {
