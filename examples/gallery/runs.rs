@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use ndarray::{Array2, array};
 use thalweg::solvers::{Solver, Status, Stop, minimize};
 use thalweg::train::Sam;
-use thalweg::{Optimizer, Sgd};
+use thalweg::{ErrorKind, Optimizer, Sgd};
 
 use crate::methods::{Kind, Method};
 use crate::surfaces::{Point, Surface};
@@ -110,7 +110,20 @@ impl<'a> Walk<'a> {
         let mut gradient = self.surface.gradients();
         let mut w = self.start();
         while let Some(g) = self.met(gradient(&point(&w))) {
-            optimizer.step(&mut w, &g)?;
+            if let Err(error) = optimizer.step(&mut w, &g) {
+                // Where no step can be taken any more, the path went too far.
+                let far = |kind: &ErrorKind| {
+                    matches!(
+                        kind,
+                        ErrorKind::LargeGradient { .. } | ErrorKind::NonFiniteStep { .. }
+                    )
+                };
+                if !far(error.kind()) {
+                    return Err(error);
+                }
+                self.end = End::Diverged;
+                break;
+            }
             if self.arrive(&w).is_break() {
                 break;
             }
