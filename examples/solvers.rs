@@ -1,7 +1,7 @@
 //! Every solver on every test problem: status, f, max|g| and evaluations until max|g| ≤ 1e-6, or in
 //! `f32` 1e-3, from the standard start.
 //!
-//! `cargo run --example solvers` prints the table; words after `--` choose solvers whose names
+//! `cargo run --release --features problems --example solvers` prints the table; words after `--` choose solvers whose names
 //! contain one of them, `eleven` the problems that other libraries were measured on, `f32` the
 //! precision, and `tsv` the form that `tests/solvers/table.tsv` has.
 

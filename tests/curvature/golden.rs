@@ -22,7 +22,7 @@ fn numbers(value: &Value) -> Vec<f64> {
 }
 
 fn golden() -> Golden {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/curvature.json");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/curvature.json");
     let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let size = |name: &str| file[name].as_u64().unwrap() as usize;
     let (inputs, units, classes) = (size("inputs"), size("units"), size("classes"));

@@ -36,7 +36,7 @@ pub struct Case<T = BTreeMap<usize, Vec<Option<f64>>>> {
 }
 
 pub fn load<T: DeserializeOwned>(file: &str) -> T {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
     let text = std::fs::read_to_string(folder.join(file).with_extension("json")).unwrap();
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}.json: {error}"))
 }

@@ -236,7 +236,7 @@ fn measure() -> Measured {
 }
 
 fn file() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide/parity.md")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../src/guide/parity.md")
 }
 
 const COMMAND: &str = "cargo test --test goldens write_the_parity_page -- --ignored";

@@ -160,7 +160,7 @@ fn every_entry_of_the_catalog_has_a_formula() {
 #[test]
 fn every_convention_has_a_formula_in_two_settings() {
     let table = table();
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/rules");
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src/rules");
     for entry in catalog::<f64>() {
         let file = rules.join(entry.name.replace('-', "_")).with_extension("rs");
         let source = std::fs::read_to_string(&file).unwrap();

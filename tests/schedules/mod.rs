@@ -9,6 +9,6 @@ mod tables;
 use std::path::Path;
 
 fn golden(file: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
     std::fs::read_to_string(folder.join(file)).unwrap()
 }

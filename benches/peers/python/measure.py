@@ -10,7 +10,6 @@ import sys
 import time
 
 WARM_UP = 3
-SAMPLE = 3
 
 
 def take_part(stepper):

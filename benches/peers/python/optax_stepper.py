@@ -3,7 +3,6 @@
 import os
 from functools import partial
 
-from measure import SAMPLE
 from work import *
 
 

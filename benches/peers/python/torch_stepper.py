@@ -3,7 +3,6 @@
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from measure import SAMPLE
 from work import *
 
 IMPLEMENTATIONS = {

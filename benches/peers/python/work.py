@@ -2,6 +2,9 @@
 
 import numpy as np
 
+# Parameters of each array that contestants print, to be compared.
+SAMPLE = 3
+
 LEARNING_RATE = 1e-3
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 MOMENTUM = 0.9
