@@ -108,6 +108,9 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
 
     /// Changes how the leaves of a pattern are treated, as a group that is added last.
     ///
+    /// It is part of the [`state`](Optimizer::state) and goes on with it, but where the pattern is a
+    /// predicate: no state can hold one, and the change must be made again before the state is loaded.
+    ///
     /// # Errors
     /// [`ErrorKind::GroupMatchesNothing`], [`ErrorKind::UnknownHyperparameter`], and what is out of its
     /// range; [`ErrorKind::Unsupported`] where an optimizer has no groups.
@@ -177,8 +180,8 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
     /// The optimizer must be built as that one was: rule, hyperparameters, schedules, settings and
     /// groups; a difference is an error that names both values
     /// ([`Elementwise::precedence`](crate::Elementwise::precedence) says otherwise). What was set since
-    /// by [`set_learning_rate`](Optimizer::set_learning_rate) and [`scale_rate`](Optimizer::scale_rate)
-    /// goes on.
+    /// by [`set_learning_rate`](Optimizer::set_learning_rate), [`scale_rate`](Optimizer::scale_rate)
+    /// and [`change_group`](Optimizer::change_group) goes on.
     ///
     /// # Errors
     /// An `Err` leaves the optimizer as it was. [`ErrorKind::StateOptimizer`],

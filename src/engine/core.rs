@@ -80,7 +80,7 @@ fn make<F: Scalar>(plan: Plan<F>) -> Box<dyn Core<F>> {
 }
 
 impl<F: Scalar> Engine<F> {
-    fn new(plan: Plan<F>) -> Self {
+    pub(super) fn new(plan: Plan<F>) -> Self {
         let scratch = Scratch::new(plan.program.kernel());
         Self {
             plan,
@@ -327,6 +327,7 @@ impl<F: Scalar> Optimizer<F> for Engine<F> {
     }
 
     fn change_group(&mut self, leaves: Pattern, change: optimizer::Change) -> Result<(), Error> {
+        let since = change.clone();
         let apply = move |mut plan: Plan<F>| {
             let result = apply(&change, &mut plan);
             (plan, result)
@@ -343,6 +344,9 @@ impl<F: Scalar> Optimizer<F> for Engine<F> {
             }
         }
         self.add_group(leaves, std::sync::Arc::new(move |plan| (apply(plan).0, false)));
+        if let Some(group) = self.groups.last_mut() {
+            group.since = Some(since);
+        }
         Ok(())
     }
 
@@ -480,7 +484,7 @@ impl<F: Scalar> Core<F> for Engine<F> {
     }
 
     fn add_group(&mut self, leaves: Pattern, change: Change<F>) {
-        self.groups.push(Group { pattern: leaves, change });
+        self.groups.push(Group::new(leaves, change));
         self.checked = false;
     }
 

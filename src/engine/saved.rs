@@ -8,12 +8,13 @@ use super::core::{Counters, Engine, Place};
 use super::described;
 use super::leaf::LeafState;
 use super::ledger::{Cohort, Ledger};
-use super::plan::{Course, Rates};
+use super::plan::{Course, Group, Rates, adopt};
 use super::program::Program;
 use super::scratch::Scratch;
 use super::slot::Slot;
 use crate::error::Error;
-use crate::params::Entry;
+use crate::optimizer::{Change, Optimizer};
+use crate::params::{Entry, Pattern};
 use crate::rule::Clock;
 use crate::scalar::Scalar;
 use crate::state::{Numbers, Record, State, compare, invalid, missing};
@@ -59,10 +60,7 @@ impl<F: Scalar> Engine<F> {
             record.number("rate.set", rate);
         }
         described::save(&mut record, "", &self.plan);
-        record.count("groups", self.groups.len() as u64);
-        for (i, group) in self.groups.iter().enumerate() {
-            record.text(format!("group.{i}"), group.pattern.to_string());
-        }
+        save_groups(&mut record, &self.groups);
         for (i, course) in ledger.courses.iter().enumerate() {
             save_course(&mut record, &format!("course.{i}."), course);
         }
@@ -108,17 +106,14 @@ impl<F: Scalar> Engine<F> {
         let precedence = described::Rulings { of: &self.precedence, is_old };
         described::reconcile(record, "", &mut plan, &precedence)?;
         plan.check()?;
-        record.compare_count("groups", self.groups.len() as u64)?;
-        for (i, group) in self.groups.iter().enumerate() {
-            record.compare_text(&format!("group.{i}"), &group.pattern.to_string())?;
-        }
+        let groups = load_groups(record, &self.groups, |change| self.group_of(change))?;
         if counters.steps > 0 && record.leaves().len() == 0 {
             return Err(missing("leaves"));
         }
         let mut loaded = Self {
             ledger: Ledger::default(),
             scratch: Scratch::new(plan.program.kernel()),
-            groups: self.groups.clone(),
+            groups,
             precedence: self.precedence.clone(),
             checked: true,
             term_is_due: false,
@@ -126,7 +121,7 @@ impl<F: Scalar> Engine<F> {
             rates,
             counters,
         };
-        loaded.ledger = self.load_ledger(record, &loaded, &precedence)?;
+        loaded.ledger = self.load_ledger(record, &mut loaded, &precedence)?;
         // What it would not save again is not this optimizer's.
         let again = loaded.record(&loaded.ledger, |_| Numbers::NONE);
         described::assert_like(record, &again, &precedence)?;
@@ -138,7 +133,7 @@ impl<F: Scalar> Engine<F> {
     fn load_ledger(
         &self,
         record: &Record,
-        loaded: &Self,
+        loaded: &mut Self,
         precedence: &described::Rulings<'_>,
     ) -> Result<Ledger<F>, Error> {
         if record.leaves().len() == 0 {
@@ -152,9 +147,13 @@ impl<F: Scalar> Engine<F> {
             shape: shape.to_vec(),
         };
         let entries = record.leaves().map(entry).collect();
-        let mut ledger = Ledger::<F>::of_entries(entries, &loaded.plan, &self.groups)?;
+        let mut ledger = Ledger::<F>::of_entries(entries, &loaded.plan, &loaded.groups)?;
+        let places: Vec<Vec<usize>> =
+            (0..ledger.courses.len()).map(|i| ledger.groups_of(i, &loaded.groups)).collect();
         for (i, course) in ledger.courses.iter_mut().enumerate() {
+            let made = course.plan.clone();
             load_course(record, &format!("course.{i}."), course, precedence)?;
+            adopt(&mut loaded.groups, &places[i], &made, &course.plan);
         }
         let mut cohorts = Vec::with_capacity(ledger.leaves.len());
         for (i, leaf) in ledger.leaves.iter().enumerate() {
@@ -178,6 +177,94 @@ impl<F: Scalar> Engine<F> {
         }
         Ok(ledger)
     }
+}
+
+impl<F: Scalar> Engine<F> {
+    /// The group that a change of a saved run made, checked.
+    fn group_of(&self, (leaves, change): (Pattern, Change)) -> Result<Group<F>, Error> {
+        let mut other = Self::new(self.plan.clone());
+        other.change_group(leaves, change)?;
+        other.groups.pop().ok_or_else(|| missing("group"))
+    }
+}
+
+fn save_groups<F: Scalar>(record: &mut Record, groups: &[Group<F>]) {
+    record.count("groups", groups.len() as u64);
+    for (i, group) in groups.iter().enumerate() {
+        record.text(format!("group.{i}"), group.pattern.to_string());
+        if let Some(change) = &group.since {
+            save_change(record, i, &group.pattern, change);
+        }
+    }
+}
+
+/// A change that was made on the way is part of the state, where its pattern is no closure.
+fn save_change(record: &mut Record, i: usize, leaves: &Pattern, change: &Change) {
+    let Some(rank) = leaves.kept() else { return };
+    let Change { frozen, rate_factor, schedule, numbers } = change;
+    record.count(format!("change.{i}.numbers"), numbers.len() as u64);
+    if let Some(rank) = rank {
+        record.count(format!("change.{i}.rank"), rank as u64);
+    }
+    if let Some(frozen) = frozen {
+        record.count(format!("change.{i}.frozen"), u64::from(*frozen));
+    }
+    if let Some(factor) = rate_factor {
+        record.number(format!("change.{i}.rate_factor"), *factor);
+    }
+    if let Some(schedule) = schedule {
+        record.schedule(format!("change.{i}.schedule"), schedule.clone());
+    }
+    for (j, (name, value)) in numbers.iter().enumerate() {
+        record.text(format!("change.{i}.number.{j}"), name.clone());
+        record.number(format!("change.{i}.number.{j}"), *value);
+    }
+}
+
+fn load_change(record: &Record, i: u64) -> Result<Option<(Pattern, Change)>, Error> {
+    let Ok(count) = record.get_count(&format!("change.{i}.numbers")) else { return Ok(None) };
+    let leaves = match record.get_count(&format!("change.{i}.rank")) {
+        Ok(rank) => Pattern::rank_at_most(rank as usize),
+        Err(_) => record.get_text(&format!("group.{i}"))?.into(),
+    };
+    let frozen = format!("change.{i}.frozen");
+    let frozen = record.get_count(&frozen).is_ok().then(|| record.get_flag(&frozen)).transpose()?;
+    let mut change = Change {
+        frozen,
+        rate_factor: record.get_number(&format!("change.{i}.rate_factor")).ok(),
+        schedule: record.get_schedule(&format!("change.{i}.schedule")).ok().cloned(),
+        numbers: Vec::new(),
+    };
+    for j in 0..count {
+        let name = format!("change.{i}.number.{j}");
+        change.numbers.push((record.get_text(&name)?.to_owned(), record.get_number(&name)?));
+    }
+    Ok(Some((leaves, change)))
+}
+
+/// The groups here, which must be those of the saved run, and what changes were made in it since.
+fn load_groups<F: Scalar>(
+    record: &Record,
+    here: &[Group<F>],
+    group_of: impl Fn((Pattern, Change)) -> Result<Group<F>, Error>,
+) -> Result<Vec<Group<F>>, Error> {
+    let count = record.get_counter("groups")?;
+    let (mut groups, mut again) = (here.to_vec(), Record::new::<F>(""));
+    for i in 0..count.max(here.len() as u64) {
+        let change = load_change(record, i)?;
+        if let Some((leaves, change)) = &change {
+            save_change(&mut again, i as usize, leaves, change);
+        }
+        match (here.get(i as usize), change) {
+            (Some(group), _) if i < count => {
+                record.compare_text(&format!("group.{i}"), &group.pattern.to_string())?;
+            }
+            (None, Some(change)) => groups.push(group_of(change)?),
+            _ => compare("the number of groups", &count.to_string(), &here.len().to_string())?,
+        }
+    }
+    record.filtered(|name| name.starts_with("change.")).without_leaves().assert_like(&again)?;
+    Ok(groups)
 }
 
 fn load_counters(record: &Record) -> Result<Counters, Error> {
@@ -233,7 +320,9 @@ fn load_course<F: Scalar>(
     }
     let mut last: Box<dyn Program<F>> = loaded.plan.program.boxed();
     if loaded.is_scheduled() {
-        described::load_numbers(record, &format!("{prefix}last."), &mut *last)?;
+        let numbers = described::load_numbers(record, &format!("{prefix}last."), &mut *last);
+        // Where nothing was scheduled in the saved run, the last step had the numbers as they are.
+        numbers.or_else(|error| if precedence.any_built() { Ok(()) } else { Err(error) })?;
         last.validate()?;
     }
     loaded.go_on_from(learning_rate, &*last);
