@@ -7,8 +7,8 @@ use std::fmt::Debug;
 use super::metric::Metric;
 use crate::error::{Error, ErrorKind, Tree};
 use crate::interval::Interval;
-use crate::optimizer::{Change, Optimizer, StepInfo, Treatment};
-use crate::params::{Flatten, Params, ParamsMut, Pattern, Snapshot};
+use crate::optimizer::{Optimizer, StepInfo, forward_questions};
+use crate::params::{Flatten, Params, ParamsMut, Snapshot};
 use crate::rules::sgd::Optimizer as Sgd;
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
@@ -408,6 +408,8 @@ fn inner_step<F: Scalar, O: Optimizer<F>>(
 }
 
 impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> Optimizer<F> for NaturalGradient<F, M, O> {
+    forward_questions!(self, self.inner);
+
     fn step(
         &mut self,
         params: &mut dyn ParamsMut<F>,
@@ -424,45 +426,25 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> Optimizer<F> for NaturalGradient<
         self.take_step(params, grads, false)
     }
 
-    fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        self.inner.average_again(params)
-    }
-
     fn ready(&self) -> Result<(), Error> {
         self.inner.ready()
     }
 
-    fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
-        self.inner.treatment(leaf, shape)
+    fn ascend(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<(), Error> {
+        self.inner.ascend(params, grads)
     }
 
-    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
-        self.inner.scale_rate(factor)
-    }
-
-    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), Error> {
-        self.inner.set_schedule(schedule)
-    }
-
-    fn change_group(&mut self, leaves: Pattern, change: Change) -> Result<(), Error> {
-        self.inner.change_group(leaves, change)
+    fn has_ascended(&self) -> Option<bool> {
+        self.inner.has_ascended()
     }
 
     fn validate(&self) -> Result<(), Error> {
         self.check()?;
         self.inner.validate()
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.inner.learning_rate()
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        self.inner.set_learning_rate(learning_rate)
-    }
-
-    fn steps(&self) -> u64 {
-        self.inner.steps()
     }
 
     fn skipped(&self) -> u64 {
