@@ -1,6 +1,10 @@
 //! The trait that every optimizer implements.
 
+mod changes;
+
 use std::fmt::Debug;
+
+pub(crate) use changes::{load_groups, save_groups};
 
 use crate::error::{Error, ErrorKind};
 use crate::params::{Params, ParamsMut, Pattern};
@@ -135,7 +139,7 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`ErrorKind::GroupMatchesNothing`], [`ErrorKind::UnknownHyperparameter`], and what is out of its
-    /// range; [`ErrorKind::Unsupported`] where an optimizer has no groups.
+    /// range; [`ErrorKind::Unsupported`] where an optimizer has no groups, or none of that kind.
     fn change_group(&mut self, leaves: Pattern, change: Change) -> Result<(), Error> {
         let _ = (leaves, change);
         Err(ErrorKind::Unsupported { optimizer: self.name(), what: "groups" }.into())

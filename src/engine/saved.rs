@@ -13,7 +13,7 @@ use super::program::Program;
 use super::scratch::Scratch;
 use super::slot::Slot;
 use crate::error::Error;
-use crate::optimizer::{Change, Optimizer};
+use crate::optimizer::{Change, Optimizer, load_groups, save_groups};
 use crate::params::{Entry, Pattern};
 use crate::rule::Clock;
 use crate::scalar::Scalar;
@@ -60,7 +60,8 @@ impl<F: Scalar> Engine<F> {
             record.number("rate.set", rate);
         }
         described::save(&mut record, "", &self.plan);
-        save_groups(&mut record, &self.groups);
+        let groups = self.groups.iter().map(|group| (&group.pattern, group.since.as_ref()));
+        save_groups(&mut record, groups);
         for (i, course) in ledger.courses.iter().enumerate() {
             save_course(&mut record, &format!("course.{i}."), course);
         }
@@ -106,7 +107,12 @@ impl<F: Scalar> Engine<F> {
         let precedence = described::Rulings { of: &self.precedence, is_old };
         described::reconcile(record, "", &mut plan, &precedence)?;
         plan.check()?;
-        let groups = load_groups(record, &self.groups, |change| self.group_of(change))?;
+        let mut groups = self.groups.clone();
+        // Whether those that are here have changed the same is seen by what comes of it.
+        let here = self.groups.iter().map(|group| &group.pattern);
+        for change in load_groups(record, here, |_, _| Ok(()))? {
+            groups.push(self.group_of(change)?);
+        }
         if counters.steps > 0 && record.leaves().len() == 0 {
             return Err(missing("leaves"));
         }
@@ -186,85 +192,6 @@ impl<F: Scalar> Engine<F> {
         other.change_group(leaves, change)?;
         other.groups.pop().ok_or_else(|| missing("group"))
     }
-}
-
-fn save_groups<F: Scalar>(record: &mut Record, groups: &[Group<F>]) {
-    record.count("groups", groups.len() as u64);
-    for (i, group) in groups.iter().enumerate() {
-        record.text(format!("group.{i}"), group.pattern.to_string());
-        if let Some(change) = &group.since {
-            save_change(record, i, &group.pattern, change);
-        }
-    }
-}
-
-/// A change that was made on the way is part of the state, where its pattern is no closure.
-fn save_change(record: &mut Record, i: usize, leaves: &Pattern, change: &Change) {
-    let Some(rank) = leaves.kept() else { return };
-    let Change { frozen, rate_factor, schedule, numbers } = change;
-    record.count(format!("change.{i}.numbers"), numbers.len() as u64);
-    if let Some(rank) = rank {
-        record.count(format!("change.{i}.rank"), rank as u64);
-    }
-    if let Some(frozen) = frozen {
-        record.count(format!("change.{i}.frozen"), u64::from(*frozen));
-    }
-    if let Some(factor) = rate_factor {
-        record.number(format!("change.{i}.rate_factor"), *factor);
-    }
-    if let Some(schedule) = schedule {
-        record.schedule(format!("change.{i}.schedule"), schedule.clone());
-    }
-    for (j, (name, value)) in numbers.iter().enumerate() {
-        record.text(format!("change.{i}.number.{j}"), name.clone());
-        record.number(format!("change.{i}.number.{j}"), *value);
-    }
-}
-
-fn load_change(record: &Record, i: u64) -> Result<Option<(Pattern, Change)>, Error> {
-    let Ok(count) = record.get_count(&format!("change.{i}.numbers")) else { return Ok(None) };
-    let leaves = match record.get_count(&format!("change.{i}.rank")) {
-        Ok(rank) => Pattern::rank_at_most(rank as usize),
-        Err(_) => record.get_text(&format!("group.{i}"))?.into(),
-    };
-    let frozen = format!("change.{i}.frozen");
-    let frozen = record.get_count(&frozen).is_ok().then(|| record.get_flag(&frozen)).transpose()?;
-    let mut change = Change {
-        frozen,
-        rate_factor: record.get_number(&format!("change.{i}.rate_factor")).ok(),
-        schedule: record.get_schedule(&format!("change.{i}.schedule")).ok().cloned(),
-        numbers: Vec::new(),
-    };
-    for j in 0..count {
-        let name = format!("change.{i}.number.{j}");
-        change.numbers.push((record.get_text(&name)?.to_owned(), record.get_number(&name)?));
-    }
-    Ok(Some((leaves, change)))
-}
-
-/// The groups here, which must be those of the saved run, and what changes were made in it since.
-fn load_groups<F: Scalar>(
-    record: &Record,
-    here: &[Group<F>],
-    group_of: impl Fn((Pattern, Change)) -> Result<Group<F>, Error>,
-) -> Result<Vec<Group<F>>, Error> {
-    let count = record.get_counter("groups")?;
-    let (mut groups, mut again) = (here.to_vec(), Record::new::<F>(""));
-    for i in 0..count.max(here.len() as u64) {
-        let change = load_change(record, i)?;
-        if let Some((leaves, change)) = &change {
-            save_change(&mut again, i as usize, leaves, change);
-        }
-        match (here.get(i as usize), change) {
-            (Some(group), _) if i < count => {
-                record.compare_text(&format!("group.{i}"), &group.pattern.to_string())?;
-            }
-            (None, Some(change)) => groups.push(group_of(change)?),
-            _ => compare("the number of groups", &count.to_string(), &here.len().to_string())?,
-        }
-    }
-    record.filtered(|name| name.starts_with("change.")).without_leaves().assert_like(&again)?;
-    Ok(groups)
 }
 
 fn load_counters(record: &Record) -> Result<Counters, Error> {
