@@ -174,7 +174,11 @@ impl Program {
                 Op::Step(seed) => {
                     if let Err(error) = optimizer.step(&mut model, seed, finite) {
                         assert!(may_fail, "a good step is refused: {error}");
-                        assert_eq!(before, (optimizer.state(), model.bits()), "an error changed it");
+                        assert_eq!(
+                            before,
+                            (optimizer.state(), model.bits()),
+                            "an error changed it"
+                        );
                     }
                 }
                 Op::NotFinite(leaf) if trained(leaf) => {
@@ -209,10 +213,11 @@ impl Program {
                 Op::Factor(leaf, factor) => {
                     change(&mut optimizer, leaf, Change::new().rate_factor(factor));
                 }
-                Op::Own(leaf) => {
+                Op::Own(leaf) if self.kind.may_have_own_rate(LEAVES[leaf].1.len()) => {
                     let rate = Schedule::linear(0.05, 0.01, 12);
                     change(&mut optimizer, leaf, Change::new().schedule(rate));
                 }
+                Op::Own(_) => {}
                 Op::Rate(rate) => {
                     let set = optimizer.get_mut().set_learning_rate(rate);
                     assert!(set.is_ok() || optimizer.state() == before.0, "an error changed it");
@@ -253,7 +258,10 @@ impl Program {
             catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
                 let text = payload.downcast_ref::<String>().cloned();
                 let text = text.or_else(|| payload.downcast_ref::<&str>().map(|&s| s.to_owned()));
-                format!("{way:?}: {}", text.unwrap_or_default().chars().take(2000).collect::<String>())
+                format!(
+                    "{way:?}: {}",
+                    text.unwrap_or_default().chars().take(2000).collect::<String>()
+                )
             })
         };
         let expected = run(Way::Plain)?;

@@ -25,7 +25,7 @@ pub enum Kind {
 impl Kind {
     pub fn random(random: &mut Random) -> Self {
         let rules = catalog::<f64>().len();
-        match 3 + random.below(17) {
+        match random.below(20) {
             0 => Kind::Muon,
             1 => Kind::MuonTorch,
             2 => Kind::MuonOptax,
@@ -41,6 +41,11 @@ impl Kind {
             Kind::Rule(rule) => catalog::<f64>()[rule].couples,
             _ => true,
         }
+    }
+
+    /// Whether a leaf may have a schedule of its own: a matrix of Muon's may not.
+    pub fn may_have_own_rate(self, rank: usize) -> bool {
+        rank < 2 || !matches!(self, Kind::Muon | Kind::MuonTorch | Kind::MuonOptax)
     }
 
     /// Whether the gradients must be those of one function, and a step may fail all the same.
