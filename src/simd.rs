@@ -45,6 +45,29 @@ impl Simd {
     pub(crate) fn run<W: Work>(self, work: W) -> W::Output {
         self.0.dispatch(Dispatched(work))
     }
+
+    /// Whether it has wider vectors than the baseline, compiled for it alone.
+    #[inline(always)]
+    pub(crate) fn is_wide(self) -> bool {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        return matches!(self.0, Arch::V3(_) | Arch::V4(_));
+        #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+        return false;
+    }
+
+    /// As [`run`](Simd::run) where it [is wide](Simd::is_wide), and nothing elsewhere: what the baseline
+    /// does otherwise is not compiled for it again.
+    #[inline(always)]
+    pub(crate) fn run_wide<W: Work<Output = ()>>(self, work: W) {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        match self.0 {
+            Arch::V4(v4) => pulp::Simd::vectorize(v4, Dispatched(work)),
+            Arch::V3(v3) => pulp::Simd::vectorize(v3, Dispatched(work)),
+            _ => {}
+        }
+        #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+        drop(work);
+    }
 }
 
 impl Default for Simd {

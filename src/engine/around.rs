@@ -145,7 +145,7 @@ pub(super) enum Quantities<F> {
 impl<F: Scalar> Loop<'_, F> {
     /// Updates a stretch of elements.
     #[inline]
-    pub(super) fn update(&self, place: usize, simd: Simd, stretch: Stretch<'_, F>) {
+    pub(super) fn update(&self, place: usize, simd: Simd, stretch: &mut Stretch<'_, F>) {
         update(self.kernel, place, &self.outer[place], simd, stretch);
     }
 
@@ -172,21 +172,22 @@ fn update<F: Scalar>(
     place: usize,
     outer: &Outer<F>,
     simd: Simd,
-    mut stretch: Stretch<'_, F>,
+    stretch: &mut Stretch<'_, F>,
 ) {
     let rate = outer.average.filter(|_| !stretch.average.is_empty());
     match (outer.before, outer.caution, rate) {
         (Some(before), None, None) => kernel.update(place, before, simd, stretch),
         (Some(before), None, Some(rate)) => {
+            let mut stretch = stretch.reborrow();
             while !stretch.w.is_empty() {
                 let n = TILE.min(stretch.w.len());
                 let (mut tile, rest) = stretch.split_at(n);
-                kernel.update(place, before, simd, tile.reborrow());
+                kernel.update(place, before, simd, &mut tile);
                 simd.run(Blend { rate, w: tile.w, average: tile.average });
                 stretch = rest;
             }
         }
-        _ => rarer(kernel, place, outer, rate, simd, stretch),
+        _ => rarer(kernel, place, outer, rate, simd, stretch.reborrow()),
     }
 }
 
@@ -207,8 +208,8 @@ fn rarer<F: Scalar>(
         let (Stretch { w, g, slots, average }, rest) = stretch.split_at(n);
         simd.run(Prepare { around, w: &*w, g, gradients: &mut gradients, kept: &mut kept });
         w.copy_from_slice(&kept[..n]);
-        let inner = Stretch { w: &mut *w, g: &gradients[..n], slots, average: &mut [] };
-        kernel.update(place, Before::Nothing, simd, inner);
+        let mut inner = Stretch { w: &mut *w, g: &gradients[..n], slots, average: &mut [] };
+        kernel.update(place, Before::Nothing, simd, &mut inner);
         if let Some(factor) = outer.caution {
             let (kept, gradients) = (&kept[..n], &gradients[..n]);
             simd.run(Caution { decay, factor, w: &mut *w, kept, gradients });
@@ -249,8 +250,8 @@ fn count_agreeing<F: Scalar>(
                 None => &mut [],
             })
         };
-        let inner = Stretch { w: &mut moved[..n], g: &gradients[..n], slots, average: &mut [] };
-        kernel.update(place, Before::Nothing, simd, inner);
+        let mut inner = Stretch { w: &mut moved[..n], g: &gradients[..n], slots, average: &mut [] };
+        kernel.update(place, Before::Nothing, simd, &mut inner);
         let (kept, gradients) = (&kept[..n], &gradients[..n]);
         count += simd.run(Agreeing { decay, moved: &moved[..n], kept, gradients });
         stretch = rest;

@@ -89,8 +89,8 @@ impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
         leaves: impl Into<Pattern>,
         change: impl Fn(Self) -> Self + Send + Sync + 'static,
     ) -> Self {
-        let change = Arc::new(move |plan| change(Self::of_plan(plan)).core.into_plan());
-        self.core.add_group(leaves.into(), change);
+        let change = move |core| change(Self::of_core(core)).core;
+        self.core.add_group(leaves.into(), Arc::new(change));
         self
     }
 

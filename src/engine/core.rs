@@ -2,13 +2,15 @@
 
 use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 use ndarray::ArrayViewD;
 
 use super::average::Average;
 use super::ledger::{Before, Ledger};
-use super::object::{Core, Factors};
+use super::object::{Changed, Core, Factors};
 use super::plan::{Change, Group, Plan, Rates, assign, checked_rate};
+use super::program::Program;
 use super::run::{self, Halt};
 use super::scratch::Scratch;
 use super::settings::{Precedence, Settings};
@@ -62,7 +64,7 @@ pub(super) enum Place {
 pub(crate) struct MakeEngine;
 
 impl ByScalar for MakeEngine {
-    type For<F: Scalar> = fn(Plan<F>) -> Box<dyn Core<F>>;
+    type For<F: Scalar> = fn(Box<dyn Program<F>>, Schedule) -> Box<dyn Core<F>>;
 
     #[inline(never)]
     fn f32() -> Self::For<f32> {
@@ -75,7 +77,9 @@ impl ByScalar for MakeEngine {
     }
 }
 
-fn make<F: Scalar>(plan: Plan<F>) -> Box<dyn Core<F>> {
+fn make<F: Scalar>(program: Box<dyn Program<F>>, schedule: Schedule) -> Box<dyn Core<F>> {
+    let (scheduled, settings) = (Vec::new(), Settings::default());
+    let plan = Plan { program, schedule, has_own_schedule: false, scheduled, settings };
     Box::new(Engine::new(plan))
 }
 
@@ -93,6 +97,11 @@ impl<F: Scalar> Engine<F> {
             scratch,
             term_is_due: false,
         }
+    }
+
+    fn regroup(&mut self, pattern: Pattern, change: Change<F>) {
+        self.groups.push(Group::new(pattern, change));
+        self.checked = false;
     }
 
     /// What can be checked without the leaves.
@@ -343,7 +352,7 @@ impl<F: Scalar> Optimizer<F> for Engine<F> {
                 return Err(ErrorKind::GroupMatchesNothing { group }.into());
             }
         }
-        self.add_group(leaves, std::sync::Arc::new(move |plan| (apply(plan).0, false)));
+        self.regroup(leaves, Arc::new(move |plan| (apply(plan).0, false)));
         if let Some(group) = self.groups.last_mut() {
             group.since = Some(since);
         }
@@ -483,9 +492,9 @@ impl<F: Scalar> Core<F> for Engine<F> {
         self.checked = false;
     }
 
-    fn add_group(&mut self, leaves: Pattern, change: Change<F>) {
-        self.groups.push(Group::new(leaves, change));
-        self.checked = false;
+    fn add_group(&mut self, leaves: Pattern, change: Changed<F>) {
+        let change = move |plan| change(Box::new(Engine::new(plan))).into_plan();
+        self.regroup(leaves, Arc::new(change));
     }
 
     fn set_precedence(&mut self, name: Option<String>, precedence: Precedence) {

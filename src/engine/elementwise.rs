@@ -8,9 +8,7 @@ use ndarray::ArrayViewD;
 use super::core::MakeEngine;
 use super::loops;
 use super::object::{Core, Factors};
-use super::plan::Plan;
 use super::program::Program;
-use super::settings::Settings;
 use crate::error::Error;
 use crate::optimizer::Optimizer;
 use crate::params::ParamsMut;
@@ -126,12 +124,11 @@ impl<F: Scalar, R> Elementwise<F, R> {
     }
 
     fn of_program(program: Box<dyn Program<F>>, schedule: Schedule) -> Self {
-        let (scheduled, settings) = (Vec::new(), Settings::default());
-        Self::of_plan(Plan { program, schedule, has_own_schedule: false, scheduled, settings })
+        Self { core: F::choose::<MakeEngine>()(program, schedule), rule: PhantomData }
     }
 
-    pub(super) fn of_plan(plan: Plan<F>) -> Self {
-        Self { core: F::choose::<MakeEngine>()(plan), rule: PhantomData }
+    pub(super) fn of_core(core: Box<dyn Core<F>>) -> Self {
+        Self { core, rule: PhantomData }
     }
 
     /// A slot of the state of a leaf, such as `"m"` of `"layers.0.weight"`, in the leaf's shape.

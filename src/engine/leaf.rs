@@ -99,9 +99,11 @@ impl<F: Scalar> LeafState<F> {
     }
 
     /// The slots of all elements.
-    #[inline]
+    #[inline(always)]
     pub(super) fn slices(slots: &mut [Slot<F>; MOST]) -> Slices<'_, F> {
-        slots.each_mut().map(Slot::as_mut_slice)
+        // By hand: an array's `map` is a call here, and what it returns is copied.
+        let [a, b, c, d] = slots;
+        [a.as_mut_slice(), b.as_mut_slice(), c.as_mut_slice(), d.as_mut_slice()]
     }
 
     /// Brings the slots into the order of the parameter, and to its place. A parameter rarely

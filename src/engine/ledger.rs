@@ -27,15 +27,13 @@ pub(super) struct Cohort {
     pub(super) course: usize,
     /// Their steps, and what their rule carries.
     pub(super) clock: Clock,
-    /// The clock of the step that is being taken.
-    pub(super) next: Clock,
     /// Terms of their averages.
     pub(super) terms: u64,
 }
 
 impl Cohort {
     pub(super) fn new(course: usize, clock: Clock, terms: u64) -> Self {
-        Self { course, clock, next: clock, terms }
+        Self { course, clock, terms }
     }
 
     fn is_like(&self, other: &Self) -> bool {

@@ -6,12 +6,15 @@ use std::marker::PhantomData;
 
 use super::program::{About, Before, Kernel, Penalized, Program, Stretch};
 use crate::error::Error;
-use crate::rule::{Clock, MOST, Rule, Slots};
+use crate::rule::{Clock, MOST, Rule, Slices, Slots};
 use crate::scalar::Scalar;
 use crate::simd::{Simd, Work};
 
 /// Elements of the widest vector: fewer are updated sooner by the baseline.
 const WIDEST: usize = 16;
+
+/// Gradients that are made at a time where the baseline's loop gets made ones.
+const PREPARED: usize = 32;
 
 /// A rule, as an object.
 #[derive(Clone)]
@@ -100,27 +103,33 @@ impl<F: Scalar, R: Rule<F>> Kernel<F> for Loops<F, R> {
         R::decay(&self.steps[place])
     }
 
-    fn update(&self, place: usize, before: Before<F>, simd: Simd, stretch: Stretch<'_, F>) {
-        let step = self.steps[place];
+    fn update(&self, place: usize, before: Before<F>, simd: Simd, stretch: &mut Stretch<'_, F>) {
+        let step = &self.steps[place];
         // Loops over whole vectors end without a tail, whose constants would be kept in registers
         // beside the vectors', and drive those out.
-        let at = stretch.w.len() & !(WIDEST - 1);
-        if at == 0 {
-            return rest::<F, R>(&step, before, stretch);
-        }
-        let (stretch, after) = stretch.split_at(at);
-        match before {
-            Before::Nothing => simd.run(Update::<F, R, _> { step, before: Plain, stretch }),
-            Before::Scaled(factor) => {
-                simd.run(Update::<F, R, _> { step, before: Scaled(factor), stretch });
+        let at = if simd.is_wide() { stretch.w.len() & !(WIDEST - 1) } else { 0 };
+        if at > 0 {
+            let (step, stretch) = (*step, stretch.reborrow());
+            match before {
+                Before::Nothing => {
+                    simd.run_wide(Update::<F, R, _> { step, before: Plain, stretch })
+                }
+                Before::Scaled(factor) => {
+                    simd.run_wide(Update::<F, R, _> { step, before: Scaled(factor), stretch });
+                }
+                Before::Penalized(penalized) => {
+                    simd.run_wide(Update::<F, R, _> { step, before: penalized, stretch });
+                }
             }
-            Before::Penalized(penalized) => {
-                simd.run(Update::<F, R, _> { step, before: penalized, stretch });
-            }
         }
-        if !after.w.is_empty() {
-            rest::<F, R>(&step, before, after);
+        if at == stretch.w.len() {
+            return;
         }
+        if matches!(before, Before::Nothing) {
+            let (w, g) = (&mut stretch.w[at..], &stretch.g[at..]);
+            return baseline::<F, R>(step, w, g, &mut stretch.slots, at);
+        }
+        prepared::<F, R>(step, before, at, stretch);
     }
 
     fn norms(&self, place: usize, power: F, simd: Simd, stretch: Stretch<'_, F>) -> [f64; 2] {
@@ -132,27 +141,61 @@ impl<F: Scalar, R: Rule<F>> Kernel<F> for Loops<F, R> {
     }
 }
 
-/// The elements that fill no vector.
-#[inline(never)]
-fn rest<F: Scalar, R: Rule<F>>(step: &R::Step, before: Before<F>, stretch: Stretch<'_, F>) {
-    let mut g = [F::zero(); WIDEST];
-    let n = stretch.w.len();
-    for (to, (&g, &w)) in g.iter_mut().zip(stretch.g.iter().zip(&*stretch.w)) {
-        *to = match before {
-            Before::Nothing => g,
-            Before::Scaled(factor) => Scaled(factor).gradient(w, g),
-            Before::Penalized(penalized) => penalized.gradient(w, g),
-        };
+/// Updates elements from `at` on whose gradients something happens to before.
+fn prepared<F: Scalar, R: Rule<F>>(
+    step: &R::Step,
+    before: Before<F>,
+    mut at: usize,
+    stretch: &mut Stretch<'_, F>,
+) {
+    let Stretch { w, g, slots, .. } = stretch;
+    let mut made = [F::zero(); PREPARED];
+    while at < w.len() {
+        let end = w.len().min(at + PREPARED);
+        prepare(before, &w[at..end], &g[at..end], &mut made);
+        baseline::<F, R>(step, &mut w[at..end], &made, slots, at);
+        at = end;
     }
-    let Stretch { w, slots, .. } = stretch;
+}
+
+/// Makes gradients as the rule gets them.
+fn prepare<F: Scalar>(before: Before<F>, w: &[F], g: &[F], made: &mut [F; PREPARED]) {
+    let pairs = made.iter_mut().zip(g.iter().zip(w));
+    match before {
+        Before::Nothing => pairs.for_each(|(made, (&g, _))| *made = g),
+        Before::Scaled(factor) => {
+            pairs.for_each(|(made, (&g, &w))| *made = Scaled(factor).gradient(w, g));
+        }
+        Before::Penalized(penalized) => {
+            pairs.for_each(|(made, (&g, &w))| *made = penalized.gradient(w, g));
+        }
+    }
+}
+
+/// Updates elements and their slots from `at` on, by what every processor has.
+#[inline(never)]
+fn baseline<F: Scalar, R: Rule<F>>(
+    step: &R::Step,
+    w: &mut [F],
+    g: &[F],
+    slots: &mut Slices<'_, F>,
+    at: usize,
+) {
+    let [a, b, c, d] = slots;
     R::State::sweep(
-        n,
+        w.len(),
         w,
-        &g,
-        slots,
+        g,
+        [from(a, at), from(b, at), from(c, at), from(d, at)],
         #[inline(always)]
         |w, g, state| R::update(step, w, g.flushed(), state.flushed()),
     );
+}
+
+/// The elements of a slot from `at` on; none of a slot that the rule does not have.
+#[inline(always)]
+fn from<F>(slot: &mut [F], at: usize) -> &mut [F] {
+    slot.get_mut(at..).unwrap_or_default()
 }
 
 /// What happens to a gradient before the rule sees it.

@@ -2,10 +2,11 @@
 
 use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 use ndarray::ArrayViewD;
 
-use super::plan::{Change, Plan};
+use super::plan::Plan;
 use super::settings::{Precedence, Settings};
 use crate::error::Error;
 use crate::optimizer::Optimizer;
@@ -33,7 +34,8 @@ pub(crate) trait Core<F: Scalar>: Optimizer<F> {
 
     fn set_scheduled(&mut self, hyperparameter: String, schedule: Schedule);
 
-    fn add_group(&mut self, leaves: Pattern, change: Change<F>);
+    /// Adds a group, which is the optimizer changed in that way.
+    fn add_group(&mut self, leaves: Pattern, change: Changed<F>);
 
     /// Of a hyperparameter or a schedule, or of all.
     fn set_precedence(&mut self, name: Option<String>, precedence: Precedence);
@@ -59,6 +61,9 @@ pub(crate) trait Core<F: Scalar>: Optimizer<F> {
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
+
+/// What makes another engine of one without leaves.
+pub(crate) type Changed<F> = Arc<dyn Fn(Box<dyn Core<F>>) -> Box<dyn Core<F>> + Send + Sync>;
 
 /// What settling is made of, by the rule and the learning rate of the last step: w - a·(b·s), where s
 /// is the rule's first slot.

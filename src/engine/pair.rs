@@ -88,7 +88,7 @@ fn job<'a, 's, F: Scalar>(
     }
 }
 
-#[inline]
+#[inline(always)]
 fn flat<'a, F: Scalar>(
     leaf: &'a mut LeafState<F>,
     w: &'a mut [F],

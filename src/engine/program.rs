@@ -69,7 +69,7 @@ pub(crate) trait Kernel<F: Scalar>: Send + Sync {
     fn decay(&self, place: usize) -> F;
 
     /// Updates a stretch of elements; the slices have one length.
-    fn update(&self, place: usize, before: Before<F>, simd: Simd, stretch: Stretch<'_, F>);
+    fn update(&self, place: usize, before: Before<F>, simd: Simd, stretch: &mut Stretch<'_, F>);
 
     /// The sums of the squares of the quantities whose norms the rule wants, times `power`, over a
     /// stretch, which is short.
@@ -115,12 +115,8 @@ pub(crate) struct Stretch<'a, F> {
 impl<F> Stretch<'_, F> {
     #[inline]
     pub(crate) fn reborrow(&mut self) -> Stretch<'_, F> {
-        Stretch {
-            w: self.w,
-            g: self.g,
-            slots: self.slots.each_mut().map(|slot| &mut **slot),
-            average: self.average,
-        }
+        let [a, b, c, d] = &mut self.slots;
+        Stretch { w: self.w, g: self.g, slots: [a, b, c, d], average: self.average }
     }
 
     #[inline]
@@ -142,10 +138,12 @@ pub(crate) fn split_slots<'a, F>(
     slots: Slices<'a, F>,
     at: usize,
 ) -> (Slices<'a, F>, Slices<'a, F>) {
-    let [a, b, c, d] = slots.map(|slot| {
+    let split = |slot: &'a mut [F]| {
         let at = at.min(slot.len());
         slot.split_at_mut(at)
-    });
+    };
+    let [a, b, c, d] = slots;
+    let (a, b, c, d) = (split(a), split(b), split(c), split(d));
     ([a.0, b.0, c.0, d.0], [a.1, b.1, c.1, d.1])
 }
 
@@ -156,5 +154,7 @@ pub(crate) fn range_of<'a, F>(
     start: usize,
     end: usize,
 ) -> Slices<'a, F> {
-    slots.each_mut().map(|slot| if slot.is_empty() { &mut [] } else { &mut slot[start..end] })
+    let range = |slot: &'a mut [F]| if slot.is_empty() { slot } else { &mut slot[start..end] };
+    let [a, b, c, d] = slots;
+    [range(a), range(b), range(c), range(d)]
 }

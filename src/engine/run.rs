@@ -58,8 +58,7 @@ pub(super) fn run<F: Scalar>(
             look(settings, courses, cohorts, &lists).ok_or(Halt::NotFinite { skip })
         });
     let outcome = looked.map(|(norm, scale)| {
-        begin(courses, cohorts, now, scale, scratch);
-        if courses.iter().any(|course| course.traits.couples) {
+        if begin(courses, cohorts, now, scale, scratch) {
             couple(courses, cohorts, &mut lists, scratch, scale, how);
         }
         update(scratch, &mut lists, how);
@@ -68,12 +67,12 @@ pub(super) fn run<F: Scalar>(
     scratch.take_back(lists);
     if outcome.is_ok() {
         follow(ledger, now.average, params);
-        ledger.cohorts.iter_mut().for_each(|cohort| cohort.clock = cohort.next);
     }
     outcome
 }
 
-/// Begins the step of each cohort: from here on nothing can fail.
+/// Begins the step of each cohort: from here on nothing can fail. Returns whether the elements of a
+/// leaf are coupled.
 #[inline]
 fn begin<F: Scalar>(
     courses: &mut [Course<F>],
@@ -81,23 +80,25 @@ fn begin<F: Scalar>(
     now: Now,
     scale: Scale<F>,
     scratch: &mut Scratch<F>,
-) {
+) -> bool {
     courses.iter_mut().for_each(Course::commit);
     scratch.kernel.clear();
     scratch.outer.clear();
+    let mut couples = false;
     for cohort in cohorts {
         let course = &courses[cohort.course];
         let rate = course.learning_rate;
-        let mut clock = cohort.clock;
+        couples |= course.traits.couples;
+        // The clock of a frozen leaf stands still; its constants are not looked at.
+        let mut still = if course.settings.frozen { Some(cohort.clock) } else { None };
+        let clock = still.as_mut().unwrap_or(&mut cohort.clock);
         clock.advance(now.step);
-        scratch.kernel.begin(course.program(), &mut clock, rate);
-        if !course.settings.frozen {
-            cohort.next = clock;
-        }
+        scratch.kernel.begin(course.program(), clock, rate);
         let average = now.average.map(|average| F::from_f64(average.rate(cohort.terms)));
         let is_plain = course.traits.is_plain;
         scratch.outer.push(Outer::new(&course.settings, is_plain, rate, scale, average));
     }
+    couples
 }
 
 /// Runs the one loop over every leaf.

@@ -181,8 +181,8 @@ fn norm<F: Scalar>(x: &Source<'_, F>, how: How) -> Norm {
 pub(super) fn sweep<F: Scalar>(constants: Loop<'_, F>, how: How, leaf: Strided<'_, F>) {
     let place = leaf.constants;
     let largest = if cfg!(feature = "rayon") { how.parallel_above } else { usize::MAX };
-    halve(leaf, how, largest, true, &|stretch| {
-        constants.update(place, how.simd, stretch);
+    halve(leaf, how, largest, true, &|mut stretch| {
+        constants.update(place, how.simd, &mut stretch);
         [Sum::default(); 2]
     });
 }

@@ -20,7 +20,7 @@ pub(super) fn sweep<F: Scalar>(constants: Loop<'_, F>, how: How, leaves: &mut [F
     let total: usize = leaves.iter().map(|leaf| leaf.stretch.w.len()).sum();
     if total <= how.parallel_above || cfg!(not(feature = "rayon")) {
         for leaf in leaves {
-            constants.update(leaf.constants, how.simd, leaf.stretch.reborrow());
+            constants.update(leaf.constants, how.simd, &mut leaf.stretch);
         }
         return;
     }

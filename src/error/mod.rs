@@ -20,10 +20,18 @@ pub use kind::ErrorKind;
 /// assert!(matches!(error.kind(), ErrorKind::Hyperparameter { name: "beta1", .. }));
 /// assert_eq!(error.to_string(), "Adam: beta1 = 1.5 is not allowed; it takes a number in [0, 1)");
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Error {
     // Boxed so that the `Ok` path of a step does not carry the size of the largest kind.
     kind: Box<ErrorKind>,
+}
+
+impl fmt::Debug for Error {
+    // Written out, so that crates that unwrap an error do not compile what is derived for its kinds.
+    #[inline(never)]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error").field("kind", &self.kind).finish()
+    }
 }
 
 impl fmt::Display for Error {

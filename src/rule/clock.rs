@@ -11,9 +11,14 @@
 /// ```
 #[inline]
 pub fn bias_correction(beta: f64, step: u64) -> f64 {
+    correction(beta, step, || beta.ln())
+}
+
+#[inline]
+fn correction(beta: f64, step: u64, logarithm: impl FnOnce() -> f64) -> f64 {
     let t = step as f64;
-    // βᵗ < exp(-t(1-β)): past 40 the correction is 1 to the last bit, and costs no logarithm.
-    if t * (1.0 - beta) > 40.0 { 1.0 } else { -(t * beta.ln()).exp_m1() }
+    // βᵗ < exp(-t(1-β)): past 40 the correction is 1 to the last bit, and costs no exponential.
+    if t * (1.0 - beta) > 40.0 { 1.0 } else { -(t * logarithm()).exp_m1() }
 }
 
 /// How many decays a rule may have corrected for.
@@ -43,11 +48,20 @@ pub struct Clock {
 }
 
 /// ln Π βᵢ, as a run of equal factors and what was before it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Decay {
     beta: f64,
     run: u64,
     before: f64,
+    /// ln β, which a step need not compute anew, and the β that it is of.
+    logarithm: f64,
+    logarithm_of: f64,
+}
+
+impl Default for Decay {
+    fn default() -> Self {
+        Self { beta: 0.0, run: 0, before: 0.0, logarithm: f64::NEG_INFINITY, logarithm_of: 0.0 }
+    }
 }
 
 impl Clock {
@@ -73,6 +87,7 @@ impl Clock {
     /// With one β throughout it is [`bias_correction`](β, step). `place` is 0 or
     /// 1, for each average whose decay differs; it is asked once a step. In place 0 and 1 alone are
     /// numbers kept; elsewhere `beta` is taken to have been the same all along.
+    #[inline]
     pub fn correction(&mut self, place: usize, beta: f64) -> f64 {
         self.take(place, beta).correction(0)
     }
@@ -88,19 +103,23 @@ impl Clock {
         self.decays.get(place).map_or(0.0, |decay| decay.logarithm(0).exp())
     }
 
+    #[inline]
     fn take(&mut self, place: usize, beta: f64) -> Decay {
         let step = self.step;
         let Some(decay) = self.decays.get_mut(place) else {
-            return Decay { beta, run: step, before: 0.0 };
+            let mut decay = Decay { beta, run: step, ..Decay::default() };
+            decay.ready();
+            return decay;
         };
         if decay.run == 0 || decay.beta.is_nan() {
             // The first step; or a state of which only the step is known.
-            *decay = Decay { beta, run: step.max(1), before: 0.0 };
+            *decay = Decay { beta, run: step.max(1), ..Decay::default() };
         } else if decay.beta == beta {
             decay.run += 1;
         } else {
-            *decay = Decay { beta, run: 1, before: decay.logarithm(0) };
+            *decay = Decay { beta, run: 1, before: decay.logarithm(0), ..Decay::default() };
         }
+        decay.ready();
         *decay
     }
 
@@ -124,7 +143,7 @@ impl Clock {
     /// A clock of which a state of an earlier version tells the step and what was carried.
     pub(crate) fn at(step: u64, carried: [f64; 2]) -> Self {
         let run = if step == 0 { 0 } else { step };
-        let decays = [Decay { beta: f64::NAN, run, before: 0.0 }; DECAYS];
+        let decays = [Decay { beta: f64::NAN, run, ..Decay::default() }; DECAYS];
         let decays = if step == 0 { Default::default() } else { decays };
         Self { step, now: step, decays, carried }
     }
@@ -171,15 +190,32 @@ type ClockCounts<'a> = [(&'static str, &'a mut u64); 3];
 type ClockNumbers<'a> = [(&'static str, &'a mut f64); 6];
 
 impl Decay {
-    /// ln of the product, and of so many factors more.
-    fn logarithm(&self, more: u64) -> f64 {
-        let run = (self.run + more) as f64;
-        if run == 0.0 { self.before } else { self.before + run * self.beta.ln() }
+    /// Has the logarithm of its β at hand.
+    #[inline]
+    fn ready(&mut self) {
+        if self.logarithm_of.to_bits() != self.beta.to_bits() {
+            self.renew();
+        }
     }
 
+    // A call of its own: a logarithm that is in sight is computed before it is known to be wanted.
+    #[cold]
+    #[inline(never)]
+    fn renew(&mut self) {
+        (self.logarithm, self.logarithm_of) = (self.beta.ln(), self.beta);
+    }
+
+    /// ln of the product, and of so many factors more.
+    fn logarithm(mut self, more: u64) -> f64 {
+        self.ready();
+        let run = (self.run + more) as f64;
+        if run == 0.0 { self.before } else { self.before + run * self.logarithm }
+    }
+
+    #[inline]
     fn correction(&self, more: u64) -> f64 {
         if self.before == 0.0 {
-            return bias_correction(self.beta, self.run + more);
+            return correction(self.beta, self.run + more, || self.logarithm);
         }
         -self.logarithm(more).exp_m1()
     }

@@ -2,7 +2,7 @@
 
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -20,7 +20,7 @@ use crate::schedule::Schedule;
 /// |---|---|---|
 /// | `beta1` β₁ | 0.9 | [0, 1) |
 /// | `beta2` β₂ | 0.999 | [0, 1) |
-/// | `epsilon` ε | 1e-16 | (0, ∞) |
+/// | `epsilon` ε | 1e-16 | (0, ∞), [not too small](crate::rule::Interval::EPSILON_INSIDE) |
 ///
 /// Optax's convention is the same.
 ///
@@ -38,17 +38,15 @@ use crate::schedule::Schedule;
 /// ```
 pub type Optimizer<F> = Elementwise<F, AdaBelief>;
 
-/// The rule of [`AdaBelief`](crate::AdaBelief).
-#[derive(Debug, Clone)]
-pub struct AdaBelief {
-    beta1: f64,
-    beta2: f64,
-    epsilon: f64,
-}
-
-impl Default for AdaBelief {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-16 }
+hyperparameters! {
+    /// The rule of [`AdaBelief`](crate::AdaBelief).
+    AdaBelief {
+        /// β₁, the share of the average of gradients that is kept.
+        beta1 = 0.9 in FRACTION;
+        /// β₂, the share of the average of squared surprises that is kept.
+        beta2 = 0.999 in FRACTION;
+        /// ε, added to s at every step and to its root.
+        epsilon = 1e-16 in EPSILON_INSIDE;
     }
 }
 
@@ -58,15 +56,6 @@ impl<F: Scalar> Elementwise<F, AdaBelief> {
         Self::of_compiled(AdaBelief::default(), learning_rate)
     }
 }
-
-hyperparameters!(AdaBelief {
-    /// Sets β₁, the share of the average of gradients that is kept; in [0, 1).
-    beta1,
-    /// Sets β₂, the share of the average of squared surprises that is kept; in [0, 1).
-    beta2,
-    /// Sets ε, added to s at every step and to its root; in (0, ∞).
-    epsilon,
-});
 
 compiled!(AdaBelief);
 
@@ -89,9 +78,7 @@ impl<F: Scalar> Rule<F> for AdaBelief {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::FRACTION.check::<F>("AdaBelief", "beta1", self.beta1)?;
-        Interval::FRACTION.check::<F>("AdaBelief", "beta2", self.beta2)?;
-        Interval::EPSILON_INSIDE.check::<F>("AdaBelief", "epsilon", self.epsilon)
+        self.check::<F>()
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {

@@ -2,7 +2,7 @@
 
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -34,16 +34,13 @@ use crate::schedule::Schedule;
 /// ```
 pub type Optimizer<F> = Elementwise<F, AdaDelta>;
 
-/// The rule of [`AdaDelta`](crate::AdaDelta).
-#[derive(Debug, Clone)]
-pub struct AdaDelta {
-    rho: f64,
-    epsilon: f64,
-}
-
-impl Default for AdaDelta {
-    fn default() -> Self {
-        Self { rho: 0.95, epsilon: 1e-6 }
+hyperparameters! {
+    /// The rule of [`AdaDelta`](crate::AdaDelta).
+    AdaDelta {
+        /// ρ, the share of both averages of squares that is kept.
+        rho = 0.95 in FRACTION;
+        /// ε, which starts the motion and keeps the quotient finite.
+        epsilon = 1e-6 in POSITIVE;
     }
 }
 
@@ -69,13 +66,6 @@ impl<F: Scalar> Elementwise<F, AdaDelta> {
     }
 }
 
-hyperparameters!(AdaDelta {
-    /// Sets ρ, the share of both averages of squares that is kept; in [0, 1).
-    rho,
-    /// Sets ε, which starts the motion and keeps the quotient finite; in (0, ∞).
-    epsilon,
-});
-
 compiled!(AdaDelta);
 
 /// The constants of a step.
@@ -95,8 +85,7 @@ impl<F: Scalar> Rule<F> for AdaDelta {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::FRACTION.check::<F>("AdaDelta", "rho", self.rho)?;
-        Interval::POSITIVE.check::<F>("AdaDelta", "epsilon", self.epsilon)
+        self.check::<F>()
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {

@@ -3,7 +3,7 @@
 use super::Epsilon;
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -18,7 +18,7 @@ use crate::schedule::Schedule;
 ///
 /// | hyperparameter | default | [`keras`](Self::keras), [`optax`](Self::optax) | range |
 /// |---|---|---|---|
-/// | `epsilon` ε | 1e-10 | 1e-7, inside the root | (0, ∞) |
+/// | `epsilon` ε | 1e-10 | 1e-7, inside the root | (0, ∞), [not too small](crate::rule::Interval::EPSILON) |
 /// | `initial_accumulator` s₀ | 0 | 0.1 | [0, ∞) |
 ///
 /// The default is also PyTorch's; its `lr_decay` is a schedule.
@@ -38,17 +38,16 @@ use crate::schedule::Schedule;
 /// ```
 pub type Optimizer<F> = Elementwise<F, AdaGrad>;
 
-/// The rule of [`AdaGrad`](crate::AdaGrad).
-#[derive(Debug, Clone)]
-pub struct AdaGrad {
-    epsilon: f64,
-    initial_accumulator: f64,
-    place: Epsilon,
-}
-
-impl Default for AdaGrad {
-    fn default() -> Self {
-        Self { epsilon: 1e-10, initial_accumulator: 0.0, place: Epsilon::Outside }
+hyperparameters! {
+    /// The rule of [`AdaGrad`](crate::AdaGrad).
+    AdaGrad {
+        /// ε, which keeps the quotient finite.
+        epsilon = 1e-10 in PLACED;
+        /// s₀, what the sum of squares begins with.
+        initial_accumulator = 0.0 in NON_NEGATIVE;
+    }
+    conventions {
+        place: Epsilon = Epsilon::Outside,
     }
 }
 
@@ -70,13 +69,6 @@ impl<F: Scalar> Elementwise<F, AdaGrad> {
     }
 }
 
-hyperparameters!(AdaGrad {
-    /// Sets ε, which keeps the quotient finite; in (0, ∞).
-    epsilon,
-    /// Sets s₀, what the sum of squares begins with; in [0, ∞).
-    initial_accumulator,
-});
-
 compiled!(AdaGrad);
 
 /// The constants of a step.
@@ -95,9 +87,7 @@ impl<F: Scalar> Rule<F> for AdaGrad {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        self.place.interval().check::<F>("AdaGrad", "epsilon", self.epsilon)?;
-        let initial = self.initial_accumulator;
-        Interval::NON_NEGATIVE.check::<F>("AdaGrad", "initial_accumulator", initial)
+        self.check::<F>()
     }
 
     fn initial(&self) -> [F; 1] {

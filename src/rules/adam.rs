@@ -2,7 +2,7 @@
 
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -21,7 +21,7 @@ use crate::schedule::Schedule;
 /// |---|---|---|---|
 /// | `beta1` β₁ | 0.9 | 0.9 | [0, 1) |
 /// | `beta2` β₂ | 0.999 | 0.999 | [0, 1) |
-/// | `epsilon` ε | 1e-8 | 1e-7, on the uncorrected √v | (0, ∞) |
+/// | `epsilon` ε | 1e-8 | 1e-7, on the uncorrected √v | (0, ∞), [not too small](crate::rule::Interval::EPSILON) |
 /// | `epsilon_root` | 0 | 0 | [0, ∞) |
 ///
 /// The default is also PyTorch's and Optax's; `epsilon_root` is Optax's `eps_root`, added to v̂
@@ -40,25 +40,20 @@ use crate::schedule::Schedule;
 /// ```
 pub type Optimizer<F> = Elementwise<F, Adam>;
 
-/// The rule of [`Adam`](crate::Adam).
-#[derive(Debug, Clone)]
-pub struct Adam {
-    beta1: f64,
-    beta2: f64,
-    epsilon: f64,
-    epsilon_root: f64,
-    epsilon_on_corrected: bool,
-}
-
-impl Default for Adam {
-    fn default() -> Self {
-        Self {
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            epsilon_root: 0.0,
-            epsilon_on_corrected: true,
-        }
+hyperparameters! {
+    /// The rule of [`Adam`](crate::Adam).
+    Adam {
+        /// β₁, the share of the average of gradients that is kept.
+        beta1 = 0.9 in FRACTION;
+        /// β₂, the share of the average of squares that is kept.
+        beta2 = 0.999 in FRACTION;
+        /// ε, which keeps the quotient finite.
+        epsilon = 1e-8 in EPSILON;
+        /// what is added to v̂ under the root.
+        epsilon_root = 0.0 in NON_NEGATIVE;
+    }
+    conventions {
+        epsilon_on_corrected: bool = true,
     }
 }
 
@@ -75,17 +70,6 @@ impl<F: Scalar> Elementwise<F, Adam> {
         Self::of_compiled(rule, learning_rate)
     }
 }
-
-hyperparameters!(Adam {
-    /// Sets β₁, the share of the average of gradients that is kept; in [0, 1).
-    beta1,
-    /// Sets β₂, the share of the average of squares that is kept; in [0, 1).
-    beta2,
-    /// Sets ε, which keeps the quotient finite; in (0, ∞).
-    epsilon,
-    /// Sets what is added to v̂ under the root; in [0, ∞).
-    epsilon_root,
-});
 
 compiled!(Adam);
 
@@ -110,10 +94,7 @@ impl<F: Scalar> Rule<F> for Adam {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::FRACTION.check::<F>("Adam", "beta1", self.beta1)?;
-        Interval::FRACTION.check::<F>("Adam", "beta2", self.beta2)?;
-        Interval::EPSILON.check::<F>("Adam", "epsilon", self.epsilon)?;
-        Interval::NON_NEGATIVE.check::<F>("Adam", "epsilon_root", self.epsilon_root)
+        self.check::<F>()
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {

@@ -2,7 +2,7 @@
 
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -37,18 +37,18 @@ use crate::schedule::Schedule;
 /// ```
 pub type Optimizer<F> = Elementwise<F, AdaMax>;
 
-/// The rule of [`AdaMax`](crate::AdaMax).
-#[derive(Debug, Clone)]
-pub struct AdaMax {
-    beta1: f64,
-    beta2: f64,
-    epsilon: f64,
-    epsilon_in_maximum: bool,
-}
-
-impl Default for AdaMax {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, epsilon_in_maximum: true }
+hyperparameters! {
+    /// The rule of [`AdaMax`](crate::AdaMax).
+    AdaMax {
+        /// β₁, the share of the average of gradients that is kept.
+        beta1 = 0.9 in FRACTION;
+        /// β₂, by what the maximum shrinks from step to step.
+        beta2 = 0.999 in FRACTION;
+        /// ε, which keeps the quotient finite.
+        epsilon = 1e-8 in POSITIVE;
+    }
+    conventions {
+        epsilon_in_maximum: bool = true,
     }
 }
 
@@ -65,15 +65,6 @@ impl<F: Scalar> Elementwise<F, AdaMax> {
         Self::of_compiled(rule, learning_rate)
     }
 }
-
-hyperparameters!(AdaMax {
-    /// Sets β₁, the share of the average of gradients that is kept; in [0, 1).
-    beta1,
-    /// Sets β₂, by what the maximum shrinks from step to step; in [0, 1).
-    beta2,
-    /// Sets ε, which keeps the quotient finite; in (0, ∞).
-    epsilon,
-});
 
 compiled!(AdaMax);
 
@@ -96,9 +87,7 @@ impl<F: Scalar> Rule<F> for AdaMax {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::FRACTION.check::<F>("AdaMax", "beta1", self.beta1)?;
-        Interval::FRACTION.check::<F>("AdaMax", "beta2", self.beta2)?;
-        Interval::POSITIVE.check::<F>("AdaMax", "epsilon", self.epsilon)
+        self.check::<F>()
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {

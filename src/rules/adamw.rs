@@ -3,7 +3,7 @@
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
 use crate::regularize::Decay;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -21,7 +21,7 @@ use crate::schedule::Schedule;
 /// | `weight_decay` λ | 1e-2 | 1e-4 | 4e-3 | [0, ∞) |
 /// | `beta1` β₁ | 0.9 | 0.9 | 0.9 | [0, 1) |
 /// | `beta2` β₂ | 0.999 | 0.999 | 0.999 | [0, 1) |
-/// | `epsilon` ε | 1e-8 | 1e-8 | 1e-7, on the uncorrected √v | (0, ∞) |
+/// | `epsilon` ε | 1e-8 | 1e-8 | 1e-7, on the uncorrected √v | (0, ∞), [not too small](crate::rule::Interval::EPSILON) |
 ///
 /// The default is also PyTorch's. What λ multiplies is [`Decay`]'s to say: in
 /// [`paper`](Self::paper) it follows the schedule but not the base rate.
@@ -38,25 +38,19 @@ use crate::schedule::Schedule;
 /// ```
 pub type Optimizer<F> = Elementwise<F, AdamW>;
 
-/// The rule of [`AdamW`](crate::AdamW).
-#[derive(Debug, Clone)]
-pub struct AdamW {
-    beta1: f64,
-    beta2: f64,
-    epsilon: f64,
-    decay: Decay,
-    epsilon_on_corrected: bool,
-}
-
-impl Default for AdamW {
-    fn default() -> Self {
-        Self {
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            decay: Decay::Relative(1e-2),
-            epsilon_on_corrected: true,
-        }
+hyperparameters! {
+    /// The rule of [`AdamW`](crate::AdamW).
+    AdamW {
+        /// β₁, the share of the average of gradients that is kept.
+        beta1 = 0.9 in FRACTION;
+        /// β₂, the share of the average of squares that is kept.
+        beta2 = 0.999 in FRACTION;
+        /// ε, which keeps the quotient finite.
+        epsilon = 1e-8 in EPSILON;
+    }
+    conventions {
+        decay: Decay = Decay::Relative(1e-2),
+        epsilon_on_corrected: bool = true,
     }
 }
 
@@ -97,15 +91,6 @@ impl<F: Scalar> Elementwise<F, AdamW> {
     }
 }
 
-hyperparameters!(AdamW {
-    /// Sets β₁, the share of the average of gradients that is kept; in [0, 1).
-    beta1,
-    /// Sets β₂, the share of the average of squares that is kept; in [0, 1).
-    beta2,
-    /// Sets ε, which keeps the quotient finite; in (0, ∞).
-    epsilon,
-});
-
 compiled!(AdamW);
 
 /// The constants of a step.
@@ -128,9 +113,7 @@ impl<F: Scalar> Rule<F> for AdamW {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::FRACTION.check::<F>("AdamW", "beta1", self.beta1)?;
-        Interval::FRACTION.check::<F>("AdamW", "beta2", self.beta2)?;
-        Interval::EPSILON.check::<F>("AdamW", "epsilon", self.epsilon)?;
+        self.check::<F>()?;
         self.decay.check::<F>("AdamW")
     }
 

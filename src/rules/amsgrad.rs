@@ -2,7 +2,7 @@
 
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -19,7 +19,7 @@ use crate::schedule::Schedule;
 /// |---|---|---|---|
 /// | `beta1` β₁ | 0.9 | 0.9 | [0, 1) |
 /// | `beta2` β₂ | 0.999 | 0.999 | [0, 1) |
-/// | `epsilon` ε | 1e-8 | 1e-7, on the uncorrected √x | (0, ∞) |
+/// | `epsilon` ε | 1e-8 | 1e-7, on the uncorrected √x | (0, ∞), [not too small](crate::rule::Interval::EPSILON) |
 ///
 /// The default is also PyTorch's. [`optax`](Self::optax) takes the maximum over v̂,
 /// [`paper`](Self::paper) corrects nothing.
@@ -50,18 +50,18 @@ enum Correction {
     Nothing,
 }
 
-/// The rule of [`AmsGrad`](crate::AmsGrad).
-#[derive(Debug, Clone)]
-pub struct AmsGrad {
-    beta1: f64,
-    beta2: f64,
-    epsilon: f64,
-    correction: Correction,
-}
-
-impl Default for AmsGrad {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, correction: Correction::Maximum }
+hyperparameters! {
+    /// The rule of [`AmsGrad`](crate::AmsGrad).
+    AmsGrad {
+        /// β₁, the share of the average of gradients that is kept.
+        beta1 = 0.9 in FRACTION;
+        /// β₂, the share of the average of squares that is kept.
+        beta2 = 0.999 in FRACTION;
+        /// ε, which keeps the quotient finite.
+        epsilon = 1e-8 in EPSILON;
+    }
+    conventions {
+        correction: Correction = Correction::Maximum,
     }
 }
 
@@ -89,15 +89,6 @@ impl<F: Scalar> Elementwise<F, AmsGrad> {
     }
 }
 
-hyperparameters!(AmsGrad {
-    /// Sets β₁, the share of the average of gradients that is kept; in [0, 1).
-    beta1,
-    /// Sets β₂, the share of the average of squares that is kept; in [0, 1).
-    beta2,
-    /// Sets ε, which keeps the quotient finite; in (0, ∞).
-    epsilon,
-});
-
 compiled!(AmsGrad);
 
 /// The constants of a step.
@@ -120,9 +111,7 @@ impl<F: Scalar> Rule<F> for AmsGrad {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::FRACTION.check::<F>("AmsGrad", "beta1", self.beta1)?;
-        Interval::FRACTION.check::<F>("AmsGrad", "beta2", self.beta2)?;
-        Interval::EPSILON.check::<F>("AmsGrad", "epsilon", self.epsilon)
+        self.check::<F>()
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {

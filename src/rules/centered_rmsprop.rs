@@ -3,7 +3,7 @@
 use super::Epsilon;
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -22,7 +22,7 @@ use crate::schedule::Schedule;
 /// | hyperparameter | default | [`torch`](Self::torch) | [`keras`](Self::keras) | [`optax`](Self::optax) | range |
 /// |---|---|---|---|---|---|
 /// | `rho` γ | 0.9 | 0.99 | 0.9 | 0.9 | [0, 1) |
-/// | `epsilon` ε | 1e-6 | 1e-8, √· + ε | 1e-7 | 1e-8 | (0, ∞) |
+/// | `epsilon` ε | 1e-6 | 1e-8, √· + ε | 1e-7 | 1e-8 | (0, ∞), [not too small](crate::rule::Interval::EPSILON) |
 ///
 /// Source: Graves, "Generating sequences with recurrent neural networks", 2013.
 ///
@@ -36,17 +36,16 @@ use crate::schedule::Schedule;
 /// ```
 pub type Optimizer<F> = Elementwise<F, CenteredRmsProp>;
 
-/// The rule of [`CenteredRmsProp`](crate::CenteredRmsProp).
-#[derive(Debug, Clone)]
-pub struct CenteredRmsProp {
-    rho: f64,
-    epsilon: f64,
-    place: Epsilon,
-}
-
-impl Default for CenteredRmsProp {
-    fn default() -> Self {
-        Self { rho: 0.9, epsilon: 1e-6, place: Epsilon::Inside }
+hyperparameters! {
+    /// The rule of [`CenteredRmsProp`](crate::CenteredRmsProp).
+    CenteredRmsProp {
+        /// γ, the share of both averages that is kept.
+        rho = 0.9 in FRACTION;
+        /// ε, which keeps the quotient finite.
+        epsilon = 1e-6 in PLACED;
+    }
+    conventions {
+        place: Epsilon = Epsilon::Inside,
     }
 }
 
@@ -73,13 +72,6 @@ impl<F: Scalar> Elementwise<F, CenteredRmsProp> {
     }
 }
 
-hyperparameters!(CenteredRmsProp {
-    /// Sets γ, the share of both averages that is kept; in [0, 1).
-    rho,
-    /// Sets ε, which keeps the quotient finite; in (0, ∞).
-    epsilon,
-});
-
 compiled!(CenteredRmsProp);
 
 /// The constants of a step.
@@ -99,8 +91,7 @@ impl<F: Scalar> Rule<F> for CenteredRmsProp {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::FRACTION.check::<F>("CenteredRmsProp", "rho", self.rho)?;
-        self.place.interval().check::<F>("CenteredRmsProp", "epsilon", self.epsilon)
+        self.check::<F>()
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {

@@ -2,7 +2,7 @@
 
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -21,7 +21,7 @@ use crate::schedule::Schedule;
 /// | `weight_decay` λ | 0 | 1e-2 | 0 | [0, ∞) |
 /// | `beta1` β₁ | 0.9 | 0.9 | 0.9 | [0, 1) |
 /// | `beta2` β₂ | 0.999 | 0.999 | 0.999 | [0, 1) |
-/// | `epsilon` ε | 1e-6 | 1e-6 | 1e-6 | (0, ∞) |
+/// | `epsilon` ε | 1e-6 | 1e-6 | 1e-6 | (0, ∞), [not too small](crate::rule::Interval::EPSILON) |
 /// | `epsilon_root`, added to v̂ | 0 | 0 | 0 | [0, ∞) |
 /// | [`trust_clip`](Self::trust_clip) | no | no | no | |
 /// | [`bias_correction`](Self::bias_correction), [`averaged`](Self::averaged) | yes | yes | yes | |
@@ -45,19 +45,27 @@ use crate::schedule::Schedule;
 /// ```
 pub type Optimizer<F> = Elementwise<F, Lamb>;
 
-/// The rule of [`Lamb`](crate::Lamb).
-#[derive(Debug, Clone)]
-pub struct Lamb {
-    beta1: f64,
-    beta2: f64,
-    epsilon: f64,
-    epsilon_root: f64,
-    weight_decay: f64,
-    bias_correction: bool,
-    averaged: bool,
-    trust_clip: bool,
-    adapted: bool,
-    convention: Convention,
+hyperparameters! {
+    /// The rule of [`Lamb`](crate::Lamb).
+    Lamb {
+        /// β₁, the share of the average of gradients that is kept.
+        beta1 = 0.9 in FRACTION;
+        /// β₂, the share of the average of squares that is kept.
+        beta2 = 0.999 in FRACTION;
+        /// ε, which keeps the quotient finite.
+        epsilon = 1e-6 in EPSILON;
+        /// what is added to v̂ inside the root.
+        epsilon_root = 0.0 in NON_NEGATIVE;
+        /// λ of the decay that is part of the direction.
+        weight_decay = 0.0 in NON_NEGATIVE;
+    }
+    conventions {
+        bias_correction: bool = true,
+        averaged: bool = true,
+        trust_clip: bool = false,
+        adapted: bool = true,
+        convention: Convention = Convention::Paper,
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,23 +76,6 @@ enum Convention {
 
 /// The largest ‖w‖ that pytorch-optimizer's ratio sees.
 const LARGEST_NORM: f64 = 10.0;
-
-impl Default for Lamb {
-    fn default() -> Self {
-        Self {
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-6,
-            epsilon_root: 0.0,
-            weight_decay: 0.0,
-            bias_correction: true,
-            averaged: true,
-            trust_clip: false,
-            adapted: true,
-            convention: Convention::Paper,
-        }
-    }
-}
 
 impl<F: Scalar> Elementwise<F, Lamb> {
     /// LAMB with that learning rate α ≥ 0, a number or a schedule; also Optax's convention.
@@ -133,19 +124,6 @@ impl<F: Scalar> Elementwise<F, Lamb> {
     }
 }
 
-hyperparameters!(Lamb {
-    /// Sets β₁, the share of the average of gradients that is kept; in [0, 1).
-    beta1,
-    /// Sets β₂, the share of the average of squares that is kept; in [0, 1).
-    beta2,
-    /// Sets ε, which keeps the quotient finite; in (0, ∞).
-    epsilon,
-    /// Sets what is added to v̂ inside the root; in [0, ∞).
-    epsilon_root,
-    /// Sets λ of the decay that is part of the direction; in [0, ∞).
-    weight_decay,
-});
-
 compiled!(Lamb);
 
 /// The constants of a step.
@@ -182,11 +160,7 @@ impl<F: Scalar> Rule<F> for Lamb {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::FRACTION.check::<F>("Lamb", "beta1", self.beta1)?;
-        Interval::FRACTION.check::<F>("Lamb", "beta2", self.beta2)?;
-        Interval::EPSILON.check::<F>("Lamb", "epsilon", self.epsilon)?;
-        Interval::NON_NEGATIVE.check::<F>("Lamb", "epsilon_root", self.epsilon_root)?;
-        Interval::NON_NEGATIVE.check::<F>("Lamb", "weight_decay", self.weight_decay)
+        self.check::<F>()
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {

@@ -2,7 +2,7 @@
 
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -52,18 +52,26 @@ use crate::schedule::Schedule;
 /// ```
 pub type Optimizer<F> = Elementwise<F, Lars>;
 
-/// The rule of [`Lars`](crate::Lars).
-#[derive(Debug, Clone)]
-pub struct Lars {
-    momentum: f64,
-    dampening: f64,
-    weight_decay: f64,
-    trust_coefficient: f64,
-    epsilon: f64,
-    nesterov: bool,
-    trust_clip: bool,
-    adapted: bool,
-    convention: Convention,
+hyperparameters! {
+    /// The rule of [`Lars`](crate::Lars).
+    Lars {
+        /// γ, the share of the last update that is kept.
+        momentum = 0.9 in SYMMETRIC;
+        /// the share of each gradient that is kept out of v.
+        dampening = 0.0 in FRACTION;
+        /// λ of the decay that is added to the gradient.
+        weight_decay = 0.0 in NON_NEGATIVE;
+        /// η, the length of a step relative to ‖w‖.
+        trust_coefficient = 1e-3 in NON_NEGATIVE;
+        /// ε, which is added to the norm below.
+        epsilon = 0.0 in NON_NEGATIVE;
+    }
+    conventions {
+        nesterov: bool = false,
+        trust_clip: bool = false,
+        adapted: bool = true,
+        convention: Convention = Convention::Paper,
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,22 +85,6 @@ enum Convention {
 impl Convention {
     fn rate_inside(self) -> bool {
         matches!(self, Convention::Paper | Convention::Optax)
-    }
-}
-
-impl Default for Lars {
-    fn default() -> Self {
-        Self {
-            momentum: 0.9,
-            dampening: 0.0,
-            weight_decay: 0.0,
-            trust_coefficient: 1e-3,
-            epsilon: 0.0,
-            nesterov: false,
-            trust_clip: false,
-            adapted: true,
-            convention: Convention::Paper,
-        }
     }
 }
 
@@ -142,19 +134,6 @@ impl<F: Scalar> Elementwise<F, Lars> {
     }
 }
 
-hyperparameters!(Lars {
-    /// Sets γ, the share of the last update that is kept; in (-1, 1).
-    momentum,
-    /// Sets the share of each gradient that is kept out of v; in [0, 1).
-    dampening,
-    /// Sets λ of the decay that is added to the gradient; in [0, ∞).
-    weight_decay,
-    /// Sets η, the length of a step relative to ‖w‖; in [0, ∞).
-    trust_coefficient,
-    /// Sets ε, which is added to the norm below; in [0, ∞).
-    epsilon,
-});
-
 compiled!(Lars);
 
 /// The constants of a step.
@@ -181,11 +160,7 @@ impl<F: Scalar> Rule<F> for Lars {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::SYMMETRIC.check::<F>("Lars", "momentum", self.momentum)?;
-        Interval::FRACTION.check::<F>("Lars", "dampening", self.dampening)?;
-        Interval::NON_NEGATIVE.check::<F>("Lars", "weight_decay", self.weight_decay)?;
-        Interval::NON_NEGATIVE.check::<F>("Lars", "trust_coefficient", self.trust_coefficient)?;
-        Interval::NON_NEGATIVE.check::<F>("Lars", "epsilon", self.epsilon)
+        self.check::<F>()
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {

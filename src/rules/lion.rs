@@ -3,7 +3,7 @@
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
 use crate::regularize::Decay;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -36,17 +36,16 @@ use crate::schedule::Schedule;
 /// ```
 pub type Optimizer<F> = Elementwise<F, Lion>;
 
-/// The rule of [`Lion`](crate::Lion).
-#[derive(Debug, Clone)]
-pub struct Lion {
-    beta1: f64,
-    beta2: f64,
-    decay: Decay,
-}
-
-impl Default for Lion {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.99, decay: Decay::Relative(0.0) }
+hyperparameters! {
+    /// The rule of [`Lion`](crate::Lion).
+    Lion {
+        /// β₁, the share of the average in the direction of a step.
+        beta1 = 0.9 in FRACTION;
+        /// β₂, the share of the average that is kept.
+        beta2 = 0.99 in FRACTION;
+    }
+    conventions {
+        decay: Decay = Decay::Relative(0.0),
     }
 }
 
@@ -74,13 +73,6 @@ impl<F: Scalar> Elementwise<F, Lion> {
     }
 }
 
-hyperparameters!(Lion {
-    /// Sets β₁, the share of the average in the direction of a step; in [0, 1).
-    beta1,
-    /// Sets β₂, the share of the average that is kept; in [0, 1).
-    beta2,
-});
-
 compiled!(Lion);
 
 /// The constants of a step.
@@ -102,8 +94,7 @@ impl<F: Scalar> Rule<F> for Lion {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::FRACTION.check::<F>("Lion", "beta1", self.beta1)?;
-        Interval::FRACTION.check::<F>("Lion", "beta2", self.beta2)?;
+        self.check::<F>()?;
         self.decay.check::<F>("Lion")
     }
 

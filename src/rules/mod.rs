@@ -3,12 +3,42 @@
 //! A file's `Optimizer` is re-exported from the crate's root under the rule's name
 //! ([`crate::Adam`]); the rule itself, which holds the hyperparameters, is here.
 
-/// Builder methods for the hyperparameters of a rule.
+/// A rule from the table of its hyperparameters, each with its default and the range that it may take,
+/// and of the conventions that its constructors choose.
+///
+/// It makes the struct, its default, the builder methods with their docs, `check`, which looks at every
+/// range, and `numbers`, which visits every number. None can be forgotten in one of them.
 macro_rules! hyperparameters {
-    ($rule:ident { $($(#[$doc:meta])+ $name:ident),+ $(,)? }) => {
+    (
+        $(#[$about:meta])+
+        $rule:ident {
+            $($(#[doc = $doc:literal])+ $name:ident = $default:literal in $range:ident;)+
+        }
+        $(conventions {
+            $($(#[$said:meta])* $choice:ident: $type:ty = $value:expr,)+
+        })?
+    ) => {
+        $(#[$about])+
+        #[derive(Debug, Clone)]
+        pub struct $rule {
+            $($name: f64,)+
+            $($($(#[$said])* $choice: $type,)+)?
+        }
+
+        impl Default for $rule {
+            fn default() -> Self {
+                Self { $($name: $default,)+ $($($choice: $value,)+)? }
+            }
+        }
+
         impl<F: $crate::Scalar> $crate::Elementwise<F, $rule> {
             $(
-                $(#[$doc])+
+                #[doc = concat!("Sets", $($doc, "\n",)+)]
+                #[doc = ""]
+                #[doc = concat!(
+                    "It lies in ", $crate::rules::range!(text $range), ", and is ",
+                    stringify!($default), " by default."
+                )]
                 #[must_use]
                 pub fn $name(self, $name: f64) -> Self {
                     self.with(|rule| rule.$name = $name)
@@ -17,6 +47,15 @@ macro_rules! hyperparameters {
         }
 
         impl $rule {
+            /// Whether each number lies in its range.
+            fn check<F: $crate::Scalar>(&self) -> Result<(), $crate::Error> {
+                $(
+                    $crate::rules::range!(interval $range self)
+                        .check::<F>(stringify!($rule), stringify!($name), self.$name)?;
+                )+
+                Ok(())
+            }
+
             /// Calls `visit` with each hyperparameter's name and number.
             fn numbers(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {
                 $(visit(stringify!($name), &mut self.$name);)+
@@ -24,6 +63,42 @@ macro_rules! hyperparameters {
         }
     };
 }
+
+/// A range by its name: as the docs write it, and as it is checked. `PLACED` is that of an ε beside a
+/// root or under it, by the rule's field `place`.
+macro_rules! range {
+    (text FRACTION) => {
+        "[0, 1)"
+    };
+    (text INNER_FRACTION) => {
+        "(0, 1)"
+    };
+    (text SYMMETRIC) => {
+        "(-1, 1)"
+    };
+    (text NON_NEGATIVE) => {
+        "[0, ∞)"
+    };
+    (text POSITIVE) => {
+        "(0, ∞)"
+    };
+    (text EPSILON) => {
+        "(0, ∞), [not too small](crate::rule::Interval::EPSILON)"
+    };
+    (text EPSILON_INSIDE) => {
+        "(0, ∞), [not too small](crate::rule::Interval::EPSILON_INSIDE)"
+    };
+    (text PLACED) => {
+        "(0, ∞), [not too small](crate::rule::Interval::EPSILON)"
+    };
+    (interval PLACED $rule:expr) => {
+        $rule.place.interval()
+    };
+    (interval $name:ident $rule:expr) => {
+        $crate::rule::Interval::$name
+    };
+}
+pub(crate) use range;
 
 pub(crate) mod adabelief;
 pub(crate) mod adadelta;
@@ -95,5 +170,77 @@ impl Epsilon {
             Epsilon::Inside => (epsilon, 0.0),
             Epsilon::Outside => (0.0, epsilon),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rule::Interval;
+
+    #[test]
+    fn ranges_are_what_their_texts_say() {
+        macro_rules! check {
+            ($($name:ident),+) => {
+                $(check(range!(text $name), Interval::$name);)+
+            };
+        }
+        fn check(text: &str, interval: Interval) {
+            let (bounds, after) = text.split_once([')', ']']).unwrap();
+            let (low, high) = bounds[1..].split_once(", ").unwrap();
+            let of =
+                |bound: &str| if bound == "∞" { f64::INFINITY } else { bound.parse().unwrap() };
+            let (low, high): (f64, f64) = (of(low), of(high));
+            let allows = |x: f64| interval.check::<f64>("", "", x).is_ok();
+            assert_eq!(allows(low), text.starts_with('['), "{text} at {low}");
+            assert!(!allows(high) && !allows(f64::NAN) && !allows(low - 1e-9), "{text}");
+            assert!(allows(high.min(3.0) - 1e-9), "{text}");
+            // The least that is above 0 is allowed but where the text has more to say.
+            assert_eq!(allows(f64::MIN_POSITIVE), after.is_empty(), "{text}");
+        }
+        check!(
+            FRACTION,
+            INNER_FRACTION,
+            SYMMETRIC,
+            NON_NEGATIVE,
+            POSITIVE,
+            EPSILON,
+            EPSILON_INSIDE
+        );
+    }
+
+    /// The cells of the tables in a rule's docs are the defaults and the ranges of its own table.
+    #[test]
+    fn the_docs_of_each_rule_tell_its_defaults_and_ranges() {
+        let rooms = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/rules")).unwrap();
+        let (mut rules, mut rows) = (0, 0);
+        for file in rooms.map(|file| file.unwrap().path()) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let Some((docs, table)) = text.split_once("\nhyperparameters! {") else { continue };
+            rules += 1;
+            let table = table.split("\n}\n").next().unwrap();
+            for line in table.lines().filter_map(|line| line.trim().strip_suffix(';')) {
+                let (name, rest) = line.split_once(" = ").unwrap();
+                let (default, range) = rest.split_once(" in ").unwrap();
+                let range = match range {
+                    "FRACTION" => range!(text FRACTION),
+                    "INNER_FRACTION" => range!(text INNER_FRACTION),
+                    "SYMMETRIC" => range!(text SYMMETRIC),
+                    "NON_NEGATIVE" => range!(text NON_NEGATIVE),
+                    "POSITIVE" => range!(text POSITIVE),
+                    "EPSILON" => range!(text EPSILON),
+                    "EPSILON_INSIDE" => range!(text EPSILON_INSIDE),
+                    "PLACED" => range!(text PLACED),
+                    other => panic!("{}: {other}", file.display()),
+                };
+                let row = docs.lines().find(|row| row.starts_with(&format!("/// | `{name}`")));
+                let row = row.unwrap_or_else(|| panic!("{}: no row of {name}", file.display()));
+                let cells: Vec<&str> = row[3..].split('|').map(str::trim).collect();
+                let told: f64 = cells[2].parse().unwrap_or_else(|_| panic!("{row}"));
+                assert_eq!(told, default.parse::<f64>().unwrap(), "{row}");
+                assert!(cells.contains(&range), "{row}: {range}");
+                rows += 1;
+            }
+        }
+        assert!(rules >= 19 && rows >= 50, "{rules} rules, {rows} rows");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -39,17 +39,16 @@ use crate::schedule::Schedule;
 /// ```
 pub type Optimizer<F> = Elementwise<F, Momentum>;
 
-/// The rule of [`Momentum`](crate::Momentum).
-#[derive(Debug, Clone)]
-pub struct Momentum {
-    momentum: f64,
-    dampening: f64,
-    rate_inside: bool,
-}
-
-impl Default for Momentum {
-    fn default() -> Self {
-        Self { momentum: 0.9, dampening: 0.0, rate_inside: true }
+hyperparameters! {
+    /// The rule of [`Momentum`](crate::Momentum).
+    Momentum {
+        /// γ, the share of the last update that is kept.
+        momentum = 0.9 in SYMMETRIC;
+        /// τ: all gradients but the first enter by a factor of 1-τ.
+        dampening = 0.0 in FRACTION;
+    }
+    conventions {
+        rate_inside: bool = true,
     }
 }
 
@@ -64,13 +63,6 @@ impl<F: Scalar> Elementwise<F, Momentum> {
         Self::of_compiled(Momentum { rate_inside: false, ..Momentum::default() }, learning_rate)
     }
 }
-
-hyperparameters!(Momentum {
-    /// Sets γ, the share of the last update that is kept; in (-1, 1).
-    momentum,
-    /// Sets τ: all gradients but the first enter by a factor of 1-τ; in [0, 1).
-    dampening,
-});
 
 compiled!(Momentum);
 
@@ -92,8 +84,7 @@ impl<F: Scalar> Rule<F> for Momentum {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::SYMMETRIC.check::<F>("Momentum", "momentum", self.momentum)?;
-        Interval::FRACTION.check::<F>("Momentum", "dampening", self.dampening)
+        self.check::<F>()
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {

@@ -2,7 +2,7 @@
 
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -20,7 +20,7 @@ use crate::schedule::Schedule;
 /// |---|---|---|---|
 /// | `beta1` β₁ | 0.9 | 0.9 | [0, 1) |
 /// | `beta2` β₂ | 0.999 | 0.999 | [0, 1) |
-/// | `epsilon` ε | 1e-8 | 1e-7 | (0, ∞) |
+/// | `epsilon` ε | 1e-8 | 1e-7 | (0, ∞), [not too small](crate::rule::Interval::EPSILON) |
 /// | `momentum_decay` ψ | 4e-3 | 1 | [0, ∞) |
 ///
 /// The default is also PyTorch's. [`optax`](Self::optax) has no such schedule: μ = β₁, and 1-β₁
@@ -40,19 +40,20 @@ use crate::schedule::Schedule;
 /// ```
 pub type Optimizer<F> = Elementwise<F, NAdam>;
 
-/// The rule of [`NAdam`](crate::NAdam).
-#[derive(Debug, Clone)]
-pub struct NAdam {
-    beta1: f64,
-    beta2: f64,
-    epsilon: f64,
-    momentum_decay: f64,
-    scheduled: bool,
-}
-
-impl Default for NAdam {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, momentum_decay: 4e-3, scheduled: true }
+hyperparameters! {
+    /// The rule of [`NAdam`](crate::NAdam).
+    NAdam {
+        /// β₁, the share of the average of gradients that is kept.
+        beta1 = 0.9 in FRACTION;
+        /// β₂, the share of the average of squares that is kept.
+        beta2 = 0.999 in FRACTION;
+        /// ε, which keeps the quotient finite.
+        epsilon = 1e-8 in EPSILON;
+        /// ψ, how fast μ rises from β₁/2 to β₁.
+        momentum_decay = 4e-3 in NON_NEGATIVE;
+    }
+    conventions {
+        scheduled: bool = true,
     }
 }
 
@@ -72,17 +73,6 @@ impl<F: Scalar> Elementwise<F, NAdam> {
         Self::new(learning_rate).with(|rule| rule.scheduled = false)
     }
 }
-
-hyperparameters!(NAdam {
-    /// Sets β₁, the share of the average of gradients that is kept; in [0, 1).
-    beta1,
-    /// Sets β₂, the share of the average of squares that is kept; in [0, 1).
-    beta2,
-    /// Sets ε, which keeps the quotient finite; in (0, ∞).
-    epsilon,
-    /// Sets ψ, how fast μ rises from β₁/2 to β₁; in [0, ∞).
-    momentum_decay,
-});
 
 impl NAdam {
     /// By what m and g enter the update, each with its correction.
@@ -146,10 +136,7 @@ impl<F: Scalar> Rule<F> for NAdam {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::FRACTION.check::<F>("NAdam", "beta1", self.beta1)?;
-        Interval::FRACTION.check::<F>("NAdam", "beta2", self.beta2)?;
-        Interval::EPSILON.check::<F>("NAdam", "epsilon", self.epsilon)?;
-        Interval::NON_NEGATIVE.check::<F>("NAdam", "momentum_decay", self.momentum_decay)
+        self.check::<F>()
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {

@@ -5,7 +5,7 @@ use std::any::Any;
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
 use crate::params::ParamsMut;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -46,16 +46,14 @@ use crate::schedule::Schedule;
 /// ```
 pub type Optimizer<F> = Elementwise<F, Nesterov>;
 
-/// The rule of [`Nesterov`](crate::Nesterov).
-#[derive(Debug, Clone)]
-pub struct Nesterov {
-    momentum: f64,
-    rate_inside: bool,
-}
-
-impl Default for Nesterov {
-    fn default() -> Self {
-        Self { momentum: 0.9, rate_inside: true }
+hyperparameters! {
+    /// The rule of [`Nesterov`](crate::Nesterov).
+    Nesterov {
+        /// γ, the share of the last update that is kept.
+        momentum = 0.9 in SYMMETRIC;
+    }
+    conventions {
+        rate_inside: bool = true,
     }
 }
 
@@ -108,11 +106,6 @@ fn factors<F: Scalar>(rule: &dyn Any, learning_rate: f64) -> [F; 2] {
     [F::from_f64(rate), F::from_f64(rule.momentum)]
 }
 
-hyperparameters!(Nesterov {
-    /// Sets γ, the share of the last update that is kept; in (-1, 1).
-    momentum,
-});
-
 compiled!(Nesterov);
 
 /// The constants of a step.
@@ -131,7 +124,7 @@ impl<F: Scalar> Rule<F> for Nesterov {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::SYMMETRIC.check::<F>("Nesterov", "momentum", self.momentum)
+        self.check::<F>()
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {

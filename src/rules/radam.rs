@@ -2,7 +2,7 @@
 
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -21,7 +21,7 @@ use crate::schedule::Schedule;
 /// |---|---|---|
 /// | `beta1` β₁ | 0.9 | [0, 1) |
 /// | `beta2` β₂ | 0.999 | [0, 1) |
-/// | `epsilon` ε | 1e-8 | (0, ∞) |
+/// | `epsilon` ε | 1e-8 | (0, ∞), [not too small](crate::rule::Interval::EPSILON) |
 ///
 /// The default is also PyTorch's. [`optax`](Self::optax) rectifies where ρₜ ≥ 5, with √v̂ + ε.
 ///
@@ -38,18 +38,18 @@ use crate::schedule::Schedule;
 /// ```
 pub type Optimizer<F> = Elementwise<F, RAdam>;
 
-/// The rule of [`RAdam`](crate::RAdam).
-#[derive(Debug, Clone)]
-pub struct RAdam {
-    beta1: f64,
-    beta2: f64,
-    epsilon: f64,
-    torch: bool,
-}
-
-impl Default for RAdam {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, torch: true }
+hyperparameters! {
+    /// The rule of [`RAdam`](crate::RAdam).
+    RAdam {
+        /// β₁, the share of the average of gradients that is kept.
+        beta1 = 0.9 in FRACTION;
+        /// β₂, the share of the average of squares that is kept.
+        beta2 = 0.999 in FRACTION;
+        /// ε, which keeps the quotient finite.
+        epsilon = 1e-8 in EPSILON;
+    }
+    conventions {
+        torch: bool = true,
     }
 }
 
@@ -64,15 +64,6 @@ impl<F: Scalar> Elementwise<F, RAdam> {
         Self::new(learning_rate).with(|rule| rule.torch = false)
     }
 }
-
-hyperparameters!(RAdam {
-    /// Sets β₁, the share of the average of gradients that is kept; in [0, 1).
-    beta1,
-    /// Sets β₂, the share of the average of squares that is kept; in [0, 1).
-    beta2,
-    /// Sets ε, which keeps the quotient finite; in (0, ∞).
-    epsilon,
-});
 
 impl RAdam {
     /// r at this step, or `None` while v is ignored.
@@ -108,9 +99,7 @@ impl<F: Scalar> Rule<F> for RAdam {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::FRACTION.check::<F>("RAdam", "beta1", self.beta1)?;
-        Interval::FRACTION.check::<F>("RAdam", "beta2", self.beta2)?;
-        Interval::EPSILON.check::<F>("RAdam", "epsilon", self.epsilon)
+        self.check::<F>()
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {

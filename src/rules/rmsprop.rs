@@ -3,7 +3,7 @@
 use super::Epsilon;
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -19,7 +19,7 @@ use crate::schedule::Schedule;
 /// | hyperparameter | default | [`torch`](Self::torch) | [`keras`](Self::keras) | [`optax`](Self::optax) | range |
 /// |---|---|---|---|---|---|
 /// | `rho` γ | 0.9 | 0.99 | 0.9 | 0.9 | [0, 1) |
-/// | `epsilon` ε | 1e-6 | 1e-8, √s + ε | 1e-7 | 1e-8 | (0, ∞) |
+/// | `epsilon` ε | 1e-6 | 1e-8, √s + ε | 1e-7 | 1e-8 | (0, ∞), [not too small](crate::rule::Interval::EPSILON) |
 /// | `initial_accumulator` s₀ | 0 | 0 | 0 | 0 | [0, ∞) |
 ///
 /// With a momentum it is [`RmsPropMomentum`](crate::RmsPropMomentum), with the mean taken off
@@ -37,18 +37,18 @@ use crate::schedule::Schedule;
 /// ```
 pub type Optimizer<F> = Elementwise<F, RmsProp>;
 
-/// The rule of [`RmsProp`](crate::RmsProp).
-#[derive(Debug, Clone)]
-pub struct RmsProp {
-    rho: f64,
-    epsilon: f64,
-    initial_accumulator: f64,
-    place: Epsilon,
-}
-
-impl Default for RmsProp {
-    fn default() -> Self {
-        Self { rho: 0.9, epsilon: 1e-6, initial_accumulator: 0.0, place: Epsilon::Inside }
+hyperparameters! {
+    /// The rule of [`RmsProp`](crate::RmsProp).
+    RmsProp {
+        /// γ, the share of the average of squares that is kept.
+        rho = 0.9 in FRACTION;
+        /// ε, which keeps the quotient finite.
+        epsilon = 1e-6 in PLACED;
+        /// s₀, what the average of squares begins with.
+        initial_accumulator = 0.0 in NON_NEGATIVE;
+    }
+    conventions {
+        place: Epsilon = Epsilon::Inside,
     }
 }
 
@@ -76,15 +76,6 @@ impl<F: Scalar> Elementwise<F, RmsProp> {
     }
 }
 
-hyperparameters!(RmsProp {
-    /// Sets γ, the share of the average of squares that is kept; in [0, 1).
-    rho,
-    /// Sets ε, which keeps the quotient finite; in (0, ∞).
-    epsilon,
-    /// Sets s₀, what the average of squares begins with; in [0, ∞).
-    initial_accumulator,
-});
-
 compiled!(RmsProp);
 
 /// The constants of a step.
@@ -104,10 +95,7 @@ impl<F: Scalar> Rule<F> for RmsProp {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::FRACTION.check::<F>("RmsProp", "rho", self.rho)?;
-        self.place.interval().check::<F>("RmsProp", "epsilon", self.epsilon)?;
-        let initial = self.initial_accumulator;
-        Interval::NON_NEGATIVE.check::<F>("RmsProp", "initial_accumulator", initial)
+        self.check::<F>()
     }
 
     fn initial(&self) -> [F; 1] {

@@ -3,7 +3,7 @@
 use super::Epsilon;
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -22,7 +22,7 @@ use crate::schedule::Schedule;
 /// |---|---|---|---|---|---|
 /// | `momentum` μ | 0.9 | 0.9 | 0.9 | 0.9 | (-1, 1) |
 /// | `rho` γ | 0.9 | 0.99 | 0.9 | 0.9 | [0, 1) |
-/// | `epsilon` ε | 1e-6 | 1e-8, √s + ε | 1e-7 | 1e-8 | (0, ∞) |
+/// | `epsilon` ε | 1e-6 | 1e-8, √s + ε | 1e-7 | 1e-8 | (0, ∞), [not too small](crate::rule::Interval::EPSILON) |
 ///
 /// Source: Graves, "Generating sequences with recurrent neural networks", 2013.
 ///
@@ -38,19 +38,19 @@ use crate::schedule::Schedule;
 /// ```
 pub type Optimizer<F> = Elementwise<F, RmsPropMomentum>;
 
-/// The rule of [`RmsPropMomentum`](crate::RmsPropMomentum).
-#[derive(Debug, Clone)]
-pub struct RmsPropMomentum {
-    momentum: f64,
-    rho: f64,
-    epsilon: f64,
-    place: Epsilon,
-    rate_inside: bool,
-}
-
-impl Default for RmsPropMomentum {
-    fn default() -> Self {
-        Self { momentum: 0.9, rho: 0.9, epsilon: 1e-6, place: Epsilon::Inside, rate_inside: true }
+hyperparameters! {
+    /// The rule of [`RmsPropMomentum`](crate::RmsPropMomentum).
+    RmsPropMomentum {
+        /// μ, the share of the last update that is kept.
+        momentum = 0.9 in SYMMETRIC;
+        /// γ, the share of the average of squares that is kept.
+        rho = 0.9 in FRACTION;
+        /// ε, which keeps the quotient finite.
+        epsilon = 1e-6 in PLACED;
+    }
+    conventions {
+        place: Epsilon = Epsilon::Inside,
+        rate_inside: bool = true,
     }
 }
 
@@ -83,15 +83,6 @@ impl<F: Scalar> Elementwise<F, RmsPropMomentum> {
     }
 }
 
-hyperparameters!(RmsPropMomentum {
-    /// Sets μ, the share of the last update that is kept; in (-1, 1).
-    momentum,
-    /// Sets γ, the share of the average of squares that is kept; in [0, 1).
-    rho,
-    /// Sets ε, which keeps the quotient finite; in (0, ∞).
-    epsilon,
-});
-
 compiled!(RmsPropMomentum);
 
 /// The constants of a step.
@@ -113,9 +104,7 @@ impl<F: Scalar> Rule<F> for RmsPropMomentum {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::SYMMETRIC.check::<F>("RmsPropMomentum", "momentum", self.momentum)?;
-        Interval::FRACTION.check::<F>("RmsPropMomentum", "rho", self.rho)?;
-        self.place.interval().check::<F>("RmsPropMomentum", "epsilon", self.epsilon)
+        self.check::<F>()
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {

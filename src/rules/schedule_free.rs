@@ -5,7 +5,7 @@ use std::any::Any;
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
 use crate::params::ParamsMut;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -28,7 +28,7 @@ use crate::schedule::Schedule;
 /// |---|---|---|---|
 /// | `beta1` β₁ | 0.9 | (0, 1) | `betas[0]` |
 /// | `beta2` β₂ | 0.999 | [0, 1) | `betas[1]` |
-/// | `epsilon` ε | 1e-8 | (0, ∞) | `eps` |
+/// | `epsilon` ε | 1e-8 | (0, ∞), [not too small](crate::rule::Interval::EPSILON) | `eps` |
 /// | `weight_decay` λ | 0 | [0, ∞) | `weight_decay` |
 /// | `step_power` r | 0 | [0, ∞) | `r` |
 /// | `rate_power` p | 2 | [0, ∞) | `weight_lr_power` |
@@ -54,29 +54,24 @@ use crate::schedule::Schedule;
 /// ```
 pub type Optimizer<F> = Elementwise<F, ScheduleFreeAdamW>;
 
-/// The rule of [`ScheduleFreeAdamW`](crate::ScheduleFreeAdamW).
-#[derive(Debug, Clone)]
-pub struct ScheduleFreeAdamW {
-    beta1: f64,
-    beta2: f64,
-    epsilon: f64,
-    weight_decay: f64,
-    step_power: f64,
-    rate_power: f64,
-    warmup: u64,
-}
-
-impl Default for ScheduleFreeAdamW {
-    fn default() -> Self {
-        Self {
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            weight_decay: 0.0,
-            step_power: 0.0,
-            rate_power: 2.0,
-            warmup: 0,
-        }
+hyperparameters! {
+    /// The rule of [`ScheduleFreeAdamW`](crate::ScheduleFreeAdamW).
+    ScheduleFreeAdamW {
+        /// β₁, the share of x in y.
+        beta1 = 0.9 in INNER_FRACTION;
+        /// β₂, the share of the average of squares that is kept.
+        beta2 = 0.999 in FRACTION;
+        /// ε, which keeps the quotient finite.
+        epsilon = 1e-8 in EPSILON;
+        /// λ of the decay αλy.
+        weight_decay = 0.0 in NON_NEGATIVE;
+        /// r: step t weighs as tʳ.
+        step_power = 0.0 in NON_NEGATIVE;
+        /// p: a step weighs as the highest rate so far to this power.
+        rate_power = 2.0 in NON_NEGATIVE;
+    }
+    conventions {
+        warmup: u64 = 0,
     }
 }
 
@@ -154,21 +149,6 @@ impl ScheduleFreeAdamW {
     }
 }
 
-hyperparameters!(ScheduleFreeAdamW {
-    /// Sets β₁, the share of x in y; in (0, 1).
-    beta1,
-    /// Sets β₂, the share of the average of squares that is kept; in [0, 1).
-    beta2,
-    /// Sets ε, which keeps the quotient finite; in (0, ∞).
-    epsilon,
-    /// Sets λ of the decay αλy; in [0, ∞).
-    weight_decay,
-    /// Sets r: step t weighs as tʳ; in [0, ∞).
-    step_power,
-    /// Sets p: a step weighs as the highest rate so far to this power; in [0, ∞).
-    rate_power,
-});
-
 compiled!(ScheduleFreeAdamW);
 
 /// The constants of a step.
@@ -207,17 +187,7 @@ impl<F: Scalar> Rule<F> for ScheduleFreeAdamW {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::INNER_FRACTION.check::<F>("ScheduleFreeAdamW", "beta1", self.beta1)?;
-        Interval::FRACTION.check::<F>("ScheduleFreeAdamW", "beta2", self.beta2)?;
-        Interval::EPSILON.check::<F>("ScheduleFreeAdamW", "epsilon", self.epsilon)?;
-        for (name, value) in [
-            ("weight_decay", self.weight_decay),
-            ("step_power", self.step_power),
-            ("rate_power", self.rate_power),
-        ] {
-            Interval::NON_NEGATIVE.check::<F>("ScheduleFreeAdamW", name, value)?;
-        }
-        Ok(())
+        self.check::<F>()
     }
 
     fn hyperparameters(&mut self, visit: &mut dyn FnMut(&'static str, &mut f64)) {

@@ -2,7 +2,7 @@
 
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Interval, Rule};
+use crate::rule::{Clock, Rule};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -20,7 +20,7 @@ use crate::schedule::Schedule;
 /// |---|---|---|---|---|
 /// | `beta1` β₁ | 0.9 | 0.9 | 0.9 | [0, 1) |
 /// | `beta2` β₂ | 0.999 | 0.999 | 0.999 | [0, 1) |
-/// | `epsilon` ε | 1e-3 | 1e-3 | 1e-3 | (0, ∞) |
+/// | `epsilon` ε | 1e-3 | 1e-3 | 1e-3 | (0, ∞), [not too small](crate::rule::Interval::EPSILON) |
 /// | `initial_accumulator` m₀ = s₀ | 0 | 1e-6 | 0; s₁ = g₁² | [0, ∞) |
 ///
 /// Source: Zaheer, Reddi, Sachan, Kale & Kumar, "Adaptive methods for nonconvex optimization",
@@ -37,19 +37,20 @@ use crate::schedule::Schedule;
 /// ```
 pub type Optimizer<F> = Elementwise<F, Yogi>;
 
-/// The rule of [`Yogi`](crate::Yogi).
-#[derive(Debug, Clone)]
-pub struct Yogi {
-    beta1: f64,
-    beta2: f64,
-    epsilon: f64,
-    initial_accumulator: f64,
-    paper: bool,
-}
-
-impl Default for Yogi {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-3, initial_accumulator: 0.0, paper: false }
+hyperparameters! {
+    /// The rule of [`Yogi`](crate::Yogi).
+    Yogi {
+        /// β₁, the share of the average of gradients that is kept.
+        beta1 = 0.9 in FRACTION;
+        /// β₂: s moves by (1-β₂)g².
+        beta2 = 0.999 in FRACTION;
+        /// ε, which keeps the quotient finite.
+        epsilon = 1e-3 in EPSILON;
+        /// m₀ = s₀ (m₀ alone in [`paper`](Self::paper)).
+        initial_accumulator = 0.0 in NON_NEGATIVE;
+    }
+    conventions {
+        paper: bool = false,
     }
 }
 
@@ -69,17 +70,6 @@ impl<F: Scalar> Elementwise<F, Yogi> {
         Self::new(learning_rate).with(|rule| rule.paper = true)
     }
 }
-
-hyperparameters!(Yogi {
-    /// Sets β₁, the share of the average of gradients that is kept; in [0, 1).
-    beta1,
-    /// Sets β₂: s moves by (1-β₂)g²; in [0, 1).
-    beta2,
-    /// Sets ε, which keeps the quotient finite; in (0, ∞).
-    epsilon,
-    /// Sets m₀ = s₀ (m₀ alone in [`paper`](Self::paper)); in [0, ∞).
-    initial_accumulator,
-});
 
 compiled!(Yogi);
 
@@ -103,11 +93,7 @@ impl<F: Scalar> Rule<F> for Yogi {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        Interval::FRACTION.check::<F>("Yogi", "beta1", self.beta1)?;
-        Interval::FRACTION.check::<F>("Yogi", "beta2", self.beta2)?;
-        Interval::EPSILON.check::<F>("Yogi", "epsilon", self.epsilon)?;
-        let initial = self.initial_accumulator;
-        Interval::NON_NEGATIVE.check::<F>("Yogi", "initial_accumulator", initial)
+        self.check::<F>()
     }
 
     fn initial(&self) -> [F; 2] {
