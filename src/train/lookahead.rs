@@ -156,8 +156,8 @@ impl<F: Scalar, O: Optimizer<F>> Lookahead<F, O> {
     ) -> Result<StepInfo, Error> {
         let first = self.first_of(&*params)?;
         if first.is_some() && self.inner.has_ascended() == Some(true) {
-            let what =
-                "the parameters are not where φ begins: `ascend` is the `Lookahead`'s to call";
+            let what = "the parameters are not where φ begins: `ascend` is the `Lookahead`'s to \
+                        call; `abandon` of the `Sam` inside brings them back";
             return Err(ErrorKind::OutOfTurn { what }.into());
         }
         let before = self.inner.steps();

@@ -28,6 +28,9 @@ const NAME: &str = "Sam";
 /// leaf that is to maximize it, smallest. A gradient of 0 moves nothing. Costs a copy of the
 /// parameters.
 ///
+/// Inside another optimizer its phases are handed on: call `ascend` and `step` of the outer one. An
+/// [`Accumulate`](crate::train::Accumulate) ascends once for all the gradients of a step.
+///
 /// Sources: Foret, Kleiner, Mobahi & Neyshabur, "Sharpness-aware minimization for efficiently
 /// improving generalization", 2021; Kwon, Kim, Park & Choi, "ASAM", 2021.
 ///
@@ -316,9 +319,13 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Sam<F, O> {
         self.inner.skipped()
     }
 
+    /// Where the parameters are at the point nearby, w is kept: a step or [`abandon`](Sam::abandon) is
+    /// still due.
     fn reset(&mut self) {
         self.inner.reset();
-        (self.home, self.ascended) = (None, false);
+        if !self.ascended {
+            self.home = None;
+        }
     }
 
     fn name(&self) -> &'static str {

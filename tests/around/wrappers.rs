@@ -193,3 +193,28 @@ fn phases_where_there_are_none_or_in_the_wrong_place_are_told() {
     lookahead.ascend(&mut w, &g).unwrap();
     lookahead.step(&mut w, &g).unwrap();
 }
+
+#[test]
+fn a_reset_at_the_point_nearby_keeps_the_way_back() {
+    let ascended = || {
+        let (mut w, g) = (array![1.0], array![1.0]);
+        let mut sam = Sam::new(Momentum::new(0.5), 0.5);
+        for _ in 0..3 {
+            sam.ascend(&mut w, &g).unwrap();
+            sam.step(&mut w, &g).unwrap();
+        }
+        let home = w.clone();
+        sam.ascend(&mut w, &g).unwrap();
+        assert_eq!(w, &home + 0.5);
+        sam.reset();
+        assert_eq!(sam.steps(), 0);
+        (sam, w, home)
+    };
+    let (mut sam, mut w, home) = ascended();
+    sam.abandon(&mut w).unwrap();
+    assert_eq!(w, home);
+    // A step is the first one: its momentum is none.
+    let (mut sam, mut w, home) = ascended();
+    sam.step(&mut w, &array![1.0]).unwrap();
+    assert_eq!((w, sam.steps()), (home - 0.5, 1));
+}

@@ -236,8 +236,11 @@ fn a_saved_run_goes_on_to_the_same_bits() {
                 assert_eq!((infos.0, &a), (infos.1, &b), "{name} saved at {saved_at}");
             }
             assert_eq!(other.state(), one.state(), "{name}");
-            one.reset();
-            assert_eq!(one.state(), build().state(), "{name}");
+            // What is at the point nearby has a way back to keep.
+            if one.has_ascended() != Some(true) {
+                one.reset();
+                assert_eq!(one.state(), build().state(), "{name}");
+            }
         }
     }
 }

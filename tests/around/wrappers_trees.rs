@@ -257,7 +257,7 @@ thalweg::params!(Deep: f64 { leaf, next });
 impl Deep {
     /// A leaf at every so many levels.
     fn new(levels: usize, every: usize) -> Self {
-        let leaf = |level: usize| (level % every == 0).then(|| ArrayD::ones(vec![2]));
+        let leaf = |level: usize| (level.is_multiple_of(every)).then(|| ArrayD::ones(vec![2]));
         (1..levels).rev().fold(Self { leaf: leaf(0), next: None }, |next, level| Self {
             leaf: leaf(level),
             next: Some(Box::new(next)),
