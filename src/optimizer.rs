@@ -322,8 +322,8 @@ impl Change {
     }
 }
 
-/// What an optimizer around another leaves to it: what is true of leaves, of learning rates, of steps and of the
-/// average.
+/// What an optimizer around another leaves to it: what is true of leaves, of learning rates, of steps
+/// and of the average.
 macro_rules! forward_questions {
     ($self:ident, $inner:expr) => {
         fn treatment(&$self, leaf: &str, shape: &[usize]) -> $crate::Treatment {
