@@ -58,7 +58,8 @@
 //!   both.
 //! - A step that has seen its leaves before allocates nothing, and passes over memory once; a norm or
 //!   the guard against NaN reads the gradients once more, a norm of the update everything. (Of
-//!   arrays with more than four axes, those that are not row-major may allocate a little.)
+//!   arrays with more than four axes, those that are not row-major may allocate a little where the number
+//!   of axes is known at run time alone, or is above six.)
 //! - No shape is ever broadcast into a parameter, and nothing is written outside a view or into a
 //!   gradient.
 //!

@@ -1,6 +1,10 @@
 //! The trait that every optimizer implements.
 
+mod changes;
+
 use std::fmt::Debug;
+
+pub(crate) use changes::{load_groups, save_groups};
 
 use crate::error::{Error, ErrorKind};
 use crate::params::{Params, ParamsMut, Pattern};
@@ -59,6 +63,28 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
         Ok(())
     }
 
+    /// The first phase of a step that has two, as that of [`Sam`](crate::train::Sam) has: moves the
+    /// parameters to where the gradient for [`step`](Optimizer::step) is to be taken.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where a step has one phase
+    /// ([`has_ascended`](Optimizer::has_ascended) tells); an `Err` leaves everything as it was.
+    fn ascend(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<(), Error> {
+        let _ = (params, grads);
+        Err(ErrorKind::Unsupported { optimizer: self.name(), what: "a phase before its step" }
+            .into())
+    }
+
+    /// Whether [`ascend`](Optimizer::ascend) was called and a step is due; `None` where a step has one
+    /// phase.
+    fn has_ascended(&self) -> Option<bool> {
+        None
+    }
+
     /// How the leaf of that name and shape is treated: whether it is trained, and which way.
     ///
     /// What stands around an optimizer asks for it. Allocates nothing once the leaves are known.
@@ -108,9 +134,12 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
 
     /// Changes how the leaves of a pattern are treated, as a group that is added last.
     ///
+    /// It is part of the [`state`](Optimizer::state) and goes on with it, but where the pattern is a
+    /// predicate: no state can hold one, and the change must be made again before the state is loaded.
+    ///
     /// # Errors
     /// [`ErrorKind::GroupMatchesNothing`], [`ErrorKind::UnknownHyperparameter`], and what is out of its
-    /// range; [`ErrorKind::Unsupported`] where an optimizer has no groups.
+    /// range; [`ErrorKind::Unsupported`] where an optimizer has no groups, or none of that kind.
     fn change_group(&mut self, leaves: Pattern, change: Change) -> Result<(), Error> {
         let _ = (leaves, change);
         Err(ErrorKind::Unsupported { optimizer: self.name(), what: "groups" }.into())
@@ -177,8 +206,8 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
     /// The optimizer must be built as that one was: rule, hyperparameters, schedules, settings and
     /// groups; a difference is an error that names both values
     /// ([`Elementwise::precedence`](crate::Elementwise::precedence) says otherwise). What was set since
-    /// by [`set_learning_rate`](Optimizer::set_learning_rate) and [`scale_rate`](Optimizer::scale_rate)
-    /// goes on.
+    /// by [`set_learning_rate`](Optimizer::set_learning_rate), [`scale_rate`](Optimizer::scale_rate)
+    /// and [`change_group`](Optimizer::change_group) goes on.
     ///
     /// # Errors
     /// An `Err` leaves the optimizer as it was. [`ErrorKind::StateOptimizer`],
@@ -293,25 +322,10 @@ impl Change {
     }
 }
 
-/// The methods of an optimizer that leaves all of them to another.
-macro_rules! forward {
+/// What an optimizer around another leaves to it: what is true of leaves, of learning rates, of steps
+/// and of the average.
+macro_rules! forward_questions {
     ($self:ident, $inner:expr) => {
-        fn step(
-            &mut $self,
-            params: &mut dyn $crate::ParamsMut<F>,
-            grads: &dyn $crate::Params<F>,
-        ) -> Result<$crate::StepInfo, $crate::Error> {
-            $inner.step(params, grads)
-        }
-
-        fn validate(&$self) -> Result<(), $crate::Error> {
-            $inner.validate()
-        }
-
-        fn ready(&$self) -> Result<(), $crate::Error> {
-            $inner.ready()
-        }
-
         fn treatment(&$self, leaf: &str, shape: &[usize]) -> $crate::Treatment {
             $inner.treatment(leaf, shape)
         }
@@ -344,6 +358,57 @@ macro_rules! forward {
             $inner.steps()
         }
 
+        fn average_again(
+            &mut $self,
+            params: &mut dyn $crate::ParamsMut<F>,
+        ) -> Result<(), $crate::Error> {
+            $inner.average_again(params)
+        }
+    };
+}
+pub(crate) use forward_questions;
+
+/// The methods of an optimizer that leaves all of them to another.
+macro_rules! forward {
+    ($self:ident, $inner:expr) => {
+        $crate::optimizer::forward_questions!($self, $inner);
+
+        fn step(
+            &mut $self,
+            params: &mut dyn $crate::ParamsMut<F>,
+            grads: &dyn $crate::Params<F>,
+        ) -> Result<$crate::StepInfo, $crate::Error> {
+            $inner.step(params, grads)
+        }
+
+        fn step_before_average(
+            &mut $self,
+            params: &mut dyn $crate::ParamsMut<F>,
+            grads: &dyn $crate::Params<F>,
+        ) -> Result<$crate::StepInfo, $crate::Error> {
+            $inner.step_before_average(params, grads)
+        }
+
+        fn ascend(
+            &mut $self,
+            params: &mut dyn $crate::ParamsMut<F>,
+            grads: &dyn $crate::Params<F>,
+        ) -> Result<(), $crate::Error> {
+            $inner.ascend(params, grads)
+        }
+
+        fn has_ascended(&$self) -> Option<bool> {
+            $inner.has_ascended()
+        }
+
+        fn validate(&$self) -> Result<(), $crate::Error> {
+            $inner.validate()
+        }
+
+        fn ready(&$self) -> Result<(), $crate::Error> {
+            $inner.ready()
+        }
+
         fn skipped(&$self) -> u64 {
             $inner.skipped()
         }
@@ -361,21 +426,6 @@ macro_rules! forward {
             params: &mut dyn $crate::ParamsMut<F>,
         ) -> Result<(), $crate::Error> {
             $inner.swap_average(params)
-        }
-
-        fn step_before_average(
-            &mut $self,
-            params: &mut dyn $crate::ParamsMut<F>,
-            grads: &dyn $crate::Params<F>,
-        ) -> Result<$crate::StepInfo, $crate::Error> {
-            $inner.step_before_average(params, grads)
-        }
-
-        fn average_again(
-            &mut $self,
-            params: &mut dyn $crate::ParamsMut<F>,
-        ) -> Result<(), $crate::Error> {
-            $inner.average_again(params)
         }
 
         fn state(&$self) -> $crate::State {

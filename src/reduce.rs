@@ -4,7 +4,7 @@
 //! the blocks are added with their rounding errors kept, along a tree that depends on the length
 //! alone.
 
-use ndarray::ArrayViewD;
+use ndarray::{ArrayView, ArrayViewD, Dimension};
 
 use crate::error::{Error, ErrorKind};
 use crate::params::{Leaf, Params, Path};
@@ -150,7 +150,11 @@ pub(crate) fn sum_slice<F: Scalar, T: Term>(x: &[F], term: T, how: How) -> Sum {
 }
 
 /// The sum of a term over a view that has gaps, in its own row-major order.
-pub(crate) fn sum_view<F: Scalar, T: Term>(x: ArrayViewD<'_, F>, term: T, how: How) -> Sum {
+pub(crate) fn sum_view<F: Scalar, T: Term, D: Dimension>(
+    x: ArrayView<'_, F, D>,
+    term: T,
+    how: How,
+) -> Sum {
     let mut block = [F::zero(); BLOCK];
     let mut filled = 0;
     let mut sum = x.fold(Sum::default(), |mut sum, &value| {

@@ -59,7 +59,8 @@ pub trait Scalar:
     /// The smallest value that [`squarable`](Scalar::squarable) leaves as it is.
     const LEAST_SQUARABLE: f64;
 
-    /// The largest value whose square is finite.
+    /// The largest value of which averages of squares are numbers: its square is a quarter of the largest,
+    /// which leaves room for how the shares of an average are rounded.
     const LARGEST_SQUARABLE: f64;
 
     /// That share of the square, (share·x)·x, without subnormal numbers on the way.
@@ -145,7 +146,7 @@ macro_rules! bits {
 }
 
 impl Scalar for f32 {
-    bits!(f32, u32, i32, exponent: 0x7f80_0000, least: (127 - 56) << 23, largest: ((127 + 64) << 23) - 1);
+    bits!(f32, u32, i32, exponent: 0x7f80_0000, least: (127 - 56) << 23, largest: (127 + 63) << 23);
 
     fn choose<C: ByScalar>() -> C::For<Self> {
         C::f32()
@@ -165,7 +166,7 @@ impl Scalar for f32 {
 }
 
 impl Scalar for f64 {
-    bits!(f64, u64, i64, exponent: 0x7ff0_0000_0000_0000, least: (1023 - 504) << 52, largest: ((1023 + 512) << 52) - 1);
+    bits!(f64, u64, i64, exponent: 0x7ff0_0000_0000_0000, least: (1023 - 504) << 52, largest: (1023 + 511) << 52);
 
     fn choose<C: ByScalar>() -> C::For<Self> {
         C::f64()

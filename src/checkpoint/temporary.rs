@@ -16,6 +16,11 @@ const LONGEST: usize = 200;
 
 /// Replaces the file, or the one that a link leads to.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace_by(path, bytes, temporary_name)
+}
+
+/// As [`replace`], by way of a file of one of the names that `name_for` gives.
+fn replace_by(path: &Path, bytes: &[u8], name_for: impl FnMut(&OsStr) -> OsString) -> Result<()> {
     let path = &followed(path)?;
     let permissions = match fs::metadata(path) {
         Ok(found) if found.is_file() => Some(found.permissions()),
@@ -26,7 +31,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let name = path.file_name().ok_or_else(|| Error::other("a file has a name"))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    let (file, temporary) = create(folder, name, permissions.is_some())?;
+    let (file, temporary) = create(folder, name, permissions.is_some(), name_for)?;
     let renamed = write(file, bytes, permissions).and_then(|file| {
         // As long as it is locked nobody takes it for a leftover. Not every system renames a file
         // that is open.
@@ -64,7 +69,12 @@ fn followed(path: &Path) -> Result<PathBuf> {
 }
 
 /// A new file that is nobody else's, locked.
-fn create(folder: &Path, name: &OsStr, private: bool) -> Result<(File, PathBuf)> {
+fn create(
+    folder: &Path,
+    name: &OsStr,
+    private: bool,
+    mut name_for: impl FnMut(&OsStr) -> OsString,
+) -> Result<(File, PathBuf)> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     // What replaces a private file is never readable by others, nor for a moment.
@@ -75,7 +85,7 @@ fn create(folder: &Path, name: &OsStr, private: bool) -> Result<(File, PathBuf)>
     #[cfg(not(unix))]
     let _ = private;
     for _ in 0..100 {
-        let temporary = folder.join(temporary_name(name));
+        let temporary = folder.join(name_for(name));
         let file = match options.open(&temporary) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
@@ -86,11 +96,24 @@ fn create(folder: &Path, name: &OsStr, private: bool) -> Result<(File, PathBuf)>
             Err(TryLockError::WouldBlock) => continue,
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
-        if fs::symlink_metadata(&temporary).is_ok() {
+        if is_at(&file, &temporary) {
             return Ok((file, temporary));
         }
     }
     Err(Error::other("no name is free for a temporary file"))
+}
+
+/// Whether that file has that name, and not another one that was made since.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(file), Ok(named)) = (file.metadata(), fs::symlink_metadata(path)) else { return false };
+    #[cfg(unix)]
+    let is_same = {
+        use std::os::unix::fs::MetadataExt;
+        (file.dev(), file.ino()) == (named.dev(), named.ino())
+    };
+    #[cfg(not(unix))]
+    let is_same = file.len() == named.len();
+    is_same
 }
 
 fn write(mut file: File, bytes: &[u8], permissions: Option<Permissions>) -> Result<File> {
@@ -168,6 +191,44 @@ fn remove_if_left(path: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Such as two processes of one number, in two containers that share a folder.
+    #[test]
+    fn writers_that_choose_the_same_names_do_not_disturb_each_other() {
+        let folder = std::env::temp_dir().join(format!("thalweg-alike-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).unwrap();
+        let collisions = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for writer in 0..3_u8 {
+                let (folder, collisions) = (&folder, &collisions);
+                scope.spawn(move || {
+                    for round in 0..100 {
+                        // The same file, and files of their own.
+                        let own = format!("file-{writer}");
+                        let path = folder.join(if round % 2 == 0 { "file" } else { &own });
+                        let mut tried = 0;
+                        let bytes = vec![writer; 100_000];
+                        let names = |_: &OsStr| {
+                            tried += 1;
+                            OsString::from(format!(".file.{tried:016x}.thalweg-tmp"))
+                        };
+                        replace_by(&path, &bytes, names).unwrap();
+                        collisions.fetch_add(tried - 1, Ordering::Relaxed);
+                        let found = fs::read(&path).unwrap();
+                        assert!(found.len() == 100_000 && found.iter().all(|&b| b == found[0]));
+                        assert!(path.ends_with("file") || found[0] == writer);
+                    }
+                });
+            }
+        });
+        assert!(collisions.into_inner() > 0);
+        let mut left: Vec<_> =
+            fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["file", "file-0", "file-1", "file-2"]);
+        fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn temporary_names_are_known_and_short_and_others_are_not_theirs() {

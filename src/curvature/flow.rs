@@ -4,7 +4,7 @@ use ndarray::{ArrayD, Zip};
 
 use crate::error::{Error, Tree};
 use crate::interval::Interval;
-use crate::params::{Leaf, Params, Roster};
+use crate::params::{Leaf, Params, Roster, copy_of};
 use crate::reduce::BLOCK;
 use crate::scalar::Scalar;
 use crate::simd::{Simd, Work};
@@ -239,7 +239,7 @@ impl<F: Scalar> GradientFlow<F> {
 
 impl<F: Scalar> Seen<F> {
     fn of(params: &dyn Params<F>) -> Result<Self, Error> {
-        let roster = Roster::of(params)?;
+        let (roster, weights) = Roster::of_each(params, copy_of)?;
         let leaf = |entry: &crate::params::Entry| LeafFlow {
             name: entry.name.clone(),
             len: entry.shape.iter().product(),
@@ -247,8 +247,6 @@ impl<F: Scalar> Seen<F> {
             ..LeafFlow::default()
         };
         let leaves = roster.entries().iter().map(leaf).collect();
-        let mut weights = Vec::new();
-        roster.meet(params, Tree::Parameters, |_, leaf| weights.push(leaf.view().to_owned()))?;
         Ok(Self { roster, leaves, weights })
     }
 }

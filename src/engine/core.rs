@@ -84,7 +84,7 @@ fn make<F: Scalar>(program: Box<dyn Program<F>>, schedule: Schedule) -> Box<dyn 
 }
 
 impl<F: Scalar> Engine<F> {
-    fn new(plan: Plan<F>) -> Self {
+    pub(super) fn new(plan: Plan<F>) -> Self {
         let scratch = Scratch::new(plan.program.kernel());
         Self {
             plan,
@@ -100,7 +100,7 @@ impl<F: Scalar> Engine<F> {
     }
 
     fn regroup(&mut self, pattern: Pattern, change: Change<F>) {
-        self.groups.push(Group { pattern, change });
+        self.groups.push(Group::new(pattern, change));
         self.checked = false;
     }
 
@@ -336,6 +336,7 @@ impl<F: Scalar> Optimizer<F> for Engine<F> {
     }
 
     fn change_group(&mut self, leaves: Pattern, change: optimizer::Change) -> Result<(), Error> {
+        let since = change.clone();
         let apply = move |mut plan: Plan<F>| {
             let result = apply(&change, &mut plan);
             (plan, result)
@@ -352,6 +353,9 @@ impl<F: Scalar> Optimizer<F> for Engine<F> {
             }
         }
         self.regroup(leaves, Arc::new(move |plan| (apply(plan).0, false)));
+        if let Some(group) = self.groups.last_mut() {
+            group.since = Some(since);
+        }
         Ok(())
     }
 

@@ -23,6 +23,11 @@ impl Rulings<'_> {
         let silent = if self.is_old { Precedence::Saved } else { Precedence::Refuse };
         ruled.map_or(silent, |&(_, precedence)| precedence)
     }
+
+    /// Whether anything is to go on as it is built.
+    pub(super) fn any_built(&self) -> bool {
+        self.of.iter().any(|&(_, precedence)| precedence == Precedence::Built)
+    }
 }
 
 /// The settings that a result depends on, each with its value.
@@ -90,6 +95,18 @@ pub(super) fn save<F: Scalar>(record: &mut Record, prefix: &str, plan: &Plan<F>)
     for (name, schedule) in &plan.scheduled {
         record.schedule(format!("{prefix}scheduled.{name}"), schedule.clone());
     }
+    if is_own(prefix, plan) {
+        record.text(format!("{prefix}{OWN}"), GROUPS_OWN);
+    }
+}
+
+/// The entry of a group that has a learning rate of its own.
+const OWN: &str = "setting.learning_rate";
+const GROUPS_OWN: &str = "the group's own";
+
+/// Whether a group has a learning rate of its own, which a rate that is set does not reach.
+fn is_own<F: Scalar>(prefix: &str, plan: &Plan<F>) -> bool {
+    !prefix.is_empty() && plan.has_own_schedule
 }
 
 /// Puts the hyperparameters of a rule into a record.
@@ -173,6 +190,18 @@ pub(super) fn reconcile<F: Scalar>(
     for (name, kind, schedule) in schedules.chain([("learning_rate", "", &mut plan.schedule)]) {
         reconcile_schedule(record, prefix, kind, name, schedule, rulings)?;
     }
+    let saved = record.get_text(&format!("{prefix}{OWN}")).is_ok();
+    if !rulings.is_old && !prefix.is_empty() {
+        match rulings.on("learning_rate") {
+            Precedence::Built => {}
+            Precedence::Saved => plan.has_own_schedule = saved,
+            Precedence::Refuse => {
+                let whose = |own: bool| if own { GROUPS_OWN } else { "the optimizer's" };
+                let here = whose(is_own(prefix, plan));
+                compare(&format!("the learning rate{of}"), whose(saved), here)?;
+            }
+        }
+    }
     Ok(())
 }
 
@@ -213,7 +242,11 @@ pub(super) fn assert_like(
         let is_new =
             name.starts_with("cohort.") || name.starts_with("leaf.") || name.ends_with("rule");
         let is_old = name == "averaged" || name.contains("carried.");
-        !is_built && !(rulings.is_old && (is_new || is_old))
+        // What was scheduled in one of the two alone has numbers of its last step.
+        let is_last = rulings.any_built() && name.contains(".last.");
+        // Read and compared before, and not part of what is built.
+        let is_since = name.starts_with("change.");
+        !is_built && !is_last && !is_since && !(rulings.is_old && (is_new || is_old))
     };
     record.filtered(stays).assert_like(&again.filtered(stays))
 }

@@ -5,6 +5,7 @@ use ndarray::ArrayViewD;
 use super::average::{Average, averaged};
 use super::settings::Settings;
 use super::slot::Slot;
+use super::view::Source;
 use crate::params::{Fit, Leaf, Order};
 use crate::rule::{MOST, Slices};
 use crate::scalar::Scalar;
@@ -123,9 +124,18 @@ impl<F: Scalar> LeafState<F> {
     /// Lets the average, which has so many terms, take the parameter as it is.
     pub(super) fn take_term(&mut self, average: Average, terms: u64, w: &dyn Leaf<F>) {
         let rate = F::from_f64(average.rate(terms));
-        let w = self.order.arrange(w.view());
-        let terms = self.average.as_mut_slice().iter_mut().zip(&w);
-        terms.for_each(|(average, &w)| *average = averaged(*average, w, rate));
+        let take = |(average, &w): (&mut F, &F)| *average = averaged(*average, w, rate);
+        let is_packed = self.order.fit(w.shape(), w.strides()) == Fit::Packed;
+        let averages = self.average.as_mut_slice().iter_mut();
+        match w.as_slice().filter(|_| is_packed) {
+            Some(w) => averages.zip(w).for_each(take),
+            None => match Source::of(w, &self.order) {
+                Source::Slice(w) => averages.zip(w).for_each(take),
+                Source::View(w) => averages.zip(&w).for_each(take),
+                Source::Five(w) => averages.zip(&w).for_each(take),
+                Source::Six(w) => averages.zip(&w).for_each(take),
+            },
+        }
     }
 
     fn reorder(&mut self, order: Order) {

@@ -251,6 +251,14 @@ impl<F: Scalar> Ledger<F> {
         self.leaves.is_empty()
     }
 
+    /// The places of the groups that the leaves of a course are of.
+    pub(super) fn groups_of(&self, course: usize, groups: &[Group<F>]) -> Vec<usize> {
+        let is_of = |leaf: &LeafState<F>| self.cohorts[leaf.cohort].course == course;
+        let Some(place) = self.leaves.iter().position(is_of) else { return Vec::new() };
+        let Entry { name, shape } = &self.roster.entries()[place];
+        (0..groups.len()).filter(|&i| groups[i].pattern.matches(name, shape)).collect()
+    }
+
     /// The leaf of that name.
     pub(super) fn leaf(&self, name: &str) -> Option<&LeafState<F>> {
         self.leaves.get(self.roster.index_of(name)?)

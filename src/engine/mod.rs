@@ -38,6 +38,7 @@ mod settings;
 mod slot;
 mod strided;
 mod sweep;
+mod view;
 
 pub use average::Average;
 pub use elementwise::Elementwise;

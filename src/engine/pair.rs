@@ -4,8 +4,9 @@ use super::leaf::LeafState;
 use super::program::Stretch;
 use super::scratch::Lists;
 use super::settings::Settings;
-use super::strided::{Source, Strided, Target, Units};
+use super::strided::{Strided, Units};
 use super::sweep::Flat;
+use super::view::{Source, Target};
 use crate::error::{Error, Tree};
 use crate::params::{Fit, Leaf, LeafMut, Params, ParamsMut, Roster};
 use crate::scalar::Scalar;
@@ -117,23 +118,31 @@ fn rarer<'a, 's, F: Scalar>(
     // The average of a bounded leaf waits for the bound.
     let bounded = settings.max_norm.is_some();
     let units = settings.clip_adaptive.and_then(|clip| clip.units.axis(leaf.shape.len()));
-    let packed = |fit| fit == Fit::Packed && units.is_none();
-    let w_packed = packed(leaf.order.fit(w.shape(), w.strides()));
-    let g_packed = packed(leaf.order.fit(g.shape(), g.strides()));
-    if w_packed && g_packed {
-        let w = w.as_slice_mut().unwrap_or_default();
-        lists.flat.push(flat(leaf, w, g.as_slice().unwrap_or_default(), bounded));
-        return;
-    }
-    let w = if w_packed {
-        Target::Slice(w.as_slice_mut().unwrap_or_default())
-    } else {
-        Target::View(leaf.order.arrange_mut(w.view_mut()))
-    };
-    let g = if g_packed {
-        Source::Slice(g.as_slice().unwrap_or_default())
-    } else {
-        Source::View(leaf.order.arrange(g.view()))
+    let mut place = units.and_then(|axis| leaf.order.place_of(axis));
+    let packed =
+        |leaf: &LeafState<F>, shape, strides| leaf.order.fit(shape, strides) == Fit::Packed;
+    let w_packed = packed(leaf, w.shape(), w.strides());
+    let g_packed = packed(leaf, g.shape(), g.strides());
+    let (w, g) = match place {
+        None if w_packed && g_packed => {
+            let w = w.as_slice_mut().unwrap_or_default();
+            lists.flat.push(flat(leaf, w, g.as_slice().unwrap_or_default(), bounded));
+            return;
+        }
+        None if w_packed => {
+            (Target::Slice(w.as_slice_mut().unwrap_or_default()), Source::of(g, &leaf.order))
+        }
+        None if g_packed => {
+            (Target::of(w, &leaf.order), Source::Slice(g.as_slice().unwrap_or_default()))
+        }
+        Some(units) if w_packed && g_packed => {
+            // All that is before the units' axis is one, and so is all that is after it.
+            place = Some(1);
+            let shape = leaf.order.around(units, &leaf.shape);
+            let w = w.as_slice_mut().unwrap_or_default();
+            (Target::grid(shape, w), Source::grid(shape, g.as_slice().unwrap_or_default()))
+        }
+        _ => (Target::of(w, &leaf.order), Source::of(g, &leaf.order)),
     };
     let slots = LeafState::slices(&mut leaf.slots);
     let average = if bounded { &mut [] } else { leaf.average.as_mut_slice() };
@@ -145,6 +154,6 @@ fn rarer<'a, 's, F: Scalar>(
         slots,
         average,
         factors: Source::Slice(&[]),
-        units: units.and_then(|axis| leaf.order.place_of(axis)).map(Units::along),
+        units: place.map(Units::along),
     });
 }

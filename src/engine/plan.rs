@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::program::Program;
 use super::settings::Settings;
 use crate::error::{Error, ErrorKind};
+use crate::optimizer;
 use crate::params::Pattern;
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
@@ -123,6 +124,60 @@ impl Traits {
 pub(super) struct Group<F: Scalar> {
     pub(super) pattern: Pattern,
     pub(super) change: Change<F>,
+    /// What it was made of, where it came to an optimizer as it stood: that goes into its state.
+    pub(super) since: Option<optimizer::Change>,
+    /// What a saved run had instead of what the change makes.
+    pub(super) adopted: Vec<Adopted>,
+}
+
+/// Values of a saved run, for the leaves that are of these groups.
+#[derive(Clone)]
+pub(super) struct Adopted {
+    /// The groups up to the one that it belongs to.
+    path: Vec<usize>,
+    numbers: Vec<(&'static str, f64)>,
+    scheduled: Vec<(String, Schedule)>,
+    /// The learning rate, and whether it is the group's own.
+    rate: Option<(Schedule, bool)>,
+}
+
+impl Adopted {
+    /// What a saved plan has other than the one that these groups make; `None` where that is nothing.
+    fn of<F: Scalar>(path: Vec<usize>, made: &Plan<F>, saved: &Plan<F>) -> Option<Self> {
+        let mut numbers = Vec::new();
+        saved.numbers(|name, number| numbers.push((name, number)));
+        let mut kept = Vec::new();
+        made.numbers(|name, number| {
+            let other =
+                |&&(of, saved): &&(&str, f64)| of == name && saved.to_bits() != number.to_bits();
+            kept.extend(numbers.iter().find(other).copied());
+        });
+        let others = saved.scheduled.iter().filter(|other| !made.scheduled.contains(other));
+        let rate = |plan: &Plan<F>| (plan.schedule.clone(), plan.has_own_schedule);
+        let adopted = Self {
+            path,
+            numbers: kept,
+            scheduled: others.cloned().collect(),
+            rate: (rate(made) != rate(saved)).then(|| rate(saved)),
+        };
+        let is_empty = adopted.numbers.is_empty() && adopted.scheduled.is_empty();
+        (!is_empty || adopted.rate.is_some()).then_some(adopted)
+    }
+
+    fn apply<F: Scalar>(&self, plan: &mut Plan<F>) {
+        plan.program.hyperparameters(&mut |name, number| {
+            if let Some((_, adopted)) = self.numbers.iter().find(|(of, _)| *of == name) {
+                *number = *adopted;
+            }
+        });
+        for (name, schedule) in &self.scheduled {
+            plan.scheduled.retain(|(other, _)| other != name);
+            plan.scheduled.push((name.clone(), schedule.clone()));
+        }
+        if let Some((schedule, is_own)) = &self.rate {
+            (plan.schedule, plan.has_own_schedule) = (schedule.clone(), *is_own);
+        }
+    }
 }
 
 /// Makes another plan of a plan; the flag says whether it has groups of its own.
@@ -130,7 +185,38 @@ pub(super) type Change<F> = Arc<dyn Fn(Plan<F>) -> (Plan<F>, bool) + Send + Sync
 
 impl<F: Scalar> Clone for Group<F> {
     fn clone(&self) -> Self {
-        Self { pattern: self.pattern.clone(), change: self.change.clone() }
+        Self {
+            pattern: self.pattern.clone(),
+            change: self.change.clone(),
+            since: self.since.clone(),
+            adopted: self.adopted.clone(),
+        }
+    }
+}
+
+impl<F: Scalar> Group<F> {
+    pub(super) fn new(pattern: Pattern, change: Change<F>) -> Self {
+        Self { pattern, change, since: None, adopted: Vec::new() }
+    }
+
+    /// What it is known by, in its copies too.
+    fn key(&self) -> usize {
+        Arc::as_ptr(&self.change).cast::<()>().addr()
+    }
+}
+
+/// Keeps what a saved plan has other than the one that the groups of a leaf make: with the last of
+/// them, so that a group that is added later goes on from it.
+pub(super) fn adopt<F: Scalar>(
+    groups: &mut [Group<F>],
+    of: &[usize],
+    made: &Plan<F>,
+    saved: &Plan<F>,
+) {
+    let Some(&last) = of.last() else { return };
+    let path: Vec<usize> = of.iter().map(|&i| groups[i].key()).collect();
+    if let Some(adopted) = Adopted::of(path, made, saved) {
+        groups[last].adopted.push(adopted);
     }
 }
 
@@ -168,14 +254,19 @@ impl<F: Scalar> Plan<F> {
         groups: impl Iterator<Item = &'g Group<F>>,
     ) -> Result<Self, Error> {
         let mut plan = Self { has_own_schedule: false, ..self.clone() };
-        for Group { pattern, change } in groups {
-            let (changed, has_groups) = change(plan);
+        let mut path = Vec::new();
+        for group in groups {
+            let pattern = &group.pattern;
+            let (changed, has_groups) = (group.change)(plan);
             let stray = changed.settings.differs_as_a_whole(&self.settings);
             let nested = has_groups.then_some("group");
             if let Some(setting) = stray.or(nested) {
                 return Err(ErrorKind::GroupSetting { group: pattern.to_string(), setting }.into());
             }
             plan = changed;
+            path.push(group.key());
+            let adopted = group.adopted.iter().filter(|adopted| adopted.path == path);
+            adopted.for_each(|adopted| adopted.apply(&mut plan));
         }
         Ok(plan)
     }

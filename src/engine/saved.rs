@@ -8,12 +8,13 @@ use super::core::{Counters, Engine, Place};
 use super::described;
 use super::leaf::LeafState;
 use super::ledger::{Cohort, Ledger};
-use super::plan::{Course, Rates};
+use super::plan::{Course, Group, Rates, adopt};
 use super::program::Program;
 use super::scratch::Scratch;
 use super::slot::Slot;
 use crate::error::Error;
-use crate::params::Entry;
+use crate::optimizer::{Change, Optimizer, load_groups, save_groups};
+use crate::params::{Entry, Pattern};
 use crate::rule::Clock;
 use crate::scalar::Scalar;
 use crate::state::{Numbers, Record, State, compare, invalid, missing};
@@ -59,10 +60,8 @@ impl<F: Scalar> Engine<F> {
             record.number("rate.set", rate);
         }
         described::save(&mut record, "", &self.plan);
-        record.count("groups", self.groups.len() as u64);
-        for (i, group) in self.groups.iter().enumerate() {
-            record.text(format!("group.{i}"), group.pattern.to_string());
-        }
+        let groups = self.groups.iter().map(|group| (&group.pattern, group.since.as_ref()));
+        save_groups(&mut record, groups);
         for (i, course) in ledger.courses.iter().enumerate() {
             save_course(&mut record, &format!("course.{i}."), course);
         }
@@ -108,9 +107,11 @@ impl<F: Scalar> Engine<F> {
         let precedence = described::Rulings { of: &self.precedence, is_old };
         described::reconcile(record, "", &mut plan, &precedence)?;
         plan.check()?;
-        record.compare_count("groups", self.groups.len() as u64)?;
-        for (i, group) in self.groups.iter().enumerate() {
-            record.compare_text(&format!("group.{i}"), &group.pattern.to_string())?;
+        let mut groups = self.groups.clone();
+        // Whether those that are here have changed the same is seen by what comes of it.
+        let here = self.groups.iter().map(|group| &group.pattern);
+        for change in load_groups(record, here, |_, _| Ok(()))? {
+            groups.push(self.group_of(change)?);
         }
         if counters.steps > 0 && record.leaves().len() == 0 {
             return Err(missing("leaves"));
@@ -118,7 +119,7 @@ impl<F: Scalar> Engine<F> {
         let mut loaded = Self {
             ledger: Ledger::default(),
             scratch: Scratch::new(plan.program.kernel()),
-            groups: self.groups.clone(),
+            groups,
             precedence: self.precedence.clone(),
             checked: true,
             term_is_due: false,
@@ -126,7 +127,7 @@ impl<F: Scalar> Engine<F> {
             rates,
             counters,
         };
-        loaded.ledger = self.load_ledger(record, &loaded, &precedence)?;
+        loaded.ledger = self.load_ledger(record, &mut loaded, &precedence)?;
         // What it would not save again is not this optimizer's.
         let again = loaded.record(&loaded.ledger, |_| Numbers::NONE);
         described::assert_like(record, &again, &precedence)?;
@@ -138,7 +139,7 @@ impl<F: Scalar> Engine<F> {
     fn load_ledger(
         &self,
         record: &Record,
-        loaded: &Self,
+        loaded: &mut Self,
         precedence: &described::Rulings<'_>,
     ) -> Result<Ledger<F>, Error> {
         if record.leaves().len() == 0 {
@@ -152,9 +153,13 @@ impl<F: Scalar> Engine<F> {
             shape: shape.to_vec(),
         };
         let entries = record.leaves().map(entry).collect();
-        let mut ledger = Ledger::<F>::of_entries(entries, &loaded.plan, &self.groups)?;
+        let mut ledger = Ledger::<F>::of_entries(entries, &loaded.plan, &loaded.groups)?;
+        let places: Vec<Vec<usize>> =
+            (0..ledger.courses.len()).map(|i| ledger.groups_of(i, &loaded.groups)).collect();
         for (i, course) in ledger.courses.iter_mut().enumerate() {
+            let made = course.plan.clone();
             load_course(record, &format!("course.{i}."), course, precedence)?;
+            adopt(&mut loaded.groups, &places[i], &made, &course.plan);
         }
         let mut cohorts = Vec::with_capacity(ledger.leaves.len());
         for (i, leaf) in ledger.leaves.iter().enumerate() {
@@ -177,6 +182,15 @@ impl<F: Scalar> Engine<F> {
             load_leaf(record, i, &courses[cohort.course], cohort, leaf)?;
         }
         Ok(ledger)
+    }
+}
+
+impl<F: Scalar> Engine<F> {
+    /// The group that a change of a saved run made, checked.
+    fn group_of(&self, (leaves, change): (Pattern, Change)) -> Result<Group<F>, Error> {
+        let mut other = Self::new(self.plan.clone());
+        other.change_group(leaves, change)?;
+        other.groups.pop().ok_or_else(|| missing("group"))
     }
 }
 
@@ -233,7 +247,9 @@ fn load_course<F: Scalar>(
     }
     let mut last: Box<dyn Program<F>> = loaded.plan.program.boxed();
     if loaded.is_scheduled() {
-        described::load_numbers(record, &format!("{prefix}last."), &mut *last)?;
+        let numbers = described::load_numbers(record, &format!("{prefix}last."), &mut *last);
+        // Where nothing was scheduled in the saved run, the last step had the numbers as they are.
+        numbers.or_else(|error| if precedence.any_built() { Ok(()) } else { Err(error) })?;
         last.validate()?;
     }
     loaded.go_on_from(learning_rate, &*last);

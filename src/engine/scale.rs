@@ -1,7 +1,5 @@
 //! Norms of gradients, and what brings a gradient within a limit of its norm.
 
-use ndarray::ArrayViewD;
-
 use crate::reduce::{self, How, ScaledSquare, Square};
 use crate::scalar::Scalar;
 
@@ -104,10 +102,4 @@ impl Norm {
 pub(super) fn norm_of_slice<F: Scalar>(x: &[F], how: How) -> Norm {
     let square = reduce::sum_slice(x, Square, how).value();
     Norm::from_sums(square, |term| reduce::sum_slice(x, term, how).value())
-}
-
-/// ‖x‖₂ of a view.
-pub(super) fn norm_of_view<F: Scalar>(x: &ArrayViewD<'_, F>, how: How) -> Norm {
-    let square = reduce::sum_view(x.view(), Square, how).value();
-    Norm::from_sums(square, |term| reduce::sum_view(x.view(), term, how).value())
 }

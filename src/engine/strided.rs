@@ -3,16 +3,14 @@
 //! Tiles of such a leaf are copied to a buffer, updated there by the same loop as any other, and
 //! copied back: the arithmetic is the same, so the bits are.
 
-use ndarray::{
-    ArrayBase, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Axis, Ix2, IxDyn, RawData, ShapeBuilder,
-    Slice,
-};
+use ndarray::{ArrayBase, ArrayViewMut2, Axis, Ix2, IxDyn, RawData, Slice};
 
 use super::around::{Loop, Quantities};
 use super::program::{Stretch, range_of, split_slots};
-use super::scale::{self, Norm};
+use super::scale::Norm;
 use super::sweep;
-use crate::reduce::{self, How, Sum, Term};
+use super::view::{Source, Target};
+use crate::reduce::{How, Square, Sum, Term};
 use crate::regularize::AdaptiveClip;
 use crate::rule::Slices;
 use crate::scalar::Scalar;
@@ -24,18 +22,6 @@ const TILE: usize = 1024;
 const SIDE: usize = 32;
 /// A measured leaf is halved above this many elements, whatever the threads: so are its sums.
 const MEASURED: usize = 16 * TILE;
-
-/// A parameter of a strided leaf, arranged in the order of its slots.
-pub(super) enum Target<'a, F> {
-    Slice(&'a mut [F]),
-    View(ArrayViewMutD<'a, F>),
-}
-
-/// A gradient, arranged likewise.
-pub(super) enum Source<'a, F> {
-    Slice(&'a [F]),
-    View(ArrayViewD<'a, F>),
-}
 
 /// A leaf, or a piece of one. At least one of `w` and `g` is a view; it tells the shape.
 pub(super) struct Strided<'a, F> {
@@ -73,17 +59,11 @@ impl Units {
 impl<'a, F: Scalar> Strided<'a, F> {
     /// The largest |g|, as [`Scalar::size`] tells it.
     pub(super) fn largest(&self, how: How) -> F::Size {
-        match &self.g {
-            Source::Slice(slice) => reduce::largest_slice(slice, how),
-            Source::View(view) => reduce::largest_view(view),
-        }
+        self.g.largest(how)
     }
 
     pub(super) fn sum<T: Term>(&self, term: T, how: How) -> Sum {
-        match &self.g {
-            Source::Slice(slice) => reduce::sum_slice(slice, term, how),
-            Source::View(view) => reduce::sum_view(view.view(), term, how),
-        }
+        self.g.sum(term, how)
     }
 
     /// Drops axes of length 1 and joins neighbours that are one in memory: the longer the rows,
@@ -115,18 +95,12 @@ impl<'a, F: Scalar> Strided<'a, F> {
 
     /// ‖g‖₂
     pub(super) fn grad_norm(&self, how: How) -> Norm {
-        match &self.g {
-            Source::Slice(slice) => scale::norm_of_slice(slice, how),
-            Source::View(view) => scale::norm_of_view(view, how),
-        }
+        norm(&self.g, how)
     }
 
     /// ‖w‖₂
     pub(super) fn param_norm(&self, how: How) -> Norm {
-        match &self.w {
-            Target::Slice(slice) => scale::norm_of_slice(slice, how),
-            Target::View(view) => scale::norm_of_view(&view.view(), how),
-        }
+        norm(&self.w.read(), how)
     }
 
     /// Appends the factors of this leaf's units, whose gradients are first scaled by `scale`.
@@ -137,14 +111,11 @@ impl<'a, F: Scalar> Strided<'a, F> {
         how: How,
         factors: &mut Vec<F>,
     ) {
-        let (Some(units), Target::View(w), Source::View(g)) = (&mut self.units, &self.w, &self.g)
-        else {
-            return;
-        };
+        let (Some(units), w, g) = (&mut self.units, self.w.read(), &self.g) else { return };
         units.start = factors.len();
-        for i in 0..w.len_of(Axis(units.axis)) {
-            let (w, g) = (w.index_axis(Axis(units.axis), i), g.index_axis(Axis(units.axis), i));
-            let (w, g) = (scale::norm_of_view(&w, how), scale::norm_of_view(&g, how));
+        let len = w.shape().map_or(0, |shape| shape[units.axis]);
+        for i in 0..len {
+            let (w, g) = (norm(&w.at(units.axis, i), how), norm(&g.at(units.axis, i), how));
             let (limit, norm) = (clip.limit(w.value()), g.value() * scale);
             let clips = norm > limit && norm.is_finite();
             factors.push(if clips { F::from_f64(limit / norm) } else { F::one() });
@@ -156,10 +127,8 @@ impl<'a, F: Scalar> Strided<'a, F> {
         if let Some(Units { axis, start }) = self.units {
             let shape = self.shape();
             let own = &all[start..start + shape[axis]];
-            let mut strides = IxDyn::zeros(shape.len());
-            strides[axis] = 1;
-            if let Ok(view) = ArrayViewD::from_shape(IxDyn(shape).strides(strides), own) {
-                self.factors = Source::View(view);
+            if let Some(factors) = Source::along(axis, shape, own) {
+                self.factors = factors;
             }
         }
         self.flattened()
@@ -171,62 +140,28 @@ impl<'a, F: Scalar> Strided<'a, F> {
 
     /// The same leaf for a shorter time.
     pub(super) fn reborrow(&mut self) -> Strided<'_, F> {
-        fn source<'b, F>(source: &'b Source<'_, F>) -> Source<'b, F> {
-            match source {
-                Source::Slice(slice) => Source::Slice(slice),
-                Source::View(view) => Source::View(view.view()),
-            }
-        }
         Strided {
             cohort: self.cohort,
             constants: self.constants,
-            w: match &mut self.w {
-                Target::Slice(slice) => Target::Slice(slice),
-                Target::View(view) => Target::View(view.view_mut()),
-            },
-            g: source(&self.g),
+            w: self.w.reborrow(),
+            g: self.g.reborrow(),
             slots: self.slots.each_mut().map(|slot| &mut **slot),
             average: self.average,
-            factors: source(&self.factors),
+            factors: self.factors.reborrow(),
             units: self.units,
         }
     }
 
     pub(super) fn shape(&self) -> &[usize] {
-        match (&self.w, &self.g) {
-            (Target::View(view), _) => view.shape(),
-            (_, Source::View(view)) => view.shape(),
-            (Target::Slice(_), Source::Slice(_)) => &[],
-        }
+        self.w.shape().or(self.g.shape()).unwrap_or_default()
     }
 
     /// The parts before and after `index` of the slowest axis.
     fn split_at(self, index: usize) -> (Self, Self) {
         let at = index * self.shape().iter().skip(1).product::<usize>();
-        let (w0, w1) = match self.w {
-            Target::Slice(slice) => {
-                let (a, b) = slice.split_at_mut(at);
-                (Target::Slice(a), Target::Slice(b))
-            }
-            Target::View(view) => {
-                let (a, b) = view.split_at(Axis(0), index);
-                (Target::View(a), Target::View(b))
-            }
-        };
-        fn halves<F>(source: Source<'_, F>, at: usize, index: usize) -> [Source<'_, F>; 2] {
-            match source {
-                Source::Slice(slice) => {
-                    let (a, b) = slice.split_at(at.min(slice.len()));
-                    [Source::Slice(a), Source::Slice(b)]
-                }
-                Source::View(view) => {
-                    let (a, b) = view.split_at(Axis(0), index);
-                    [Source::View(a), Source::View(b)]
-                }
-            }
-        }
-        let [g0, g1] = halves(self.g, at, index);
-        let [f0, f1] = halves(self.factors, at, index);
+        let [w0, w1] = self.w.split_at(at, index);
+        let [g0, g1] = self.g.split_at(at, index);
+        let [f0, f1] = self.factors.split_at(at, index);
         let (s0, s1) = split_slots(self.slots, at);
         let (a0, a1) = self.average.split_at_mut(at.min(self.average.len()));
         let (cohort, constants, units) = (self.cohort, self.constants, self.units);
@@ -237,39 +172,10 @@ impl<'a, F: Scalar> Strided<'a, F> {
     }
 }
 
-macro_rules! axes {
-    ($type:ident) => {
-        impl<F> $type<'_, F> {
-            /// Whether an axis and the next are one in memory.
-            fn joins(&self, axis: usize) -> bool {
-                match self {
-                    $type::Slice(_) => true,
-                    $type::View(view) => {
-                        let next = view.len_of(Axis(axis + 1)) as isize;
-                        view.stride_of(Axis(axis)) == next * view.stride_of(Axis(axis + 1))
-                    }
-                }
-            }
-
-            fn join_axis(mut self, axis: usize) -> Self {
-                if let $type::View(view) = &mut self {
-                    view.merge_axes(Axis(axis), Axis(axis + 1));
-                }
-                self.drop_axis(axis)
-            }
-
-            fn drop_axis(self, axis: usize) -> Self {
-                match self {
-                    $type::View(view) => $type::View(view.index_axis_move(Axis(axis), 0)),
-                    slice => slice,
-                }
-            }
-        }
-    };
+/// ‖x‖₂
+fn norm<F: Scalar>(x: &Source<'_, F>, how: How) -> Norm {
+    Norm::from_sums(x.sum(Square, how).value(), |term| x.sum(term, how).value())
 }
-
-axes!(Target);
-axes!(Source);
 
 /// Updates a strided leaf, halving it between threads where it is large.
 pub(super) fn sweep<F: Scalar>(constants: Loop<'_, F>, how: How, leaf: Strided<'_, F>) {
@@ -370,6 +276,7 @@ fn tiles<F: Scalar>(
             Some(view) => Grid::View(view),
             None => return sums,
         },
+        _ => return sums,
     };
     let g = match g {
         Source::Slice(slice) => Grid::Slice(slice),
@@ -377,10 +284,11 @@ fn tiles<F: Scalar>(
             Some(view) => Grid::View(view),
             None => return sums,
         },
+        _ => return sums,
     };
     let factors = match factors {
-        Source::Slice(_) => None,
         Source::View(view) => two_axes(view),
+        _ => None,
     };
     let crosses = match (&w, &g) {
         _ if rows == 1 || columns == 1 => false,

@@ -72,8 +72,8 @@ pub enum ErrorKind {
 
     /// A parameter's shape is not the one the optimizer keeps state for.
     #[error(
-        "the parameter {} had shape {was:?} and now has {now:?}; use `reset` to start anew with other shapes",
-        Name(leaf)
+        "{} had shape {was:?} and now has {now:?}; use `reset` to start anew with other shapes",
+        Parameter(leaf)
     )]
     ShapeChanged {
         /// The leaf's name.
@@ -470,7 +470,7 @@ pub enum ErrorKind {
     },
 
     /// A parameter is NaN or infinite where a minimization is to start.
-    #[error("the parameter {} is {value} at index {index:?}; start from finite values", Name(leaf))]
+    #[error("{} is {value} at index {index:?}; start from finite values", Parameter(leaf))]
     NonFiniteParameter {
         /// The leaf's name.
         leaf: String,
@@ -544,6 +544,15 @@ struct Name<'a>(&'a str);
 impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() { f.write_str("the array") } else { write!(f, "`{}`", self.0) }
+    }
+}
+
+struct Parameter<'a>(&'a str);
+
+impl fmt::Display for Parameter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "" } else { "the parameter " })?;
+        Name(self.0).fmt(f)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Muon: momentum, orthogonalized.
 
+mod groups;
 mod saved;
 mod step;
 
@@ -20,6 +21,7 @@ use crate::rules::adamw::Optimizer as AdamW;
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 use crate::simd::Simd;
+use groups::Group;
 use step::{Ledger, Scratch};
 
 /// How far a matrix of R outputs and C inputs moves: what the learning rate is multiplied by.
@@ -106,6 +108,8 @@ type Predicate = Arc<dyn Fn(&str, &[usize]) -> bool + Send + Sync>;
 ///   they are.) It takes about ns_steps·(4r²c + 2r³) operations, where r ≤ c are rows and columns
 ///   in the better order: little beside a batch, much beside AdamW.
 /// - There is no clipping: an orthogonalized step has one size whatever the gradient's.
+/// - [`change_group`](crate::Optimizer::change_group) freezes matrices and gives them a factor of the
+///   learning rate; what else it can change, it can for AdamW's leaves.
 ///
 /// Source: Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024.
 ///
@@ -139,6 +143,7 @@ pub struct Muon<F: Scalar> {
     non_finite: NonFinite,
     how: How,
     adamw: AdamW<F>,
+    groups: Vec<Group>,
     /// Whether a rate that is set is AdamW's too.
     has_one_rate: bool,
     /// The learning rate in the place of the schedule, and what both are multiplied by.
@@ -172,6 +177,7 @@ impl<F: Scalar> Muon<F> {
             non_finite: NonFinite::default(),
             how: How::default(),
             adamw: AdamW::new(3e-4).beta2(0.95).epsilon(1e-10).weight_decay(0.0),
+            groups: Vec::new(),
             has_one_rate: false,
             rate_set: None,
             rate_scale: 1.0,
@@ -301,6 +307,7 @@ impl<F: Scalar> Muon<F> {
         self.with(|muon| {
             muon.adamw = adamw.non_finite(muon.non_finite);
             muon.adamw.reset();
+            muon.groups.iter_mut().for_each(|group| group.is_handed_on = false);
             muon.has_one_rate = false;
         })
     }
@@ -382,7 +389,7 @@ impl<F: Scalar> Muon<F> {
         let zeros =
             |entry: &Entry| self.is_matrix(entry).then(|| ArrayD::zeros(entry.shape.as_slice()));
         let momenta = roster.entries().iter().map(zeros).collect();
-        Ledger { roster, momenta }
+        self.ledger_of(roster, momenta)
     }
 }
 
@@ -392,6 +399,7 @@ impl<F: Scalar> Clone for Muon<F> {
             schedule: self.schedule.clone(),
             matrices: Arc::clone(&self.matrices),
             adamw: self.adamw.clone(),
+            groups: self.groups.clone(),
             ledger: self.ledger.clone(),
             scratch: Scratch::default(),
             ..*self

@@ -3,10 +3,10 @@
 use super::step::Ledger;
 use super::{Muon, NAME};
 use crate::error::Error;
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Optimizer, save_groups};
 use crate::params::{Entry, Roster};
 use crate::scalar::Scalar;
-use crate::state::{Record, State, compare, unexpected};
+use crate::state::{Record, State, compare, invalid, unexpected};
 
 impl<F: Scalar> Muon<F> {
     /// What of a saved state must be the same here.
@@ -32,11 +32,19 @@ impl<F: Scalar> Muon<F> {
             record.number("rate.set", rate);
         }
         record.text("settings", self.describe());
-        if let Some(Ledger { roster, momenta }) = &self.ledger {
-            for (entry, m) in roster.entries().iter().zip(momenta) {
+        save_groups(
+            &mut record,
+            self.groups.iter().map(|group| (&group.leaves, Some(&group.change))),
+        );
+        if let Some(Ledger { roster, momenta, taken, .. }) = &self.ledger {
+            for (i, (entry, m)) in roster.entries().iter().zip(momenta).enumerate() {
                 record.leaf(&entry.name, &entry.shape);
                 if let Some(m) = m {
                     record.array(&entry.name, "m", m.view());
+                    // Most matrices began together.
+                    if taken[i] != self.steps {
+                        record.count(format!("leaf.{i}.steps"), taken[i]);
+                    }
                 }
             }
         }
@@ -57,15 +65,22 @@ impl<F: Scalar> Muon<F> {
             };
             let places = record.places(&roster)?;
             let mut momenta = vec![None; places.len()];
+            let steps = record.get_counter("steps")?;
+            let mut taken = vec![0; places.len()];
             for (i, &place) in places.iter().enumerate() {
                 let entry = &roster.entries()[place];
                 if self.is_matrix(entry) {
                     momenta[place] = Some(record.array_of::<F>(i, "m")?.to_owned());
+                    let name = format!("leaf.{i}.steps");
+                    taken[place] = record.get_count_or(&name, steps);
+                    if taken[place] > steps {
+                        return Err(invalid(format!("`{name}`"), format!("is more than {steps}")));
+                    }
                 } else {
                     others.push(entry.clone());
                 }
             }
-            Some(Ledger { roster, momenta })
+            Some(Ledger { taken, ..self.ledger_of(roster, momenta) })
         };
         if !others.is_empty() {
             inside.places(&Roster::from_entries(others)?)?;
@@ -104,10 +119,19 @@ impl<F: Scalar> Muon<F> {
             loaded.rate(1)?;
         }
         loaded.check()?;
-        loaded.ledger = self.load_ledger(record, inside.record::<F>(self.adamw.name())?)?;
-        loaded.adamw.load_state(&inside)?;
         let is_old = state.version() < 2;
-        let again = loaded.record().filtered(|name| !is_old || name != "rate.scale");
+        if !is_old {
+            loaded.load_groups(record)?;
+        }
+        loaded.ledger = loaded.load_ledger(record, inside.record::<F>(self.adamw.name())?)?;
+        if let Some(ledger) = loaded.ledger.take() {
+            loaded.go_on_with(&ledger, self.groups.len(), &inside)?;
+            loaded.ledger = Some(ledger);
+        } else {
+            loaded.adamw.load_state(&inside)?;
+        }
+        let is_new = |name: &str| name == "rate.scale" || name == "groups";
+        let again = loaded.record().filtered(|name| !is_old || !is_new(name));
         record.assert_like(&again)?;
         *self = loaded;
         Ok(())

@@ -5,6 +5,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 use ndarray::ArrayD;
 
+use super::groups::Own;
 use super::{Muon, NAME};
 use crate::engine::{NonFinite, recycle};
 use crate::error::{Error, ErrorKind, Tree};
@@ -24,6 +25,10 @@ pub(super) struct Ledger<F: Scalar> {
     pub(super) roster: Roster,
     /// m of each matrix, row-major; `None` for a leaf that is AdamW's.
     pub(super) momenta: Vec<Option<ArrayD<F>>>,
+    /// Steps of each matrix.
+    pub(super) taken: Vec<u64>,
+    /// How each matrix is treated.
+    pub(super) own: Vec<Own>,
 }
 
 /// Memory that is kept from step to step.
@@ -145,8 +150,9 @@ impl<F: Scalar> Ledger<F> {
         self.momenta[index].is_none().then(|| self.roster.entries()[index].name.as_str())
     }
 
-    fn is_matrix(&self, name: &str) -> bool {
-        self.roster.index_of(name).is_some_and(|index| self.momenta[index].is_some())
+    /// Whether a leaf is a matrix that is not frozen.
+    fn trains(&self, index: usize) -> bool {
+        self.momenta[index].is_some() && !self.own[index].frozen
     }
 
     fn has_others(&self) -> bool {
@@ -218,22 +224,33 @@ impl<F: Scalar> Optimizer<F> for Muon<F> {
         }
         let step = self.steps + 1;
         let learning_rate = self.rate(step)?;
+        // What is handed on to AdamW for a first step is taken back if there is none.
+        let mut before = None;
         let mut ledger = match self.ledger.take() {
             Some(ledger) => ledger,
-            None => self.open(Roster::of(&*params)?),
+            None => {
+                let ledger = self.open(Roster::of(&*params)?);
+                if !self.groups.is_empty() {
+                    before = Some((self.adamw.clone(), self.groups.clone()));
+                }
+                if let Err(error) = self.hand_on(&ledger) {
+                    self.take_back(before);
+                    return Err(error);
+                }
+                ledger
+            }
         };
         let mut scratch = mem::take(&mut self.scratch);
         let (mut ws, mut gs) = (recycle(scratch.params), recycle(scratch.grads));
 
         let mut panicked = None;
         let outcome = pair(&ledger.roster, params, grads, (&mut ws, &mut gs)).and_then(|()| {
-            let is_good = |(g, m): (&Option<&dyn Leaf<F>>, &Option<ArrayD<F>>)| {
-                m.is_none() || g.is_none_or(|g| self.is_finite(g))
+            let is_good = |(i, g): (usize, &Option<&dyn Leaf<F>>)| {
+                !ledger.trains(i) || g.is_none_or(|g| self.is_finite(g))
             };
-            if self.non_finite != NonFinite::Propagate
-                && !gs.iter().zip(&ledger.momenta).all(is_good)
-            {
-                let counts = |path: Path<'_>| ledger.is_matrix(&path.to_string());
+            if self.non_finite != NonFinite::Propagate && !gs.iter().enumerate().all(is_good) {
+                let place = |path: Path<'_>| ledger.roster.index_of(&path.to_string());
+                let counts = |path: Path<'_>| place(path).is_some_and(|i| ledger.trains(i));
                 return match reduce::find_non_finite(grads, counts) {
                     Some(error) if self.non_finite == NonFinite::Reject => Err(error),
                     _ => Ok(false),
@@ -257,13 +274,19 @@ impl<F: Scalar> Optimizer<F> for Muon<F> {
                     }
                 }
             }
-            let [of_m, of_g] = self.mixture(step);
-            let averaging = [self.momentum, 1.0 - self.momentum, of_m, of_g];
-            let step = Step { learning_rate, decay: self.decay.fraction(learning_rate), averaging };
-            for (index, w) in &mut ws {
-                if let (Some(m), Some(g)) = (&mut ledger.momenta[*index], gs[*index])
+            for &mut (index, ref mut w) in &mut ws {
+                if !ledger.trains(index) {
+                    continue;
+                }
+                let learning_rate = learning_rate * ledger.own[index].factor;
+                if let (Some(m), Some(g)) = (&mut ledger.momenta[index], gs[index])
                     && let Some(m) = m.as_slice_mut()
                 {
+                    ledger.taken[index] += 1;
+                    let [of_m, of_g] = self.mixture(ledger.taken[index]);
+                    let averaging = [self.momentum, 1.0 - self.momentum, of_m, of_g];
+                    let decay = self.decay.fraction(learning_rate);
+                    let step = Step { learning_rate, decay, averaging };
                     self.update(&step, &mut **w, g, m, &mut scratch.workspace);
                 }
             }
@@ -274,6 +297,8 @@ impl<F: Scalar> Optimizer<F> for Muon<F> {
         self.scratch = scratch;
         if self.steps > 0 || matches!(outcome, Ok(true)) {
             self.ledger = Some(ledger);
+        } else {
+            self.take_back(before);
         }
         if let Some(payload) = panicked {
             panic::resume_unwind(payload);
@@ -333,9 +358,9 @@ impl<F: Scalar> Optimizer<F> for Muon<F> {
         Ok(())
     }
 
-    /// Changes a group of AdamW's leaves; matrices have none.
+    /// Matrices can be frozen, and have a factor; the rest is for AdamW's leaves.
     fn change_group(&mut self, leaves: Pattern, change: Change) -> Result<(), Error> {
-        self.adamw.change_group(leaves, change)
+        self.add_group(leaves, change)
     }
 
     fn ready(&self) -> Result<(), Error> {
@@ -343,11 +368,7 @@ impl<F: Scalar> Optimizer<F> for Muon<F> {
     }
 
     fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
-        if shape.len() >= 2 && (self.matrices)(leaf, shape) {
-            Treatment::default()
-        } else {
-            self.adamw.treatment(leaf, shape)
-        }
+        self.treat(leaf, shape)
     }
 
     fn steps(&self) -> u64 {

@@ -326,6 +326,12 @@ impl<F: Scalar> LinearOperator<F> for FisherOperator<F> {
     }
 
     fn apply(&mut self, x: &[F], y: &mut [F]) -> Result<(), Error> {
+        let expected = self.dim;
+        for (what, found) in [("the vector", x.len()), ("the product", y.len())] {
+            if found != expected {
+                return Err(ErrorKind::Size { what, found, expected }.into());
+            }
+        }
         let z = self.times(x);
         self.transposed_times(&z, F::from_f64(1.0 / self.samples as f64), y);
         Ok(())

@@ -124,6 +124,9 @@ fn statistics<F: Scalar>(
     let units: Vec<_> = units.collect();
     let row = |i: usize| {
         let columns: Vec<_> = units.iter().map(|unit| unit[i].view()).collect();
+        if columns.is_empty() {
+            return Array2::zeros((1, 0));
+        }
         concatenate(Axis(1), &columns).unwrap_or_default()
     };
     [row(0), row(1), row(2), directions]

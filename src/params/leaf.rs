@@ -1,6 +1,9 @@
 //! One array of a tree, whatever its rank and layout.
 
-use ndarray::{ArrayBase, ArrayRef, ArrayViewD, ArrayViewMutD, Data, DataMut, Dimension};
+use ndarray::{
+    ArrayBase, ArrayRef, ArrayView5, ArrayView6, ArrayViewD, ArrayViewMut5, ArrayViewMut6,
+    ArrayViewMutD, Data, DataMut, Dimension,
+};
 
 use crate::scalar::Scalar;
 
@@ -22,6 +25,24 @@ pub trait Leaf<F: Scalar> {
 
     /// A view of it with the rank at run time.
     fn view(&self) -> ArrayViewD<'_, F>;
+
+    /// The rank, where the type tells it: its views then need no memory of their own.
+    #[doc(hidden)]
+    fn fixed_rank(&self) -> Option<usize> {
+        None
+    }
+
+    /// A view of five axes, where that is the fixed rank.
+    #[doc(hidden)]
+    fn five(&self) -> Option<ArrayView5<'_, F>> {
+        None
+    }
+
+    /// A view of six axes, where that is the fixed rank.
+    #[doc(hidden)]
+    fn six(&self) -> Option<ArrayView6<'_, F>> {
+        None
+    }
 
     /// What of the others contradicts the view, if anything does: an array of `ndarray` is right by
     /// itself, a leaf of your own is looked at.
@@ -54,6 +75,18 @@ pub trait LeafMut<F: Scalar>: Leaf<F> {
 
     /// A mutable view of it with the rank at run time.
     fn view_mut(&mut self) -> ArrayViewMutD<'_, F>;
+
+    /// As [`five`](Leaf::five), to write.
+    #[doc(hidden)]
+    fn five_mut(&mut self) -> Option<ArrayViewMut5<'_, F>> {
+        None
+    }
+
+    /// As [`six`](Leaf::six), to write.
+    #[doc(hidden)]
+    fn six_mut(&mut self) -> Option<ArrayViewMut6<'_, F>> {
+        None
+    }
 
     /// As [`contradiction`](Leaf::contradiction), of what is written to as well.
     fn contradiction_mut(&mut self) -> Option<&'static str> {
@@ -88,6 +121,18 @@ impl<F: Scalar, S: Data<Elem = F>, D: Dimension> Leaf<F> for ArrayBase<S, D> {
         (**self).view().into_dyn()
     }
 
+    fn fixed_rank(&self) -> Option<usize> {
+        D::NDIM
+    }
+
+    fn five(&self) -> Option<ArrayView5<'_, F>> {
+        if D::NDIM == Some(5) { (**self).view().into_dimensionality().ok() } else { None }
+    }
+
+    fn six(&self) -> Option<ArrayView6<'_, F>> {
+        if D::NDIM == Some(6) { (**self).view().into_dimensionality().ok() } else { None }
+    }
+
     #[inline]
     fn contradiction(&self) -> Option<&'static str> {
         None
@@ -105,6 +150,14 @@ impl<F: Scalar, S: DataMut<Elem = F>, D: Dimension> LeafMut<F> for ArrayBase<S, 
 
     fn view_mut(&mut self) -> ArrayViewMutD<'_, F> {
         (**self).view_mut().into_dyn()
+    }
+
+    fn five_mut(&mut self) -> Option<ArrayViewMut5<'_, F>> {
+        if D::NDIM == Some(5) { (**self).view_mut().into_dimensionality().ok() } else { None }
+    }
+
+    fn six_mut(&mut self) -> Option<ArrayViewMut6<'_, F>> {
+        if D::NDIM == Some(6) { (**self).view_mut().into_dimensionality().ok() } else { None }
     }
 
     #[inline]

@@ -22,7 +22,7 @@ pub use path::Path;
 pub use pattern::Pattern;
 pub(crate) use roster::{Entry, Roster};
 pub use snapshot::Snapshot;
-pub(crate) use snapshot::{pairs, pairs_mut};
+pub(crate) use snapshot::{copy_of, pairs, pairs_mut};
 
 use crate::scalar::Scalar;
 

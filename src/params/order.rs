@@ -1,6 +1,6 @@
 //! The order of a leaf's elements in memory.
 
-use ndarray::{ArrayViewD, ArrayViewMutD, Axis, IxDyn, RawData};
+use ndarray::{ArrayBase, ArrayView, ArrayViewD, ArrayViewMut, Axis, Dimension, RawData};
 
 /// The axes of a leaf from the slowest to the fastest, and which of them run backwards.
 ///
@@ -60,6 +60,13 @@ impl Order {
         self.axes.iter().position(|&other| other == axis)
     }
 
+    /// The number of elements of the axes before one in this order, of that axis, and of those after it.
+    pub(crate) fn around(&self, place: usize, shape: &[usize]) -> [usize; 3] {
+        let product = |axes: &[usize]| axes.iter().map(|&axis| shape[axis]).product();
+        let (before, rest) = self.axes.split_at(place);
+        [product(before), product(&rest[..1]), product(&rest[1..])]
+    }
+
     /// How a leaf of that shape and those strides lies in memory, seen from this order.
     #[inline]
     pub(crate) fn fit(&self, shape: &[usize], strides: &[isize]) -> Fit {
@@ -82,17 +89,29 @@ impl Order {
     }
 
     /// The view with its axes in this order, so that row-major traversal follows the memory.
-    pub(crate) fn arrange<'a, F>(&self, view: ArrayViewD<'a, F>) -> ArrayViewD<'a, F> {
-        let mut view = view.permuted_axes(IxDyn(&self.axes));
+    pub(crate) fn arrange<'a, F, D: Dimension>(
+        &self,
+        view: ArrayView<'a, F, D>,
+    ) -> ArrayView<'a, F, D> {
+        let mut view = view.permuted_axes(self.axes_of::<D>());
         self.reverse(&mut view, |i| self.axes[i]);
         view
     }
 
     /// As [`arrange`](Order::arrange), to write.
-    pub(crate) fn arrange_mut<'a, F>(&self, view: ArrayViewMutD<'a, F>) -> ArrayViewMutD<'a, F> {
-        let mut view = view.permuted_axes(IxDyn(&self.axes));
+    pub(crate) fn arrange_mut<'a, F, D: Dimension>(
+        &self,
+        view: ArrayViewMut<'a, F, D>,
+    ) -> ArrayViewMut<'a, F, D> {
+        let mut view = view.permuted_axes(self.axes_of::<D>());
         self.reverse(&mut view, |i| self.axes[i]);
         view
+    }
+
+    fn axes_of<D: Dimension>(&self) -> D {
+        let mut axes = D::zeros(self.axes.len());
+        axes.slice_mut().copy_from_slice(&self.axes);
+        axes
     }
 
     /// `flat`, which holds a leaf of that shape in this order, as an array of that shape.
@@ -112,9 +131,9 @@ impl Order {
         Some(view)
     }
 
-    fn reverse<S: RawData>(
+    fn reverse<S: RawData, D: Dimension>(
         &self,
-        view: &mut ndarray::ArrayBase<S, IxDyn>,
+        view: &mut ArrayBase<S, D>,
         axis_of: impl Fn(usize) -> usize,
     ) {
         for i in 0..view.ndim() {

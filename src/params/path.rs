@@ -42,17 +42,30 @@ impl<'p> Path<'p> {
     /// Whether this path, written out, is `name`. Allocates nothing.
     #[inline]
     pub fn is(&self, name: &str) -> bool {
-        let Some(parent) = self.parent else { return name.is_empty() };
-        let rest = match self.key {
-            Key::Root => return name.is_empty(),
-            Key::Name(key) => name.strip_suffix(key),
-            Key::Index(index) => strip_number(name, index),
-        };
-        match (rest, parent.parent) {
-            (None, _) => false,
-            (Some(rest), None) => rest.is_empty(),
-            (Some(rest), Some(_)) => rest.strip_suffix('.').is_some_and(|rest| parent.is(rest)),
+        // A loop: a tree may be deeper than the stack has room for.
+        let (mut node, mut name) = (self, name);
+        loop {
+            let Some(parent) = node.parent else { return name.is_empty() };
+            let rest = match node.key {
+                Key::Root => return name.is_empty(),
+                Key::Name(key) => name.strip_suffix(key),
+                Key::Index(index) => strip_number(name, index),
+            };
+            match (rest, parent.parent) {
+                (None, _) => return false,
+                (Some(rest), None) => return rest.is_empty(),
+                (Some(rest), Some(_)) => match rest.strip_suffix('.') {
+                    Some(rest) => (node, name) = (parent, rest),
+                    None => return false,
+                },
+            }
         }
+    }
+
+    /// The keys from this node up to the root.
+    fn upwards(&self) -> impl Iterator<Item = Key<'p>> {
+        let nodes = std::iter::successors(Some(*self), |node| node.parent.copied());
+        nodes.take_while(|node| node.parent.is_some()).map(|node| node.key)
     }
 }
 
@@ -74,16 +87,18 @@ fn strip_number(name: &str, mut number: usize) -> Option<&str> {
 
 impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(parent) = self.parent
-            && parent.parent.is_some()
-        {
-            write!(f, "{parent}.")?;
+        let keys: Vec<Key<'_>> = self.upwards().collect();
+        for (i, key) in keys.iter().rev().enumerate() {
+            if i > 0 {
+                f.write_str(".")?;
+            }
+            match key {
+                Key::Root => {}
+                Key::Name(name) => f.write_str(name)?,
+                Key::Index(index) => write!(f, "{index}")?,
+            }
         }
-        match self.key {
-            Key::Root => Ok(()),
-            Key::Name(name) => f.write_str(name),
-            Key::Index(index) => write!(f, "{index}"),
-        }
+        Ok(())
     }
 }
 

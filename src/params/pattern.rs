@@ -43,6 +43,16 @@ impl Pattern {
         Self(Kind::RankAtMost(rank))
     }
 
+    /// What a state keeps beside its text, the rank where it goes by it; `None` for a predicate, which no
+    /// state can keep.
+    pub(crate) fn kept(&self) -> Option<Option<usize>> {
+        match self.0 {
+            Kind::Glob(_) => Some(None),
+            Kind::RankAtMost(rank) => Some(Some(rank)),
+            Kind::Predicate(_) => None,
+        }
+    }
+
     /// Whether a leaf of that name and shape is meant.
     pub fn matches(&self, leaf: &str, shape: &[usize]) -> bool {
         match &self.0 {

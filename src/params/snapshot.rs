@@ -35,11 +35,7 @@ impl<F: Scalar> Snapshot<F> {
     /// [`ErrorKind::NoLeaves`](crate::ErrorKind::NoLeaves) and
     /// [`ErrorKind::DuplicateLeaf`](crate::ErrorKind::DuplicateLeaf).
     pub fn of(tree: &dyn Params<F>) -> Result<Self, Error> {
-        let (roster, leaves) = Roster::of_each(tree, |leaf| {
-            // Of an empty view that is cut out of an array ndarray makes no copy.
-            let is_empty = leaf.shape().contains(&0);
-            if is_empty { ArrayD::zeros(leaf.shape()) } else { leaf.view().to_owned() }
-        })?;
+        let (roster, leaves) = Roster::of_each(tree, copy_of)?;
         Ok(Self { roster, leaves })
     }
 
@@ -190,6 +186,13 @@ impl<F: Scalar> Snapshot<F> {
         let names = self.roster.entries().iter().map(|entry| entry.name.as_str());
         names.zip(self.leaves.iter().map(ArrayD::view))
     }
+}
+
+/// A copy of a leaf, in its layout.
+pub(crate) fn copy_of<F: Scalar>(leaf: &dyn Leaf<F>) -> ArrayD<F> {
+    // Of an empty view that is cut out of an array ndarray makes no copy.
+    let is_empty = leaf.shape().contains(&0);
+    if is_empty { ArrayD::zeros(leaf.shape()) } else { leaf.view().to_owned() }
 }
 
 /// Whether leaves of that shape with these strides have their elements in one order, if neither has

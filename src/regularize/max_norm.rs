@@ -1,6 +1,6 @@
 //! A bound on the norm of each unit's weights.
 
-use ndarray::{ArrayViewD, ArrayViewMutD, Axis};
+use ndarray::{ArrayView, ArrayViewMut, ArrayViewMut3, Axis, Dimension, RemoveAxis};
 
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
@@ -97,11 +97,37 @@ impl MaxNorm {
     /// Brings the weights of each unit of a leaf within the bound; `check` and `check_leaf` have
     /// passed it.
     pub(crate) fn apply_leaf<F: Scalar>(self, leaf: &mut dyn LeafMut<F>) {
-        let mut view = leaf.view_mut();
-        if view.is_empty() {
+        let shape = leaf.shape();
+        if shape.contains(&0) {
             return;
         }
-        let Some(axis) = self.axis.map(Axis) else { return self.apply_to_whole(view) };
+        let rank = shape.len();
+        let around = |axis: usize| {
+            let product = |axes: &[usize]| axes.iter().product::<usize>();
+            [product(&shape[..axis]), shape[axis], product(&shape[axis + 1..])]
+        };
+        let merged = self.axis.map_or([1, 1, shape.iter().product()], around);
+        // A view of more than four axes may take memory of its own.
+        let is_standard = is_row_major(shape, leaf.strides());
+        match leaf.fixed_rank() {
+            _ if rank > 4 && is_standard => {
+                let slice = leaf.as_slice_mut().unwrap_or_default();
+                if let Ok(view) = ArrayViewMut3::from_shape(merged, slice) {
+                    self.apply_to(view, self.axis.map(|_| Axis(1)));
+                }
+            }
+            Some(5) => _ = leaf.five_mut().map(|view| self.apply_to(view, self.axis.map(Axis))),
+            Some(6) => _ = leaf.six_mut().map(|view| self.apply_to(view, self.axis.map(Axis))),
+            _ => self.apply_to(leaf.view_mut(), self.axis.map(Axis)),
+        }
+    }
+
+    fn apply_to<F: Scalar, D: Dimension + RemoveAxis>(
+        self,
+        mut view: ArrayViewMut<'_, F, D>,
+        axis: Option<Axis>,
+    ) {
+        let Some(axis) = axis else { return self.apply_to_whole(view) };
         // Many units at a time, since along the others a single one may lie far apart in memory.
         for mut units in view.axis_chunks_iter_mut(axis, UNITS) {
             let squares = squares(&units.view(), axis);
@@ -120,7 +146,7 @@ impl MaxNorm {
         }
     }
 
-    fn apply_to_whole<F: Scalar>(self, mut view: ArrayViewMutD<'_, F>) {
+    fn apply_to_whole<F: Scalar, D: Dimension>(self, mut view: ArrayViewMut<'_, F, D>) {
         let squares = match view.as_slice() {
             Some(slice) => sum_of_blocks(slice),
             None => sum_view(view.view(), Square, How::default()),
@@ -131,7 +157,11 @@ impl MaxNorm {
     }
 
     /// What brings these weights, with that sum of squares, within the bound; none if they are.
-    fn factor<F: Scalar>(self, squares: f64, weights: &ArrayViewD<'_, F>) -> Option<f64> {
+    fn factor<F: Scalar, D: Dimension>(
+        self,
+        squares: f64,
+        weights: &ArrayView<'_, F, D>,
+    ) -> Option<f64> {
         let inside = 1.0 - 4.0 * F::epsilon().into_f64();
         if squares < 1e-280 && self.limit > 1e-140 {
             return None;
@@ -152,9 +182,22 @@ impl MaxNorm {
     }
 }
 
+/// Whether an array of that shape and of those strides is row-major, without gaps.
+fn is_row_major(shape: &[usize], strides: &[isize]) -> bool {
+    let mut product = 1;
+    shape.iter().zip(strides).rev().all(|(&len, &stride)| {
+        let fits = len == 1 || stride == product;
+        product *= len as isize;
+        fits
+    })
+}
+
 /// The sum of squares of each of up to [`UNITS`] units. Whichever way they lie, the additions are
 /// those of [`sum_slice`] on blocks, and the bits the same.
-fn squares<F: Scalar>(units: &ArrayViewD<'_, F>, axis: Axis) -> [f64; UNITS] {
+fn squares<F: Scalar, D: Dimension + RemoveAxis>(
+    units: &ArrayView<'_, F, D>,
+    axis: Axis,
+) -> [f64; UNITS] {
     let mut totals = [Sum::default(); UNITS];
     if units.len_of(axis) > 0 && units.index_axis(axis, 0).is_standard_layout() {
         for (total, unit) in totals.iter_mut().zip(units.axis_iter(axis)) {

@@ -12,7 +12,7 @@ use crate::schedule::Schedule;
 /// When to use it: sparse features and convex problems, online: an element whose gradient is rare
 /// keeps a large rate, and there is a regret bound. s never falls, so each rate only shrinks, about
 /// as 1/√t, and a long training of a network comes to rest too early. One value a parameter; typical
-/// rates are 0.01 to 0.1.
+/// rates are 0.01 to 0.1. A sum that would pass the largest number of the precision stays there.
 ///
 #[doc = include_str!("../../docs/paths/adagrad.svg")]
 ///
@@ -114,6 +114,8 @@ impl<F: Scalar> Rule<F> for AdaGrad {
     #[inline(always)]
     fn update(k: &Step<F>, w: F, g: F, [s]: [F; 1]) -> (F, [F; 1]) {
         let s = s + g.share_of_square(F::one());
+        // An infinite sum would divide every step to come by ∞.
+        let s = if s > F::max_value() { F::max_value() } else { s };
         (w - k.alpha * g / ((s + k.inside).sqrt() + k.outside), [s])
     }
 }

@@ -323,14 +323,39 @@ impl Record {
         self.counts.get(name).copied().unwrap_or(default)
     }
 
-    /// The record with those entries that are of no leaf and whose names `stays` says to keep.
+    /// The entries by their names, those that are of no leaf where `stays` says so; arrays are empty.
     pub(crate) fn filtered(&self, stays: impl Fn(&str) -> bool) -> Self {
-        let mut record = self.clone();
-        record.counts.retain(|name, _| stays(name));
-        record.numbers.retain(|name, _| stays(name));
-        record.texts.retain(|name, _| stays(name));
-        record.schedules.retain(|name, _| stays(name));
-        record
+        fn those<V: Clone>(
+            of: &BTreeMap<String, V>,
+            stays: impl Fn(&str) -> bool,
+        ) -> BTreeMap<String, V> {
+            let those = of.iter().filter(|(name, _)| stays(name));
+            those.map(|(name, value)| (name.clone(), value.clone())).collect()
+        }
+        let arrays = |leaf: &LeafRecord| {
+            leaf.arrays.keys().map(|name| (name.clone(), Numbers::NONE)).collect()
+        };
+        let leaf = |leaf: &LeafRecord| LeafRecord {
+            name: leaf.name.clone(),
+            shape: leaf.shape.clone(),
+            arrays: arrays(leaf),
+        };
+        Self {
+            optimizer: self.optimizer.clone(),
+            scalar: self.scalar.clone(),
+            counts: those(&self.counts, &stays),
+            numbers: those(&self.numbers, &stays),
+            texts: those(&self.texts, &stays),
+            schedules: those(&self.schedules, &stays),
+            leaves: self.leaves.iter().map(leaf).collect(),
+            places: Places::default(),
+        }
+    }
+
+    /// The record of what is of no leaf.
+    pub(crate) fn without_leaves(mut self) -> Self {
+        self.leaves.clear();
+        self
     }
 
     /// An array of the leaf at that place, in its shape.

@@ -4,10 +4,9 @@ use super::leaves::{check_gradients, treatments};
 use crate::engine::NonFinite;
 use crate::error::{Error, ErrorKind, Tree};
 use crate::interval::Interval;
-use crate::optimizer::{Change, Optimizer, StepInfo, Treatment};
-use crate::params::{Params, ParamsMut, Pattern, Snapshot, pairs_mut};
+use crate::optimizer::{Optimizer, StepInfo, Treatment, forward_questions};
+use crate::params::{Params, ParamsMut, Snapshot, pairs_mut};
 use crate::scalar::Scalar;
-use crate::schedule::Schedule;
 use crate::state::{Record, State, invalid, missing};
 
 const NAME: &str = "Accumulate";
@@ -312,6 +311,8 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
 }
 
 impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Accumulate<F, O> {
+    forward_questions!(self, self.inner);
+
     fn step(
         &mut self,
         params: &mut dyn ParamsMut<F>,
@@ -328,45 +329,26 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Accumulate<F, O> {
         self.take(params, grads, 1.0, |inner, params, mean| inner.step_before_average(params, mean))
     }
 
-    fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        self.inner.average_again(params)
-    }
-
-    fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
-        self.inner.treatment(leaf, shape)
-    }
-
     fn ready(&self) -> Result<(), Error> {
         self.inner.ready()
+    }
+
+    fn ascend(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<(), Error> {
+        self.check_count()?;
+        self.inner.ascend(params, grads)
+    }
+
+    fn has_ascended(&self) -> Option<bool> {
+        self.inner.has_ascended()
     }
 
     fn validate(&self) -> Result<(), Error> {
         self.check_count()?;
         self.inner.validate()
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.inner.learning_rate()
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        self.inner.set_learning_rate(learning_rate)
-    }
-
-    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
-        self.inner.scale_rate(factor)
-    }
-
-    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), Error> {
-        self.inner.set_schedule(schedule)
-    }
-
-    fn change_group(&mut self, leaves: Pattern, change: Change) -> Result<(), Error> {
-        self.inner.change_group(leaves, change)
-    }
-
-    fn steps(&self) -> u64 {
-        self.inner.steps()
     }
 
     fn skipped(&self) -> u64 {

@@ -3,10 +3,9 @@
 use super::leaves::treatments;
 use crate::error::{Error, ErrorKind, Tree};
 use crate::interval::Interval;
-use crate::optimizer::{Change, Optimizer, StepInfo, Treatment};
-use crate::params::{Params, ParamsMut, Pattern, Snapshot};
+use crate::optimizer::{Optimizer, StepInfo, Treatment, forward_questions};
+use crate::params::{Params, ParamsMut, Snapshot};
 use crate::scalar::Scalar;
-use crate::schedule::Schedule;
 use crate::state::{Record, State, invalid, missing};
 
 const NAME: &str = "Lookahead";
@@ -139,6 +138,15 @@ impl<F: Scalar, O: Optimizer<F>> Lookahead<F, O> {
 }
 
 impl<F: Scalar, O: Optimizer<F>> Lookahead<F, O> {
+    /// The slow weights that begin at these parameters; `None` where they have begun.
+    fn first_of(&self, params: &dyn Params<F>) -> Result<Option<Snapshot<F>>, Error> {
+        self.check()?;
+        match &self.slow {
+            Some(slow) => slow.check(params).map(|()| None),
+            None => Snapshot::of(params).map(Some),
+        }
+    }
+
     /// A step; `averages` says whether the average takes its term at once.
     fn take_step(
         &mut self,
@@ -146,14 +154,12 @@ impl<F: Scalar, O: Optimizer<F>> Lookahead<F, O> {
         grads: &dyn Params<F>,
         averages: bool,
     ) -> Result<StepInfo, Error> {
-        self.check()?;
-        let first = match &self.slow {
-            Some(slow) => {
-                slow.check(&*params)?;
-                None
-            }
-            None => Some(Snapshot::of(&*params)?),
-        };
+        let first = self.first_of(&*params)?;
+        if first.is_some() && self.inner.has_ascended() == Some(true) {
+            let what = "the parameters are not where φ begins: `ascend` is the `Lookahead`'s to \
+                        call; `abandon` of the `Sam` inside brings them back";
+            return Err(ErrorKind::OutOfTurn { what }.into());
+        }
         let before = self.inner.steps();
         let moves = self.since.saturating_add(1) >= self.period;
         let info = if averages && !moves {
@@ -192,6 +198,8 @@ impl<F: Scalar, O: Optimizer<F>> Lookahead<F, O> {
 }
 
 impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Lookahead<F, O> {
+    forward_questions!(self, self.inner);
+
     fn step(
         &mut self,
         params: &mut dyn ParamsMut<F>,
@@ -208,45 +216,30 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Lookahead<F, O> {
         self.take_step(params, grads, false)
     }
 
-    fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        self.inner.average_again(params)
-    }
-
-    fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
-        self.inner.treatment(leaf, shape)
-    }
-
     fn ready(&self) -> Result<(), Error> {
         self.inner.ready()
     }
 
-    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
-        self.inner.scale_rate(factor)
+    fn ascend(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<(), Error> {
+        let first = self.first_of(&*params)?;
+        self.inner.ascend(params, grads)?;
+        if let Some(first) = first {
+            self.slow = Some(first);
+        }
+        Ok(())
     }
 
-    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), Error> {
-        self.inner.set_schedule(schedule)
-    }
-
-    fn change_group(&mut self, leaves: Pattern, change: Change) -> Result<(), Error> {
-        self.inner.change_group(leaves, change)
+    fn has_ascended(&self) -> Option<bool> {
+        self.inner.has_ascended()
     }
 
     fn validate(&self) -> Result<(), Error> {
         self.check()?;
         self.inner.validate()
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.inner.learning_rate()
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        self.inner.set_learning_rate(learning_rate)
-    }
-
-    fn steps(&self) -> u64 {
-        self.inner.steps()
     }
 
     fn skipped(&self) -> u64 {

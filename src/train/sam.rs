@@ -4,10 +4,9 @@ use super::leaves::{check_gradients, treatments};
 use super::length::{Squares, scaled, split};
 use crate::error::{Error, ErrorKind, Tree};
 use crate::interval::Interval;
-use crate::optimizer::{Change, Optimizer, StepInfo, Treatment};
-use crate::params::{Params, ParamsMut, Pattern, Snapshot, pairs, pairs_mut};
+use crate::optimizer::{Optimizer, StepInfo, Treatment, forward_questions};
+use crate::params::{Params, ParamsMut, Snapshot, pairs, pairs_mut};
 use crate::scalar::Scalar;
-use crate::schedule::Schedule;
 use crate::state::{Record, State, missing};
 
 const NAME: &str = "Sam";
@@ -15,7 +14,7 @@ const NAME: &str = "Sam";
 /// **SAM**: an optimizer inside steps from w along the gradient at w + ρ·g/‖g‖₂, the worst point
 /// nearby.
 ///
-/// A step has two phases. [`ascend`](Self::ascend) takes the gradient at w and moves the parameters
+/// A step has two phases. [`ascend`](Optimizer::ascend) takes the gradient at w and moves the parameters
 /// to that point; [`step`](Optimizer::step) takes the gradient there, brings the parameters back to w
 /// and steps. A phase out of turn is an error, and an error in either leaves all as it was.
 ///
@@ -28,6 +27,9 @@ const NAME: &str = "Sam";
 /// is, and its gradient is not looked at. The worst point is where the objective is largest, or for a
 /// leaf that is to maximize it, smallest. A gradient of 0 moves nothing. Costs a copy of the
 /// parameters.
+///
+/// Inside another optimizer its phases are handed on: call `ascend` and `step` of the outer one. An
+/// [`Accumulate`](crate::train::Accumulate) ascends once for all the gradients of a step.
 ///
 /// Sources: Foret, Kleiner, Mobahi & Neyshabur, "Sharpness-aware minimization for efficiently
 /// improving generalization", 2021; Kwon, Kim, Park & Choi, "ASAM", 2021.
@@ -101,13 +103,7 @@ impl<F: Scalar, O: Optimizer<F>> Sam<F, O> {
         record
     }
 
-    /// Moves the parameters to the worst point nearby, by their gradient.
-    ///
-    /// # Errors
-    /// [`ErrorKind::OutOfTurn`] if they are there already, and [`ErrorKind::AverageInPlace`] if they
-    /// are their average; as [`step`](Optimizer::step) for leaves that differ and a gradient that is
-    /// not finite.
-    pub fn ascend(
+    fn go_to_worst(
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
@@ -116,6 +112,10 @@ impl<F: Scalar, O: Optimizer<F>> Sam<F, O> {
             return out_of_turn("`ascend` was called; compute the gradient there and call `step`");
         }
         self.check()?;
+        if self.inner.has_ascended().is_some() {
+            let what = "a `Sam` inside a `Sam` has no turn: one of them is enough";
+            return Err(ErrorKind::OutOfTurn { what }.into());
+        }
         if self.home.is_none() {
             self.inner.validate()?;
         }
@@ -270,6 +270,8 @@ impl<F: Scalar, O: Optimizer<F>> Sam<F, O> {
 const DUE: &str = "a step of `Sam` begins with `ascend`";
 
 impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Sam<F, O> {
+    forward_questions!(self, self.inner);
+
     fn step(
         &mut self,
         params: &mut dyn ParamsMut<F>,
@@ -286,28 +288,26 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Sam<F, O> {
         self.descend(params, |inner, params| inner.step_before_average(params, grads))
     }
 
-    fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        self.inner.average_again(params)
-    }
-
-    fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
-        self.inner.treatment(leaf, shape)
-    }
-
     fn ready(&self) -> Result<(), Error> {
         if self.ascended { self.inner.ready() } else { out_of_turn(DUE) }
     }
 
-    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
-        self.inner.scale_rate(factor)
+    /// Moves the parameters to the worst point nearby, by their gradient.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfTurn`] if they are there already, and [`ErrorKind::AverageInPlace`] if they
+    /// are their average; as [`step`](Optimizer::step) for leaves that differ and a gradient that is
+    /// not finite.
+    fn ascend(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<(), Error> {
+        self.go_to_worst(params, grads)
     }
 
-    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), Error> {
-        self.inner.set_schedule(schedule)
-    }
-
-    fn change_group(&mut self, leaves: Pattern, change: Change) -> Result<(), Error> {
-        self.inner.change_group(leaves, change)
+    fn has_ascended(&self) -> Option<bool> {
+        Some(self.ascended)
     }
 
     fn validate(&self) -> Result<(), Error> {
@@ -315,25 +315,17 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Sam<F, O> {
         self.inner.validate()
     }
 
-    fn learning_rate(&self) -> f64 {
-        self.inner.learning_rate()
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        self.inner.set_learning_rate(learning_rate)
-    }
-
-    fn steps(&self) -> u64 {
-        self.inner.steps()
-    }
-
     fn skipped(&self) -> u64 {
         self.inner.skipped()
     }
 
+    /// Where the parameters are at the point nearby, w is kept: a step or [`abandon`](Sam::abandon) is
+    /// still due.
     fn reset(&mut self) {
         self.inner.reset();
-        (self.home, self.ascended) = (None, false);
+        if !self.ascended {
+            self.home = None;
+        }
     }
 
     fn name(&self) -> &'static str {

@@ -134,3 +134,87 @@ fn wrappers_nest_and_are_objects() {
     }
     assert_eq!((w[0], optimizer.steps()), (0.5, 2));
 }
+
+/// w² and SAM by hand: the point nearby is w + ρ·sign(w), a step takes 2α times that off w.
+#[test]
+fn sam_may_be_inside_other_wrappers_which_hand_its_phases_on() {
+    let (alpha, rho) = (0.125, 0.5);
+    let by_hand = |w: f64, gradients: f64| w - alpha * 2.0 * gradients * (w + rho);
+    let mut lookahead = Lookahead::new(Sam::new(Sgd::new(alpha), rho)).period(2);
+    let (mut w, mut expected) = (array![4.0], 4.0);
+    for _ in 0..3 {
+        let start = expected;
+        for _ in 0..2 {
+            let g = &w * 2.0;
+            lookahead.ascend(&mut w, &g).unwrap();
+            assert_close(&[w[0]], &[expected + rho]);
+            let g = &w * 2.0;
+            lookahead.step(&mut w, &g).unwrap();
+            expected = by_hand(expected, 1.0);
+            if lookahead.steps() % 2 == 0 {
+                expected = start + 0.5 * (expected - start);
+            }
+            assert_close(&[w[0]], &[expected]);
+        }
+    }
+    // The gradients of a window are all taken at the one point.
+    let mut accumulate: Box<dyn Optimizer<f64>> =
+        Box::new(Accumulate::new(Sam::new(Sgd::new(alpha), rho), 2));
+    let mut w = array![4.0];
+    let unready = |kind: &ErrorKind| matches!(kind, ErrorKind::OutOfTurn { .. });
+    assert!(unready(accumulate.step(&mut w, &array![8.0]).unwrap_err().kind()));
+    accumulate.ascend(&mut w, &array![8.0]).unwrap();
+    for factor in [1.0, 3.0] {
+        assert_eq!(accumulate.has_ascended(), Some(true));
+        let g = &w * (2.0 * factor);
+        accumulate.step(&mut w, &g).unwrap();
+    }
+    assert_close(&[w[0]], &[by_hand(4.0, 2.0)]);
+    assert_eq!(accumulate.has_ascended(), Some(false));
+}
+
+#[test]
+fn phases_where_there_are_none_or_in_the_wrong_place_are_told() {
+    let (mut w, g) = (array![1.0], array![1.0]);
+    let mut adam: Box<dyn Optimizer<f64>> = Box::new(Lookahead::new(Adam::new(0.1)));
+    assert_eq!(adam.has_ascended(), None);
+    let error = adam.ascend(&mut w, &g).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Unsupported { .. }), "{error}");
+    // Two of them would each wait for the other.
+    let mut twice = Sam::new(Sam::new(Sgd::new(0.1), 0.5), 0.5);
+    let error = twice.ascend(&mut w, &g).unwrap_err();
+    assert!(error.to_string().contains("one of them is enough"), "{error}");
+    // Slow weights that begin at the point nearby would begin beside the parameters.
+    let mut lookahead = Lookahead::new(Sam::new(Sgd::new(0.1), 0.5));
+    lookahead.inner_mut().ascend(&mut w, &g).unwrap();
+    let error = lookahead.step(&mut w, &g).unwrap_err();
+    assert!(error.to_string().contains("`ascend` is the `Lookahead`'s to call"), "{error}");
+    lookahead.inner_mut().abandon(&mut w).unwrap();
+    lookahead.ascend(&mut w, &g).unwrap();
+    lookahead.step(&mut w, &g).unwrap();
+}
+
+#[test]
+fn a_reset_at_the_point_nearby_keeps_the_way_back() {
+    let ascended = || {
+        let (mut w, g) = (array![1.0], array![1.0]);
+        let mut sam = Sam::new(Momentum::new(0.5), 0.5);
+        for _ in 0..3 {
+            sam.ascend(&mut w, &g).unwrap();
+            sam.step(&mut w, &g).unwrap();
+        }
+        let home = w.clone();
+        sam.ascend(&mut w, &g).unwrap();
+        assert_eq!(w, &home + 0.5);
+        sam.reset();
+        assert_eq!(sam.steps(), 0);
+        (sam, w, home)
+    };
+    let (mut sam, mut w, home) = ascended();
+    sam.abandon(&mut w).unwrap();
+    assert_eq!(w, home);
+    // A step is the first one: its momentum is none.
+    let (mut sam, mut w, home) = ascended();
+    sam.step(&mut w, &array![1.0]).unwrap();
+    assert_eq!((w, sam.steps()), (home - 0.5, 1));
+}

@@ -246,3 +246,49 @@ fn a_deep_tree_is_a_tree() {
     }
     assert_eq!(Snapshot::of(&chain).unwrap().leaves().len(), 501);
 }
+
+/// A tree as deep as it is long.
+struct Deep {
+    leaf: Option<ArrayD<f64>>,
+    next: Option<Box<Deep>>,
+}
+thalweg::params!(Deep: f64 { leaf, next });
+
+impl Deep {
+    /// A leaf at every so many levels.
+    fn new(levels: usize, every: usize) -> Self {
+        let leaf = |level: usize| (level.is_multiple_of(every)).then(|| ArrayD::ones(vec![2]));
+        (1..levels).rev().fold(Self { leaf: leaf(0), next: None }, |next, level| Self {
+            leaf: leaf(level),
+            next: Some(Box::new(next)),
+        })
+    }
+}
+
+impl Drop for Deep {
+    fn drop(&mut self) {
+        // Node by node, or it would be as deep itself.
+        let mut next = self.next.take();
+        while let Some(mut node) = next {
+            next = node.next.take();
+        }
+    }
+}
+
+#[test]
+fn a_tree_may_be_ten_thousand_levels_deep() {
+    let deep = || {
+        for (levels, every) in [(10_000, 10_000), (2_000, 1)] {
+            let (mut w, g) = (Deep::new(levels, every), Deep::new(levels, every));
+            let mut optimizer = Lookahead::new(Adam::new(0.1)).period(2);
+            (0..3).for_each(|_| _ = optimizer.step(&mut w, &g).unwrap());
+            let state = optimizer.state();
+            optimizer.load_state(&state).unwrap();
+            optimizer.step(&mut w, &g).unwrap();
+            let error = optimizer.step(&mut w, &Deep::new(levels / 2, every)).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Leaves { .. }));
+            assert!(error.to_string().len() < 100_000);
+        }
+    };
+    std::thread::Builder::new().stack_size(2 << 20).spawn(deep).unwrap().join().unwrap();
+}

@@ -420,6 +420,11 @@ fn empty_views_are_leaves_like_others() {
     early_stopping.observe(1.0, &w).unwrap();
     early_stopping.restore(&mut w).unwrap();
 
+    let mut flow = thalweg::curvature::GradientFlow::new();
+    for _ in 0..2 {
+        assert_eq!(flow.observe(&w, &g).unwrap()[0].gradient_norm, 0.0);
+    }
+
     let mut huge = Array2::<f32>::zeros((1 << 60, 0));
     let g = huge.clone();
     let mut lookahead = Lookahead::new(Adam::new(0.1));

@@ -58,14 +58,28 @@ fn go_on(run: &Run) {
     }
 }
 
-#[test]
-fn a_checkpoint_of_version_1_goes_on() {
-    let run: Run = checkpoint::load(data("checkpoint-v1.bin")).unwrap();
+fn goes_on(version: u32) {
+    let run: Run = checkpoint::load(data(&format!("checkpoint-v{version}.bin"))).unwrap();
+    assert_eq!(run.optimizer.version(), version);
     go_on(&run);
-    let text = std::fs::read_to_string(data("checkpoint-v1.json")).unwrap();
+    let text = std::fs::read_to_string(data(&format!("checkpoint-v{version}.json"))).unwrap();
     let legible: Run = serde_json::from_str(&text).unwrap();
     assert_eq!(legible.optimizer, run.optimizer);
     go_on(&legible);
+}
+
+#[test]
+fn a_checkpoint_of_version_1_goes_on() {
+    goes_on(1);
+}
+
+#[test]
+fn a_checkpoint_of_version_2_goes_on_and_is_what_is_written_today() {
+    goes_on(2);
+    let run: Run = checkpoint::load(data("checkpoint-v2.bin")).unwrap();
+    let mut optimizer = build();
+    optimizer.load_state(&run.optimizer).unwrap();
+    assert_eq!(optimizer.state(), run.optimizer);
 }
 
 /// Writes a checkpoint of today's format, for a new number of it: see `CONTRIBUTING.md`.

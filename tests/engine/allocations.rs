@@ -1,7 +1,9 @@
 //! A step that has seen its leaves before allocates nothing.
 
 use crate::counting::allocations_of;
-use ndarray::{Array1, Array2, Array4, Axis, Slice};
+use ndarray::{
+    Array, Array1, Array2, Array4, ArrayD, Axis, Dimension, Ix5, Ix6, ShapeBuilder, Slice,
+};
 use thalweg::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
 use thalweg::{Average, NonFinite, Params, ParamsMut, Scalar, Settings, catalog};
 
@@ -88,6 +90,64 @@ fn no_kind_of_leaf_allocates<F: Scalar>() {
     let mut w = Array4::from_elem((4, 5, 6, 7), F::one());
     let g = Array4::from_elem((7, 6, 5, 4), F::one()).reversed_axes();
     assert_steady("four axes in two orders", &mut w, &g);
+    let ones = |shape: Vec<usize>| ArrayD::from_elem(shape, F::one());
+    assert_steady("seven axes", &mut ones(vec![2; 7]), &ones(vec![2; 7]));
+}
+
+/// An array of ones that lies in memory in one of six ways.
+fn laid<F: Scalar, D: Dimension>(shape: D, way: usize) -> Array<F, D> {
+    let rank = shape.ndim();
+    let mut larger = shape.clone();
+    larger.slice_mut().iter_mut().for_each(|n| *n *= 2);
+    let turned = {
+        let mut axes = shape.clone();
+        axes.slice_mut().iter_mut().enumerate().for_each(|(i, axis)| *axis = (i + 2) % rank);
+        axes
+    };
+    match way {
+        0 => Array::from_elem(shape, F::one()),
+        1 => Array::from_elem(shape.f(), F::one()),
+        2 => Array::from_elem(shape, F::one()).permuted_axes(turned),
+        3 => {
+            let mut array = Array::from_elem(shape, F::one());
+            (0..rank).step_by(2).for_each(|axis| array.invert_axis(Axis(axis)));
+            array
+        }
+        4 => {
+            let mut array = Array::from_elem(larger, F::one());
+            (0..rank).for_each(|i| array.slice_axis_inplace(Axis(i), Slice::new(0, None, 2)));
+            array
+        }
+        _ => {
+            let mut array = Array::from_elem(larger.f(), F::one());
+            (0..rank).for_each(|i| array.slice_axis_inplace(Axis(i), Slice::new(0, None, -2)));
+            array
+        }
+    }
+}
+
+/// A view of five axes and more has memory of its own, unless its type tells their number.
+fn no_layout_of_five_and_six_axes_allocates<F: Scalar>() {
+    for way in 0..36 {
+        let what = format!("five axes in the ways {} and {}", way % 6, way / 6);
+        let mut w = laid::<F, _>(Ix5(2, 2, 2, 2, 2), way % 6);
+        assert_steady(&what, &mut w, &laid(Ix5(2, 2, 2, 2, 2), way / 6));
+    }
+    for way in [1, 4, 6, 10, 20, 28] {
+        let what = format!("six axes in the ways {} and {}", way % 6, way / 6);
+        let mut w = laid::<F, _>(Ix6(2, 2, 2, 2, 2, 2), way % 6);
+        assert_steady(&what, &mut w, &laid(Ix6(2, 2, 2, 2, 2, 2), way / 6));
+    }
+}
+
+#[test]
+fn no_layout_of_five_and_six_axes_allocates_in_f32() {
+    no_layout_of_five_and_six_axes_allocates::<f32>();
+}
+
+#[test]
+fn no_layout_of_five_and_six_axes_allocates_in_f64() {
+    no_layout_of_five_and_six_axes_allocates::<f64>();
 }
 
 #[test]

@@ -126,3 +126,23 @@ fn a_state_of_another_optimizer_or_model_is_refused_and_nothing_is_changed() {
     let mut other = muon().with_adamw(AdamW::keras(0.1));
     refused(&state, &mut other, |kind| matches!(kind, ErrorKind::StateDiffers { .. }));
 }
+
+#[cfg(feature = "serde")]
+#[test]
+fn counts_that_cannot_be_are_refused() {
+    let mut w = model::<f64>(1);
+    let mut first = Muon::optax(0.1);
+    first.step(&mut w, &model(2)).unwrap();
+    let value = serde_json::to_value(first.state()).unwrap();
+    for count in ["steps", "skipped"] {
+        for bad in [u64::MAX, u64::MAX - 1, 1 << 62] {
+            let mut damaged = value.clone();
+            damaged["records"][0]["counts"][count] = bad.into();
+            let mut other = Muon::<f64>::optax(0.1);
+            let before = other.state();
+            let damaged = serde_json::from_value(damaged).unwrap();
+            other.load_state(&damaged).unwrap_err();
+            assert_eq!(other.state(), before);
+        }
+    }
+}

@@ -2,8 +2,8 @@
 
 use ndarray::{Array2, array};
 use thalweg::natural_gradient::{
-    Dense, Diagonal, Exact, Kfac, Metric, NaturalGradient, PushThrough, QuasiDiagonal, UnitWise,
-    WhiteUnitWise,
+    Dense, Diagonal, Empirical, Exact, Kfac, Metric, NaturalGradient, PushThrough, QuasiDiagonal,
+    UnitWise, WhiteUnitWise,
 };
 use thalweg::state::Record;
 use thalweg::{ErrorKind, Optimizer, State};
@@ -94,4 +94,82 @@ fn damaged_statistics_are_refused_and_change_nothing() {
     refuses(|| WhiteUnitWise::new(1e-2), exact);
     refuses(|| Kfac::new(1e-2), exact);
     refuses(|| PushThrough::new(1e-2), exact);
+}
+
+/// What the optimizer itself counts, beside the metric's statistics.
+#[test]
+fn damaged_counts_of_the_optimizer_are_refused_and_change_nothing() {
+    let net = Net::new(1);
+    let (x, classes) = data(8, 2);
+    let observe = |natural: &mut NaturalGradient<f64, Diagonal<f64, Exact>>, net: &Net| {
+        let outputs = Exact::categorical(&net.scores(&x)).unwrap();
+        natural.observe(net, net.batch(&x, &outputs).unwrap()).unwrap();
+    };
+    let build = || NaturalGradient::new(0.1, Diagonal::new(0.1)).levenberg_marquardt(0.5);
+    let (mut first, mut w) = (build(), net.clone());
+    observe(&mut first, &w);
+    first.step(&mut w, &net.gradient(&x, &classes)).unwrap();
+    let state = first.state();
+    let inside = state.inner().unwrap();
+    for (count, bad) in
+        [("observed", 7), ("observed", u64::MAX), ("promised", 2), ("age", u64::MAX), ("what", 0)]
+    {
+        let mut record = state.record::<f64>("NaturalGradient").unwrap().clone();
+        record.count(count, bad);
+        let mut other = build();
+        let before = other.state();
+        other.load_state(&inside.clone().around(record)).unwrap_err();
+        assert_eq!(other.state(), before, "{count}");
+    }
+}
+
+/// A layer without outputs has statistics of no columns.
+#[test]
+fn a_layer_without_outputs_goes_on_from_its_own_state() {
+    use thalweg::natural_gradient::{Batch, DenseLayer};
+    let w = (Array2::<f64>::ones((3, 0)), array![[1.0], [2.0], [3.0]]);
+    let layer = |name: &str, outputs| {
+        DenseLayer::new(name, Array2::ones((4, 3)), Array2::ones((4, outputs)))
+    };
+    let batch = || Batch::<f64, Empirical>::of_layers(vec![layer("0", 0), layer("1", 1)]).unwrap();
+    fn check<M: Metric<f64>>(
+        metric: impl Fn() -> M,
+        w: &(Array2<f64>, Array2<f64>),
+        batch: impl Fn() -> M::Statistics,
+    ) {
+        let mut natural = NaturalGradient::new(0.1, metric());
+        natural.observe(w, batch()).unwrap();
+        let mut resumed = NaturalGradient::new(0.1, metric());
+        resumed.load_state(&natural.state()).unwrap();
+        assert_eq!(resumed.state(), natural.state());
+        let (mut a, mut b) = (w.clone(), w.clone());
+        natural.step(&mut a, w).unwrap();
+        resumed.step(&mut b, w).unwrap();
+        assert_eq!(a, b);
+    }
+    check(|| WhiteUnitWise::new(0.1), &w, batch);
+    check(|| UnitWise::new(0.1), &w, batch);
+    check(|| QuasiDiagonal::new(0.1), &w, batch);
+    check(|| Kfac::new(0.1), &w, batch);
+    check(|| Diagonal::new(0.1), &w, batch);
+    check(|| Dense::new(0.1), &w, || batch().into());
+    check(|| PushThrough::new(0.1), &w, batch);
+}
+
+#[test]
+fn a_product_with_a_vector_of_another_length_is_an_error() {
+    use thalweg::curvature::LinearOperator;
+    use thalweg::natural_gradient::Batch;
+    use thalweg::params::Flatten;
+    let batch = || Batch::<f64, Empirical>::of_gradients(array![[1.0, 2.0, 3.0]]).unwrap();
+    let mut fisher = batch().bind(&Flatten::of(&array![0.0, 0.0, 0.0]).unwrap()).unwrap();
+    for (x, y) in [(2, 3), (4, 3), (3, 2), (3, 4), (0, 0)] {
+        let mut product = vec![7.0; y];
+        let error = fisher.apply(&vec![1.0; x], &mut product).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Size { .. }), "{error}");
+        assert_eq!(product, vec![7.0; y]);
+    }
+    let mut product = [0.0; 3];
+    fisher.apply(&[1.0, 1.0, 1.0], &mut product).unwrap();
+    assert_eq!(product, [6.0, 12.0, 18.0]);
 }

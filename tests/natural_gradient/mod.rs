@@ -8,6 +8,7 @@ mod around;
 mod bad_input;
 mod damaged;
 mod golden;
+mod leaves;
 mod support;
 mod theory;
 mod white;

@@ -7,8 +7,8 @@ use std::fmt::Debug;
 use super::metric::Metric;
 use crate::error::{Error, ErrorKind, Tree};
 use crate::interval::Interval;
-use crate::optimizer::{Change, Optimizer, StepInfo, Treatment};
-use crate::params::{Flatten, Params, ParamsMut, Pattern, Snapshot};
+use crate::optimizer::{Optimizer, StepInfo, forward_questions};
+use crate::params::{Flatten, Params, ParamsMut, Snapshot};
 use crate::rules::sgd::Optimizer as Sgd;
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
@@ -47,7 +47,8 @@ type Promise = Option<f64>;
 /// | [`trust_region`](NaturalGradient::trust_region) | ½ΔwᵀFΔw ≤ δ: a bound on KL |
 /// | [`quadratic_model`](NaturalGradient::quadratic_model) | length and momentum from the quadratic model |
 ///
-/// The metrics take the whole tree; leaves that a group freezes take part in F, but do not move.
+/// The metrics take the whole tree; leaves that a group freezes take part in F, but do not move: their
+/// gradient counts as 0, and so does their direction in lengths and in what the quadratic model foretells.
 ///
 /// Source: Amari, "Natural gradient works efficiently in learning", 1998.
 ///
@@ -92,6 +93,8 @@ struct Scratch<F> {
     direction: Vec<F>,
     product: Vec<F>,
     product_before: Vec<F>,
+    /// Where the elements of frozen leaves begin and end.
+    frozen: Vec<[usize; 2]>,
 }
 
 impl<F: Scalar, M: Metric<F>> NaturalGradient<F, M> {
@@ -266,7 +269,7 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> NaturalGradient<F, M, O> {
         let (Some(layout), Some(before)) = (&self.layout, &self.direction) else {
             return Err(ErrorKind::NoStatistics { steps: None }.into());
         };
-        let Scratch { gradient, before: h0, direction, product, product_before } =
+        let Scratch { gradient, before: h0, direction, product, product_before, frozen } =
             &mut self.scratch;
         let n = layout.len();
         for vector in [&mut *h0, &mut *direction, &mut *product, &mut *product_before] {
@@ -275,6 +278,8 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> NaturalGradient<F, M, O> {
         layout.gather(before, h0)?;
         direction.copy_from_slice(h0);
         self.metric.apply_inverse(layout, gradient, direction)?;
+        // What does not move has no part in lengths and promises.
+        clear(direction, frozen);
         let finite = |direction: &[F]| match direction.iter().position(|d| !d.is_finite()) {
             None => Ok(()),
             Some(index) => {
@@ -325,17 +330,20 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> NaturalGradient<F, M, O> {
 }
 
 impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> NaturalGradient<F, M, O> {
-    /// Sets the gradient of frozen leaves to 0: nobody looks at it.
+    /// Finds out which elements are of frozen leaves, whose gradient counts as 0: nobody looks at it.
     fn pass_over_frozen(&mut self) {
         let Some(direction) = &self.direction else { return };
         let mut start = 0;
+        self.scratch.frozen.clear();
         for (name, leaf) in direction.leaves() {
             let end = start + leaf.len();
             if !self.inner.treatment(name, leaf.shape()).trained {
-                self.scratch.gradient[start..end].fill(F::zero());
+                self.scratch.frozen.push([start, end]);
             }
             start = end;
         }
+        let Scratch { gradient, frozen, .. } = &mut self.scratch;
+        clear(gradient, frozen);
     }
 
     /// A step; `averages` says whether the average of the optimizer inside takes its term at once.
@@ -398,6 +406,11 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> NaturalGradient<F, M, O> {
     }
 }
 
+/// Sets the elements of frozen leaves to 0.
+fn clear<F: Scalar>(vector: &mut [F], frozen: &[[usize; 2]]) {
+    frozen.iter().for_each(|&[start, end]| vector[start..end].fill(F::zero()));
+}
+
 fn inner_step<F: Scalar, O: Optimizer<F>>(
     inner: &mut O,
     params: &mut dyn ParamsMut<F>,
@@ -408,6 +421,8 @@ fn inner_step<F: Scalar, O: Optimizer<F>>(
 }
 
 impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> Optimizer<F> for NaturalGradient<F, M, O> {
+    forward_questions!(self, self.inner);
+
     fn step(
         &mut self,
         params: &mut dyn ParamsMut<F>,
@@ -424,45 +439,25 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> Optimizer<F> for NaturalGradient<
         self.take_step(params, grads, false)
     }
 
-    fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        self.inner.average_again(params)
-    }
-
     fn ready(&self) -> Result<(), Error> {
         self.inner.ready()
     }
 
-    fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
-        self.inner.treatment(leaf, shape)
+    fn ascend(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<(), Error> {
+        self.inner.ascend(params, grads)
     }
 
-    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
-        self.inner.scale_rate(factor)
-    }
-
-    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), Error> {
-        self.inner.set_schedule(schedule)
-    }
-
-    fn change_group(&mut self, leaves: Pattern, change: Change) -> Result<(), Error> {
-        self.inner.change_group(leaves, change)
+    fn has_ascended(&self) -> Option<bool> {
+        self.inner.has_ascended()
     }
 
     fn validate(&self) -> Result<(), Error> {
         self.check()?;
         self.inner.validate()
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.inner.learning_rate()
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        self.inner.set_learning_rate(learning_rate)
-    }
-
-    fn steps(&self) -> u64 {
-        self.inner.steps()
     }
 
     fn skipped(&self) -> u64 {
