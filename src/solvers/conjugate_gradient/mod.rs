@@ -24,7 +24,7 @@ use crate::scalar::Scalar;
 #[doc = include_str!("../../../docs/paths/conjugate-gradient.svg")]
 ///
 /// With an objective it is a [`Solver`](super::Solver) for [`minimize`](super::minimize()). α is
-/// found by a [`LineSearch`], [`Cubic`] by default; where the objective gives products with its
+/// found by a [`LineSearch`], [`Cubic`] with σ = 0.3 by default; where the objective gives products with its
 /// Hessian, the first trial is α* = -gᵀρ/ρᵀHρ. Where f along ρ turns out to be a parabola to about
 /// four digits, the minimum of the parabola is gone to without evaluating it, the gradient there
 /// being known by interpolation: one evaluation an iteration on a quadratic.
