@@ -11,16 +11,10 @@ use crate::vector;
 
 const FORCING: Interval = Interval::closed(0.0, 0.999, "a number in [0, 0.999]");
 
-/// γ and the golden ratio of the forcing terms.
-const SHARE: f64 = 0.9;
-const POWER: f64 = 1.618_033_988_749_895;
-
 /// **Newton-CG** in a trust region: p ≈ -H⁻¹g by conjugate gradient on the quadratic model
 /// m(p) = gᵀp + ½pᵀHp, ended where ‖Hp + g‖ ≤ ηₖ·‖g‖, at the border ‖p‖ = Δ, or, where a direction of
-/// negative curvature is met, along it to the border. ηₖ = 0.9·(‖g‖/‖g₋‖)^φ with φ = 1.618 follows how
-/// fast the gradient falls: far from a minimum a rough step will do, near it steps are exact. It is
-/// at most η, which the first is, and at least 0.9·η₋^φ where that is above 0.1, lest one lucky step
-/// ask too much.
+/// negative curvature is met, along it to the border. ηₖ = min(η, ‖g‖/‖g₋‖) follows how fast the gradient
+/// falls: far from a minimum a rough step will do, near it steps are exact. The first is η.
 ///
 /// | setting | default | range |
 /// |---|---|---|
@@ -34,7 +28,8 @@ const POWER: f64 = 1.618_033_988_749_895;
 /// well the model does.
 ///
 /// Source: Steihaug 1983; Nocedal & Yuan 1998; Eisenstat & Walker, "Choosing the forcing terms in an
-/// inexact Newton method", 1996, choice 2 (η); Nocedal & Wright 2006, algorithms 4.1 and 7.2.
+/// inexact Newton method", 1996, choice 2 (ηₖ, here with exponent 1 and without the safeguard, which a
+/// badly scaled f waits for); Nocedal & Wright 2006, algorithms 4.1 and 7.2.
 ///
 /// ```
 /// use ndarray::{Array1, array};
@@ -60,8 +55,7 @@ const POWER: f64 = 1.618_033_988_749_895;
 pub struct NewtonCg<F> {
     forcing: f64,
     region: TrustRegion,
-    /// ηₖ and ‖g‖ of the last iteration.
-    eta: f64,
+    /// ‖g‖ of the last iteration.
     norm: f64,
     /// The step, and H times it.
     step: Vec<F>,
@@ -90,7 +84,6 @@ impl<F: Scalar> NewtonCg<F> {
         Self {
             forcing: 0.5,
             region: TrustRegion::new(),
-            eta: f64::NAN,
             norm: f64::NAN,
             step: Vec::new(),
             step_product: Vec::new(),
@@ -128,13 +121,10 @@ impl<F: Scalar> NewtonCg<F> {
 
     /// ηₖ where the gradient has that norm.
     fn force(&mut self, norm: f64) -> f64 {
-        let eta = SHARE * (norm / self.norm).powf(POWER);
-        let kept = SHARE * self.eta.powf(POWER);
-        let eta = if kept > 0.1 { eta.max(kept) } else { eta };
-        // NaN at the first.
-        self.eta = if eta < self.forcing { eta } else { self.forcing };
+        let fall = norm / self.norm;
         self.norm = norm;
-        self.eta
+        // NaN at the first.
+        if fall < self.forcing { fall } else { self.forcing }
     }
 
     /// Steihaug's conjugate gradient.
@@ -210,7 +200,7 @@ impl<F: Scalar> Solver<F> for NewtonCg<F> {
         ];
         vectors.into_iter().for_each(|vector| zero(vector, descent.dim()));
         self.region.start();
-        (self.eta, self.norm) = (self.forcing, f64::NAN);
+        self.norm = f64::NAN;
         Ok(())
     }
 
