@@ -34,9 +34,9 @@ use crate::scalar::Scalar;
 /// them where it wants the next one; the line search, [`Secant`], runs across the calls. Slopes alone
 /// cannot tell a far plateau from a minimum: where the function has such, give it an objective.
 ///
-/// Its pace is that of the condition: parameters whose curvatures differ by 10¹⁰, as those of a fit in
-/// badly chosen units do, take tens of thousands of evaluations, here as in other libraries. Scale
-/// them to one size, or take [`Lbfgs`](crate::Lbfgs), which learns the scales.
+/// Its pace is that of the condition: a fit whose parameters differ in size by powers of ten may take
+/// tens of thousands of evaluations, here as in SciPy. Scale them to one size, or take
+/// [`Lbfgs`](crate::Lbfgs), which learns the scales.
 ///
 /// Memory: the direction, beside the points of the minimization; six vectors in a loop of your own.
 ///
