@@ -1,4 +1,4 @@
-//! Problems of CUTEst, of any dimension, on which nothing was tuned.
+//! Problems of CUTEst, of any dimension.
 //!
 //! Formulas and starts: Bongartz, Conn, Gould & Toint, "CUTE", 1995, and Luksan, Matonoha & Vlcek,
 //! "Modified CUTE problems for sparse unconstrained optimization", 2010.
