@@ -58,7 +58,7 @@ use crate::scalar::Scalar;
 /// let mut w = array![-1.2, 1.0];
 /// let mut objective = |w: &Array1<f64>| (value(w), gradient(w));
 /// let report = minimize(&mut ConjugateGradient::new(), &mut w, &mut objective, Stop::default())?;
-/// assert!(report.evaluations.total() < 80);
+/// assert!(report.evaluations.total() < 90);
 ///
 /// // The same in a loop, by gradients alone.
 /// let mut w = array![-1.2, 1.0];

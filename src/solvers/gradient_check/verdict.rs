@@ -14,7 +14,7 @@ pub enum GradientVerdict {
     CannotTell,
 }
 
-/// What came of [`check_gradient`]. It prints as a table.
+/// What came of [`check_gradient`](super::check_gradient). It prints as a table.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct GradientCheck {
