@@ -8,8 +8,10 @@ use crate::params::Flatten;
 use crate::scalar::Scalar;
 use crate::vector::{add_scaled, dot, norm};
 
-/// Up to so many rows a basis of the whole space is built where less does not tell.
-const WHOLE: usize = 2048;
+/// Up to so many rows every eigenvalue is had where less does not tell: about a second.
+const WHOLE: usize = 1024;
+/// And up to so many where both signs were seen, of which a search by products would tell less.
+const SIGNS: usize = 2048;
 /// Of more rows than this the entries are taken, of fewer a basis.
 #[cfg(feature = "linalg")]
 const DENSE: usize = 256;
@@ -82,10 +84,10 @@ pub struct HeavyBall {
 impl Condition {
     /// From the extreme eigenvalues by [`Lanczos`].
     ///
-    /// Where they have both signs, or 0 may lie within the bound of the smallest, up to 2048 rows
-    /// get every eigenvalue, by a basis of the whole space or by a factorization: n products and n²
-    /// numbers. For
-    /// more rows, the smallest |λ| of both signs is looked for by the lowest eigenvalue of A². A
+    /// Where 0 may lie within the bound of the smallest, up to 1024 rows get every eigenvalue, by a
+    /// basis of the whole space or by a factorization: n products, n² numbers and n³ operations;
+    /// where they have both signs, up to 2048 rows do. For more
+    /// rows, the smallest |λ| of both signs is looked for by the lowest eigenvalue of A². A
     /// search whose residual does not fall fast enough to tell λ from 0 within its products is
     /// given up early; then [`converged`](Self::converged) is false, and
     /// [`absolute_range`](Self::absolute_range) says how much is known.
@@ -134,10 +136,11 @@ impl Condition {
         if found.converged && (definite || ends.into_iter().any(zero)) {
             return Ok(condition);
         }
-        if n <= WHOLE {
+        let both = ends[0].high() < 0.0 && ends[1].low() > 0.0;
+        if n <= WHOLE || both && n <= SIGNS {
             return Self::whole(&mut operator);
         }
-        if ends[0].high() < 0.0 && ends[1].low() > 0.0 {
+        if both {
             let smallest = Inner::new(&mut operator).find(&lanczos(1, 0).vectors(true), most)?;
             condition.smallest = smallest.0;
             condition.converged &= smallest.1;

@@ -4,7 +4,12 @@ use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Data, Ix2};
 
 use super::operator::{LinearOperator, check_finite, check_square, product};
 use crate::error::Error;
+#[cfg(feature = "linalg")]
+use crate::linalg::symmetric::SymmetricEigen;
 use crate::scalar::Scalar;
+
+#[cfg(feature = "linalg")]
+const MATRIX: &str = "the matrix";
 
 /// All entries of a symmetric operator, made symmetric, and how far it was from that.
 ///
@@ -114,7 +119,7 @@ impl<F: Scalar> Dense<F> {
             return Ok(Vec::new());
         }
         let matrix = self.matrix.mapv(F::into_f64);
-        as_faer(&matrix).self_adjoint_eigenvalues(faer::Side::Lower).map_err(|_| unsolved())
+        SymmetricEigen::values_of(&matrix, MATRIX).map_err(|_| unsolved())
     }
 
     /// All eigenvalues, ascending, and their eigenvectors, the columns (feature `linalg`).
@@ -128,19 +133,9 @@ impl<F: Scalar> Dense<F> {
             return Ok((Vec::new(), Array2::zeros((0, 0))));
         }
         let matrix = self.matrix.mapv(F::into_f64);
-        let eigen =
-            as_faer(&matrix).self_adjoint_eigen(faer::Side::Lower).map_err(|_| unsolved())?;
-        let values = eigen.S().column_vector().iter().copied().collect();
-        let vectors = eigen.U();
-        Ok((values, Array2::from_shape_fn((n, n), |(i, j)| vectors[(i, j)])))
+        let eigen = SymmetricEigen::factor(&matrix, MATRIX).map_err(|_| unsolved())?;
+        Ok((eigen.values.to_vec(), eigen.vectors))
     }
-}
-
-/// A view of a symmetric matrix: rows or columns first is the same.
-#[cfg(feature = "linalg")]
-pub(super) fn as_faer(matrix: &Array2<f64>) -> faer::MatRef<'_, f64> {
-    let (rows, columns) = matrix.dim();
-    faer::MatRef::from_row_major_slice(matrix.as_slice().unwrap_or_default(), rows, columns)
 }
 
 #[cfg(feature = "linalg")]

@@ -139,23 +139,16 @@ impl Obs {
     /// strict minimum.
     #[cfg(feature = "linalg")]
     pub fn dense<F: Scalar>(hessian: &super::Dense<F>, damping: f64) -> Result<Self, Error> {
-        use faer::linalg::solvers::DenseSolveCore;
-
         Interval::NON_NEGATIVE.check::<f64>("Obs", "damping", damping)?;
         let mut matrix = hessian.matrix().mapv(F::into_f64);
         let n = matrix.nrows();
         matrix.diag_mut().mapv_inplace(|d| d + damping);
-        let mut inverse = Vec::with_capacity(n * n);
+        let mut inverse = Vec::new();
         if n > 0 {
-            let factor = super::dense::as_faer(&matrix).llt(faer::Side::Lower);
             let what = "the damped Hessian";
-            let factor =
-                factor.map_err(|_| Error::from(ErrorKind::NotPositiveDefinite { what }))?;
-            let found = factor.inverse();
-            // Both halves alike, so that a row is a column.
-            for i in 0..n {
-                inverse.extend((0..n).map(|j| found[(i.max(j), i.min(j))]));
-            }
+            let factor = crate::linalg::cholesky::Cholesky::factor_any(&matrix)
+                .ok_or_else(|| Error::from(ErrorKind::NotPositiveDefinite { what }))?;
+            inverse = factor.inverse().into_raw_vec_and_offset().0;
         }
         Self::of(n, vec![Block { range: 0..n, inverse }])
     }

@@ -1,6 +1,6 @@
 //! A Cholesky factorization that tells a singular matrix.
 
-use faer::linalg::solvers::{Llt, Solve};
+use faer::linalg::solvers::{DenseSolveCore, Llt, Solve};
 use faer::{MatMut, MatRef, Side};
 use ndarray::Array2;
 
@@ -30,6 +30,20 @@ impl Cholesky {
         } else {
             Err(singular(what))
         }
+    }
+
+    /// The factor of A, if elimination finds it positive definite, however near to a singular one.
+    pub(crate) fn factor_any(a: &Array2<f64>) -> Option<Self> {
+        let n = a.nrows();
+        let a = a.as_standard_layout();
+        let matrix = MatRef::from_row_major_slice(a.as_slice().unwrap_or_default(), n, n);
+        matrix.llt(Side::Lower).ok().map(Self)
+    }
+
+    /// A⁻¹, symmetric to the last bit.
+    pub(crate) fn inverse(&self) -> Array2<f64> {
+        let found = self.0.inverse();
+        Array2::from_shape_fn(found.shape(), |(i, j)| found[(i.max(j), i.min(j))])
     }
 
     /// b = A⁻¹b

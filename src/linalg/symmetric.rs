@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 #[derive(Debug, Clone)]
 pub(crate) struct SymmetricEigen {
     pub(crate) values: Array1<f64>,
-    vectors: Array2<f64>,
+    pub(crate) vectors: Array2<f64>,
 }
 
 impl SymmetricEigen {
@@ -26,6 +26,18 @@ impl SymmetricEigen {
         let vectors = eigen.U();
         let values = eigen.S().column_vector().iter().copied().collect();
         Ok(Self { values, vectors: Array2::from_shape_fn((n, n), |(i, j)| vectors[(i, j)]) })
+    }
+
+    /// Λ alone, ascending, for less.
+    ///
+    /// # Errors
+    /// As [`factor`](Self::factor).
+    pub(crate) fn values_of(a: &Array2<f64>, what: &'static str) -> Result<Vec<f64>, Error> {
+        let n = a.nrows();
+        let a = a.as_standard_layout();
+        let matrix = MatRef::from_row_major_slice(a.as_slice().unwrap_or_default(), n, n);
+        let values = matrix.self_adjoint_eigenvalues(Side::Lower);
+        values.map_err(|_| ErrorKind::NotPositiveDefinite { what }.into())
     }
 
     /// U f(Λ) Uᵀ b: with 1/λ for f, A⁻¹b.

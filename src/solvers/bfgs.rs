@@ -12,6 +12,9 @@ use crate::vector;
 
 const DAMPING: Interval = Interval::closed(0.0, 0.99, "a number in [0, 0.99]");
 
+/// H is scaled up by no more than this at a step.
+const STRETCH: f64 = 1e3;
+
 /// **BFGS**: d = -Hg, where H stands for the inverse Hessian and is made to agree with each step,
 /// Hy = s: H ← (I - syᵀ/sᵀy) H (I - ysᵀ/sᵀy) + ssᵀ/sᵀy, s = w - w₋, y = g - g₋.
 ///
@@ -21,11 +24,13 @@ const DAMPING: Interval = Interval::closed(0.0, 0.99, "a number in [0, 0.99]");
 ///
 /// H has n² numbers, and an iteration takes n² operations: for some thousand parameters. Beyond,
 /// take [`Lbfgs`](super::Lbfgs). H begins as sᵀy/yᵀy·I of the first step. Where f curves upward along
-/// s by less than `damping` times what H said, y is replaced by the mean of y and H⁻¹s that curves
-/// that much (Powell's damping), so that H stays positive definite whatever the line search.
+/// s by less than H said, all of H is scaled up by the ratio before it is made to agree:
+/// the curvature has fallen, or was too large, along other directions too. Where it is less than
+/// `damping` times what H said, y is replaced by the mean of y and H⁻¹s that curves that much (Powell's
+/// damping), so that H stays positive definite whatever the line search.
 ///
-/// Source: Broyden, Fletcher, Goldfarb & Shanno 1970; Shanno & Phua 1978 (first H); Powell 1978
-/// (damping).
+/// Source: Broyden, Fletcher, Goldfarb & Shanno 1970; Shanno & Phua 1978 (first H); Al-Baali 1998
+/// (scaling); Powell 1978 (damping).
 ///
 /// ```
 /// use ndarray::{Array1, array};
@@ -152,6 +157,11 @@ impl<F: Scalar, L: LineSearch> Bfgs<F, L> {
         {
             // s = -αHg₋, so that H⁻¹s = -αg₋.
             let expected = -length * vector::dot(&self.s, descent.trial_gradient());
+            let ratio = expected / curvature;
+            if ratio > 1.0 && ratio.is_finite() {
+                let by = F::from_f64(ratio.min(STRETCH));
+                self.inverse.iter_mut().for_each(|h| *h = *h * by);
+            }
             if curvature < self.damping * expected {
                 let theta = (1.0 - self.damping) * expected / (expected - curvature);
                 let old = descent.trial_gradient();

@@ -35,6 +35,7 @@ mod scaled_conjugate_gradient;
 mod solver;
 mod stepped;
 mod stop;
+mod trust_region;
 
 pub use answer::{Evaluation, Fallible, Matrix, Plain, Product, Value};
 pub use barzilai_borwein::BarzilaiBorwein;

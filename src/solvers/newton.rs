@@ -1,8 +1,6 @@
 //! Newton's method.
 
-use faer::linalg::solvers::Solve;
-use faer::{Mat, Side};
-use ndarray::Array2;
+use ndarray::{Array1, Array2, Axis};
 
 use super::descent::Descent;
 use super::lbfgs::{first_length, moved};
@@ -10,6 +8,8 @@ use super::line_search::{Backtracking, LineSearch};
 use super::model::{difference, zero};
 use super::solver::{Halt, Solver};
 use crate::error::Error;
+use crate::linalg::cholesky::Cholesky;
+use crate::linalg::symmetric::SymmetricEigen;
 use crate::scalar::Scalar;
 use crate::vector;
 
@@ -43,7 +43,7 @@ const LEAST: f64 = 1e-10;
 #[derive(Debug, Clone)]
 pub struct Newton<F, L = Backtracking> {
     search: L,
-    hessian: Mat<f64>,
+    hessian: Array2<f64>,
     /// The objective's own, where it gives one.
     matrix: Array2<F>,
     /// The first length along -g.
@@ -66,7 +66,7 @@ impl<F: Scalar> Newton<F> {
     pub fn new() -> Self {
         Self {
             search: Backtracking::new(),
-            hessian: Mat::new(),
+            hessian: Array2::zeros((0, 0)),
             matrix: Array2::zeros((0, 0)),
             reach: 0.0,
             definite: false,
@@ -136,50 +136,40 @@ impl<F: Scalar, L: LineSearch> Newton<F, L> {
 
     /// d = -H⁻¹g or -|H|⁻¹g; whether it descends.
     fn point_downhill(&mut self, g: &[F]) -> bool {
-        let n = g.len();
-        let finite = (0..n).all(|j| (0..n).all(|i| self.hessian[(i, j)].is_finite()));
-        if !finite {
+        if !self.hessian.iter().all(|h| h.is_finite()) {
             return false;
         }
-        let right = Mat::from_fn(n, 1, |i, _| -g[i].into_f64());
+        let right: Array1<f64> = g.iter().map(|g| -g.into_f64()).collect();
         self.definite = false;
-        if let Ok(factor) = self.hessian.llt(Side::Lower) {
-            let d = factor.solve(&right);
-            (0..n).for_each(|i| self.direction[i] = F::from_f64(d[(i, 0)]));
+        if let Some(factor) = Cholesky::factor_any(&self.hessian) {
+            let mut d = right.clone().insert_axis(Axis(1));
+            factor.solve(&mut d);
+            self.direction.iter_mut().zip(&d).for_each(|(to, &d)| *to = F::from_f64(d));
             self.definite = self.descends(g);
             if self.definite {
                 return true;
             }
         }
-        self.by_magnitudes(&right) && self.descends(g)
+        self.by_magnitudes(right) && self.descends(g)
     }
 
-    fn by_magnitudes(&mut self, right: &Mat<f64>) -> bool {
-        let n = right.nrows();
+    fn by_magnitudes(&mut self, right: Array1<f64>) -> bool {
+        let n = right.len();
         let h = &self.hessian;
         let row = |i: usize| (0..n).map(|j| h[(i, j)].abs()).fold(0.0, f64::max);
         let largest = (0..n).map(row).fold(f64::MIN_POSITIVE, f64::max);
-        let scale: Vec<f64> = (0..n)
+        let scale: Array1<f64> = (0..n)
             .map(|i| {
                 let size = h[(i, i)].abs();
                 let size = if size > LEAST * row(i) { size } else { row(i) };
                 if size > 0.0 { size } else { largest }.sqrt().recip()
             })
             .collect();
-        let scaled = Mat::from_fn(n, n, |i, j| scale[i] * h[(i, j)] * scale[j]);
-        let Ok(eigen) = scaled.self_adjoint_eigen(Side::Lower) else { return false };
-        let (u, lambda) = (eigen.U(), eigen.S().column_vector());
-        let most = (0..n).map(|k| lambda[k].abs()).fold(f64::MIN_POSITIVE, f64::max);
-        let along: Vec<f64> = (0..n)
-            .map(|k| {
-                let product: f64 = (0..n).map(|i| u[(i, k)] * scale[i] * right[(i, 0)]).sum();
-                product / lambda[k].abs().max(LEAST * most)
-            })
-            .collect();
-        for i in 0..n {
-            let d: f64 = (0..n).map(|k| u[(i, k)] * along[k]).sum();
-            self.direction[i] = F::from_f64(scale[i] * d);
-        }
+        let scaled = Array2::from_shape_fn((n, n), |(i, j)| scale[i] * h[(i, j)] * scale[j]);
+        let Ok(eigen) = SymmetricEigen::factor(&scaled, "the scaled Hessian") else { return false };
+        let most = eigen.values.fold(f64::MIN_POSITIVE, |most, x| most.max(x.abs()));
+        let d = eigen.solve(&(right * &scale), |x| 1.0 / x.abs().max(LEAST * most)) * &scale;
+        self.direction.iter_mut().zip(&d).for_each(|(to, &d)| *to = F::from_f64(d));
         true
     }
 
@@ -209,7 +199,7 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Newton<F, L> {
         for vector in [&mut self.direction, &mut self.axis, &mut self.column] {
             zero(vector, n);
         }
-        self.hessian = Mat::zeros(n, n);
+        self.hessian = Array2::zeros((n, n));
         self.reach = 0.0;
         Ok(())
     }

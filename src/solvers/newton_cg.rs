@@ -1,9 +1,9 @@
 //! Newton's method by conjugate gradient, in a trust region.
 
 use super::descent::Descent;
-use super::line_search::Sample;
-use super::model::{decrease, hessian_vector, zero};
+use super::model::{hessian_vector, zero};
 use super::solver::{Halt, Solver};
+use super::trust_region::{ModelStep, TrustRegion};
 use crate::error::Error;
 use crate::rule::Interval;
 use crate::scalar::Scalar;
@@ -12,8 +12,9 @@ use crate::vector;
 const FORCING: Interval = Interval::closed(0.0, 0.999, "a number in [0, 0.999]");
 
 /// **Newton-CG** in a trust region: p ≈ -H⁻¹g by conjugate gradient on the quadratic model
-/// m(p) = gᵀp + ½pᵀHp, ended where ‖Hp + g‖ ≤ min(η, √(‖g‖/G))·‖g‖ with G the largest ‖g‖ so far, at
-/// the border ‖p‖ = Δ, or, where a direction of negative curvature is met, along it to the border.
+/// m(p) = gᵀp + ½pᵀHp, ended where ‖Hp + g‖ ≤ ηₖ·‖g‖, at the border ‖p‖ = Δ, or, where a direction of
+/// negative curvature is met, along it to the border. ηₖ = min(η, ‖g‖/‖g₋‖) follows how fast the gradient
+/// falls: far from a minimum a rough step will do, near it steps are exact. The first is η.
 ///
 /// | setting | default | range |
 /// |---|---|---|
@@ -26,8 +27,9 @@ const FORCING: Interval = Interval::closed(0.0, 0.999, "a number in [0, 0.999]")
 /// what the model promises, p is shortened by backtracking, with no new products. Δ follows how
 /// well the model does.
 ///
-/// Source: Steihaug 1983; Nocedal & Yuan 1998; Dembo & Steihaug 1983 (η); Nocedal & Wright 2006,
-/// algorithms 4.1 and 7.2.
+/// Source: Steihaug 1983; Nocedal & Yuan 1998; Eisenstat & Walker, "Choosing the forcing terms in an
+/// inexact Newton method", 1996, choice 2 (ηₖ, here with exponent 1 and without the safeguard, which a
+/// badly scaled f waits for); Nocedal & Wright 2006, algorithms 4.1 and 7.2.
 ///
 /// ```
 /// use ndarray::{Array1, array};
@@ -52,10 +54,9 @@ const FORCING: Interval = Interval::closed(0.0, 0.999, "a number in [0, 0.999]")
 #[derive(Debug, Clone)]
 pub struct NewtonCg<F> {
     forcing: f64,
-    first_radius: Option<f64>,
-    radius: f64,
-    /// The largest ‖g‖ so far.
-    largest: f64,
+    region: TrustRegion,
+    /// ‖g‖ of the last iteration.
+    norm: f64,
     /// The step, and H times it.
     step: Vec<F>,
     step_product: Vec<F>,
@@ -82,9 +83,8 @@ impl<F: Scalar> NewtonCg<F> {
     pub fn new() -> Self {
         Self {
             forcing: 0.5,
-            first_radius: None,
-            radius: f64::NAN,
-            largest: 0.0,
+            region: TrustRegion::new(),
+            norm: f64::NAN,
             step: Vec::new(),
             step_product: Vec::new(),
             residual: Vec::new(),
@@ -93,7 +93,8 @@ impl<F: Scalar> NewtonCg<F> {
         }
     }
 
-    /// Sets η, the largest part of ‖g‖ that the residual of an inner solve may have; in [0, 0.999].
+    /// Sets η, the largest part of ‖g‖ that the residual of an inner solve may have; in [0, 0.999]. Less
+    /// of it means more products for each step, and fewer steps.
     #[must_use]
     pub fn forcing(mut self, forcing: f64) -> Self {
         self.forcing = forcing;
@@ -103,18 +104,13 @@ impl<F: Scalar> NewtonCg<F> {
     /// Sets Δ, the length of the longest step, at the start; in (0, ∞).
     #[must_use]
     pub fn radius(mut self, radius: f64) -> Self {
-        self.first_radius = Some(radius);
+        self.region.set_first(radius);
         self
     }
 
-    /// Takes τ·direction onto the step, τ ≥ 0 such that the step reaches the border.
+    /// Goes on along the direction to the border.
     fn reach_border(&mut self) {
-        let (p, d) = (&self.step, &self.direction);
-        let (dd, pd, pp) = (vector::dot(d, d), vector::dot(p, d), vector::dot(p, p));
-        let gap = (self.radius * self.radius - pp).max(0.0);
-        let root = (pd * pd + dd * gap).sqrt();
-        // The form that does not cancel.
-        let tau = if pd > 0.0 { gap / (pd + root) } else { (root - pd) / dd };
+        let tau = self.region.to_border(&self.step, &self.direction);
         self.advance(tau);
     }
 
@@ -123,11 +119,18 @@ impl<F: Scalar> NewtonCg<F> {
         vector::add_scaled(tau, &self.product, &mut self.step_product);
     }
 
+    /// ηₖ where the gradient has that norm.
+    fn force(&mut self, norm: f64) -> f64 {
+        let fall = norm / self.norm;
+        self.norm = norm;
+        // NaN at the first.
+        if fall < self.forcing { fall } else { self.forcing }
+    }
+
     /// Steihaug's conjugate gradient.
     fn solve(&mut self, descent: &mut Descent<'_, F>) -> Result<End, Halt> {
         let norm = vector::norm(descent.gradient());
-        self.largest = self.largest.max(norm);
-        let tolerance = self.forcing.min((norm / self.largest).sqrt()) * norm;
+        let tolerance = self.force(norm) * norm;
         self.step.fill(F::zero());
         self.step_product.fill(F::zero());
         self.residual.copy_from_slice(descent.gradient());
@@ -137,13 +140,13 @@ impl<F: Scalar> NewtonCg<F> {
             hessian_vector(descent, &self.direction, &mut self.product)?;
             let curvature = vector::dot(&self.direction, &self.product);
             let length = vector::dot(&self.direction, &self.direction);
-            if self.radius.is_nan() {
+            if self.region.is_open() {
                 // Ten times the way to the minimum along -g, or where there is none, the size of x.
-                self.radius = if curvature > 0.0 {
+                self.region.set_radius(if curvature > 0.0 {
                     10.0 * square / curvature * length.sqrt()
                 } else {
                     vector::norm(descent.x()).max(1.0)
-                };
+                });
             }
             if !curvature.is_finite() {
                 break;
@@ -155,7 +158,7 @@ impl<F: Scalar> NewtonCg<F> {
             let alpha = square / curvature;
             let before = vector::dot(&self.step, &self.step);
             let onward = 2.0 * alpha * vector::dot(&self.step, &self.direction);
-            if before + onward + alpha * alpha * length >= self.radius * self.radius {
+            if self.region.ends(before + onward + alpha * alpha * length) {
                 self.reach_border();
                 return Ok(End::Border);
             }
@@ -183,7 +186,7 @@ impl<F: Scalar> Solver<F> for NewtonCg<F> {
 
     fn validate(&self) -> Result<(), Error> {
         FORCING.check::<F>("NewtonCg", "forcing", self.forcing)?;
-        let radius = self.first_radius.unwrap_or(1.0);
+        let radius = self.region.first().unwrap_or(1.0);
         Interval::POSITIVE.check::<F>("NewtonCg", "radius", radius)
     }
 
@@ -196,8 +199,8 @@ impl<F: Scalar> Solver<F> for NewtonCg<F> {
             &mut self.product,
         ];
         vectors.into_iter().for_each(|vector| zero(vector, descent.dim()));
-        self.radius = self.first_radius.unwrap_or(f64::NAN);
-        self.largest = 0.0;
+        self.region.start();
+        self.norm = f64::NAN;
         Ok(())
     }
 
@@ -216,41 +219,7 @@ impl<F: Scalar> Solver<F> for NewtonCg<F> {
         let model =
             if end == End::Inside && seen { -(slope + 0.5 * curvature) } else { f64::INFINITY };
         descent.note_promise(if model >= 0.0 { model } else { f64::INFINITY });
-        let size = vector::norm(&self.step);
-        let mut length = 1.0;
-        for trial in 0..60 {
-            let sample = descent.try_length(length, &self.step)?;
-            let promised = -length * (slope + 0.5 * length * curvature);
-            let fell = decrease(descent, slope, &sample, trial == 0);
-            let ratio = fell / promised;
-            if sample.is_finite() && ratio > 1e-4 {
-                self.adapt(end, trial, ratio, length * size, &sample, slope);
-                descent.accept(length);
-                return Ok(());
-            }
-            let parabola = 0.5 * slope * length * length / (fell + length * slope);
-            length = if parabola.is_finite() && sample.is_finite() {
-                parabola.clamp(0.1 * length, 0.5 * length)
-            } else {
-                0.1 * length
-            };
-            self.radius = length * size;
-        }
-        Err(Halt::Stuck)
-    }
-}
-
-impl<F: Scalar> NewtonCg<F> {
-    /// Δ for the next iteration.
-    fn adapt(&mut self, end: End, trial: u32, ratio: f64, size: f64, sample: &Sample, slope: f64) {
-        if trial > 0 {
-            self.radius = size;
-        } else if ratio < 0.25 {
-            // Where the parabola through both slopes has its minimum.
-            let shrink = (slope / (slope - sample.slope)).clamp(0.1, 0.5);
-            self.radius = shrink * size;
-        } else if ratio > 0.75 && end == End::Border {
-            self.radius *= if ratio > 0.9 { 4.0 } else { 2.0 };
-        }
+        let at_border = end == End::Border;
+        self.region.take(descent, &ModelStep { step: &self.step, slope, curvature, at_border })
     }
 }

@@ -5,6 +5,7 @@ mod by_gradients;
 mod faults;
 mod gradient_methods;
 mod grid;
+mod laws;
 mod newton_methods;
 mod nist;
 mod problems_hold;

@@ -126,3 +126,31 @@ fn hessian_products_are_counted_apart() {
     assert!(counts.hessian_vectors > 0 && counts.gradients > 0 && counts.values == 0);
     assert_eq!(counts.total(), counts.gradients + counts.hessian_vectors);
 }
+
+#[test]
+fn a_smaller_forcing_takes_more_products_for_each_step() {
+    let (mut tight, mut loose) = (Vec::new(), Vec::new());
+    for (forcing, means) in [(0.01, &mut tight), (0.9, &mut loose)] {
+        for problem in crate::problems::large(100) {
+            let mut objective = On::with_hessian(&problem);
+            let mut w: Array1<f64> = objective.start();
+            let mut solver = NewtonCg::new().forcing(forcing);
+            let report = minimize(&mut solver, &mut w, &mut objective, Stop::default()).unwrap();
+            assert!(report.status.is_converged(), "{}: {report}", problem.name);
+            means.push(report.evaluations.hessian_vectors as f64 / report.iterations as f64);
+        }
+    }
+    let more = tight.iter().zip(&loose).filter(|(tight, loose)| *tight > loose).count();
+    assert!(more >= 10, "{tight:?} {loose:?}");
+}
+
+#[test]
+fn far_from_a_minimum_newton_cg_does_not_solve_to_the_end() {
+    // POWER, n = 1000: SciPy 1.17's trust-ncg takes 368 evaluations and products.
+    let all = crate::problems::large(1000);
+    let power = all.iter().find(|problem| problem.name == "POWER").unwrap();
+    let mut w = Array1::from(power.start.clone());
+    let stop = Stop::default();
+    let report = minimize(&mut NewtonCg::new(), &mut w, &mut On::new(power), stop).unwrap();
+    assert!(report.status.is_converged() && report.evaluations.total() <= 368, "{report}");
+}

@@ -1,8 +1,15 @@
 //! The problems themselves: gradients, Hessians, starts and minima.
 
 use crate::problems::{
-    Problem, all, eleven, extended_rosenbrock, more_garbow_hillstrom, quadratic, sized, surfaces,
+    Problem, eleven, extended_rosenbrock, large, more_garbow_hillstrom, quadratic, sized, surfaces,
 };
+
+/// Those of the solvers' table, and the large ones in a small size.
+fn all() -> Vec<Problem> {
+    let mut all = crate::problems::all();
+    all.extend(large(12));
+    all
+}
 
 fn largest(x: &[f64]) -> f64 {
     x.iter().fold(0.0, |largest, x| largest.max(x.abs()))

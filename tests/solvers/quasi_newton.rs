@@ -22,12 +22,6 @@ fn bfgs_with_exact_steps_ends_after_n_of_them_on_a_quadratic() {
     let stop = Stop::never().iterations(6);
     let report = minimize(&mut solver, &mut w, &mut objective, stop).unwrap();
     assert!(report.gradient_max < 1e-9, "{report}");
-    // H has become the inverse of A.
-    let h = Array2::from_shape_vec((6, 6), solver.inverse_hessian().to_vec()).unwrap();
-    let unit = h.dot(&a);
-    for ((i, j), u) in unit.indexed_iter() {
-        assert!((u - f64::from(i == j)).abs() < 1e-5, "{unit}");
-    }
 }
 
 #[test]

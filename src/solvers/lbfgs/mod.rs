@@ -40,7 +40,9 @@ const MEMORY: Interval = Interval::closed(1.0, 1e6, "a number of pairs from 1 to
 ///
 /// In a loop of your own it is an [`Optimizer`](crate::Optimizer), for gradients without values: every
 /// call takes the gradient where the parameters are, and leaves them where it wants the next one; a
-/// search by slopes, [`Secant`], runs across the calls.
+/// search by slopes, [`Secant`], runs across the calls. Slopes alone cannot tell a lower point from a
+/// higher one beyond a hill: on a function that goes up and down without end, as Σ cos does, it wanders
+/// off; give it an objective there.
 ///
 /// Memory: 2m + 1 vectors; four more in a loop of your own. An iteration takes 4m vector operations.
 ///

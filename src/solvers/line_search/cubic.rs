@@ -27,9 +27,9 @@ impl Default for Cubic {
 }
 
 impl Cubic {
-    /// With c₁ = 1e-4 and σ = 0.05.
+    /// With c₁ = 1e-4 and σ = 0.3.
     pub fn new() -> Self {
-        Self(Bracket::new(Tests { decrease: Some(1e-4), curvature: 0.05 }))
+        Self(Bracket::new(Tests { decrease: Some(1e-4), curvature: 0.3 }))
     }
 
     /// Sets σ, the share of the slope that may be left; in (c₁, 1), and the nearest such number is

@@ -8,12 +8,14 @@
 
 mod data;
 mod fixed;
+mod large;
 mod more;
 mod surfaces;
 mod variable;
 
 use num_dual::{Dual64, DualNum};
 
+pub use large::large;
 pub use more::{chained_rosenbrock, quadratic};
 pub use surfaces::{Surface, surfaces};
 pub use variable::{extended_rosenbrock, sized};
