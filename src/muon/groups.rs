@@ -2,7 +2,7 @@
 
 use ndarray::ArrayD;
 
-use super::step::Ledger;
+use super::ledger::{Ledger, Own};
 use super::{Muon, NAME};
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
@@ -19,13 +19,6 @@ pub(super) struct Group {
     pub(super) change: Change,
     /// Whether AdamW has it too, for leaves of its own.
     pub(super) is_handed_on: bool,
-}
-
-/// How a matrix is treated.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Own {
-    pub(super) frozen: bool,
-    pub(super) factor: f64,
 }
 
 impl Group {

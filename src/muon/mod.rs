@@ -1,6 +1,7 @@
 //! Muon: momentum, orthogonalized.
 
 mod groups;
+mod ledger;
 mod saved;
 mod step;
 
@@ -22,7 +23,8 @@ use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 use crate::simd::Simd;
 use groups::Group;
-use step::{Ledger, Scratch};
+use ledger::Ledger;
+use step::Scratch;
 
 /// How far a matrix of R outputs and C inputs moves: what the learning rate is multiplied by.
 ///

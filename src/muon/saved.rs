@@ -1,6 +1,6 @@
 //! Saving the state of a Muon and going on from it.
 
-use super::step::Ledger;
+use super::ledger::Ledger;
 use super::{Muon, NAME};
 use crate::error::Error;
 use crate::optimizer::{Optimizer, save_groups};

@@ -3,9 +3,7 @@
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 
-use ndarray::ArrayD;
-
-use super::groups::Own;
+use super::ledger::Ledger;
 use super::{Muon, NAME};
 use crate::engine::{NonFinite, recycle};
 use crate::error::{Error, ErrorKind, Tree};
@@ -18,18 +16,6 @@ use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 use crate::state::State;
 use crate::vector;
-
-/// The leaves of the first step, in its order.
-#[derive(Clone)]
-pub(super) struct Ledger<F: Scalar> {
-    pub(super) roster: Roster,
-    /// m of each matrix, row-major; `None` for a leaf that is AdamW's.
-    pub(super) momenta: Vec<Option<ArrayD<F>>>,
-    /// Steps of each matrix.
-    pub(super) taken: Vec<u64>,
-    /// How each matrix is treated.
-    pub(super) own: Vec<Own>,
-}
 
 /// Memory that is kept from step to step.
 pub(super) struct Scratch<F: Scalar> {

@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 
-use super::objective::FlatMut;
+use super::flat::FlatMut;
 use crate::error::Error;
 use crate::params::Params;
 use crate::scalar::Scalar;

@@ -1,9 +1,10 @@
 //! Barzilai and Borwein's gradient method.
 
 use super::descent::Descent;
+use super::halt::Halt;
 use super::lbfgs::first_length;
 use super::model::{OPEN_FRACTION, UNIT, zero};
-use super::solver::{Halt, Solver};
+use super::solver::Solver;
 use crate::error::Error;
 use crate::scalar::Scalar;
 use crate::vector;

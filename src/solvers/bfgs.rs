@@ -1,10 +1,11 @@
 //! BFGS.
 
 use super::descent::Descent;
+use super::halt::Halt;
 use super::lbfgs::{cautious_length, moved};
 use super::line_search::{Cubic, LineSearch};
 use super::model::zero;
-use super::solver::{Halt, Solver};
+use super::solver::Solver;
 use crate::error::Error;
 use crate::rule::Interval;
 use crate::scalar::Scalar;

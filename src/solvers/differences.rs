@@ -1,6 +1,7 @@
 //! Gradients by differences of values.
 
-use super::objective::{FlatMut, Objective};
+use super::flat::FlatMut;
+use super::objective::Objective;
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
 use crate::params::ParamsMut;

@@ -3,9 +3,11 @@
 use std::time::Instant;
 
 use super::descent::{Descent, Limits};
-use super::objective::{Flat, Objective, OnTree};
+use super::flat::Flat;
+use super::halt::Halt;
+use super::objective::{Objective, OnTree};
 use super::report::{History, Report, Row, Stall, Status, Test, Undefined};
-use super::solver::{Halt, Solver};
+use super::solver::Solver;
 use super::stop::{Progress, Stop};
 use crate::error::{Error, ErrorKind};
 use crate::params::{Flatten, ParamsMut};

@@ -20,7 +20,9 @@ mod bfgs;
 mod conjugate_gradient;
 mod descent;
 mod differences;
+mod flat;
 mod gradient_check;
+mod halt;
 mod lbfgs;
 mod line_search;
 mod linear;
@@ -43,9 +45,11 @@ pub use bfgs::Bfgs;
 pub use conjugate_gradient::{Beta, ConjugateGradient};
 pub use descent::Descent;
 pub use differences::CentralDifferences;
+pub use flat::{Flat, FlatMut};
 pub use gradient_check::{
     Direction, GradientCheck, GradientVerdict, Worst, check_gradient, check_gradient_with_sizes,
 };
+pub use halt::Halt;
 pub use lbfgs::Lbfgs;
 pub use line_search::{
     Backtracking, Cubic, Exact, HagerZhang, LineSearch, MoreThuente, Next, NoLength, Sample, Secant,
@@ -55,8 +59,8 @@ pub use minimize::minimize;
 #[cfg(feature = "linalg")]
 pub use newton::Newton;
 pub use newton_cg::NewtonCg;
-pub use objective::{Flat, FlatMut, Objective, WithHessian, WithHessianMatrix, WithValue};
+pub use objective::{Objective, WithHessian, WithHessianMatrix, WithValue};
 pub use report::{Evaluations, Report, Row, Stall, Status, Test, Undefined};
 pub use scaled_conjugate_gradient::ScaledConjugateGradient;
-pub use solver::{Halt, Solver};
+pub use solver::Solver;
 pub use stop::{Progress, Stop};

@@ -1,8 +1,8 @@
 //! What a quadratic model of f needs: curvature along a direction, and how well it was foretold.
 
 use super::descent::Descent;
+use super::halt::Halt;
 use super::line_search::Sample;
-use super::solver::Halt;
 use crate::rule::Interval;
 use crate::scalar::Scalar;
 use crate::vector;

@@ -3,10 +3,11 @@
 use ndarray::{Array1, Array2, Axis};
 
 use super::descent::Descent;
+use super::halt::Halt;
 use super::lbfgs::{first_length, moved};
 use super::line_search::{Backtracking, LineSearch};
 use super::model::{difference, zero};
-use super::solver::{Halt, Solver};
+use super::solver::Solver;
 use crate::error::Error;
 use crate::linalg::cholesky::Cholesky;
 use crate::linalg::symmetric::SymmetricEigen;

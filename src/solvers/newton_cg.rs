@@ -1,8 +1,9 @@
 //! Newton's method by conjugate gradient, in a trust region.
 
 use super::descent::Descent;
+use super::halt::Halt;
 use super::model::{hessian_vector, zero};
-use super::solver::{Halt, Solver};
+use super::solver::Solver;
 use super::trust_region::{ModelStep, TrustRegion};
 use crate::error::Error;
 use crate::rule::Interval;

@@ -1,8 +1,9 @@
 //! Møller's scaled conjugate gradient.
 
 use super::descent::Descent;
+use super::halt::Halt;
 use super::model::{curvature, decrease, zero};
-use super::solver::{Halt, Solver};
+use super::solver::Solver;
 use crate::error::Error;
 use crate::rule::Interval;
 use crate::scalar::Scalar;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::objective::Flat;
+use super::flat::Flat;
 use super::report::Evaluations;
 use crate::error::Error;
 use crate::scalar::Scalar;

@@ -1,9 +1,9 @@
 //! Trust regions, beside line searches: how far a quadratic model of f is believed.
 
 use super::descent::Descent;
+use super::halt::Halt;
 use super::line_search::Sample;
 use super::model::decrease;
-use super::solver::Halt;
 use crate::scalar::Scalar;
 use crate::vector;
 

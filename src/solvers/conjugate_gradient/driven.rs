@@ -4,8 +4,9 @@ use super::{ConjugateGradient, Products};
 use crate::error::Error;
 use crate::scalar::Scalar;
 use crate::solvers::descent::Descent;
+use crate::solvers::halt::Halt;
 use crate::solvers::line_search::{LineSearch, Next, NoLength, Sample, between};
-use crate::solvers::solver::{Halt, Solver};
+use crate::solvers::solver::Solver;
 use crate::vector;
 
 /// What an iteration knows of the last one.

@@ -10,9 +10,9 @@ use std::time::Instant;
 
 use ndarray::Array2;
 
+use super::halt::Halt;
 use super::objective::FlatObjective;
 use super::report::{Evaluations, Status, Test};
-use super::solver::Halt;
 use crate::scalar::Scalar;
 use crate::vector;
 

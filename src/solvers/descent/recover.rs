@@ -2,8 +2,8 @@
 
 use super::Descent;
 use crate::scalar::Scalar;
+use crate::solvers::halt::Halt;
 use crate::solvers::report::{Stall, Status, Test};
-use crate::solvers::solver::Halt;
 use crate::vector;
 
 /// The longest probe along -∇f, as a part of the largest parameter or 1.

@@ -2,8 +2,8 @@
 
 use super::Descent;
 use crate::scalar::Scalar;
+use crate::solvers::halt::Halt;
 use crate::solvers::line_search::{LineSearch, Next, NoLength, Sample};
-use crate::solvers::solver::Halt;
 
 impl<F: Scalar> Descent<'_, F> {
     /// Differences of f at the current point that are smaller than this are rounding.

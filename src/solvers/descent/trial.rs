@@ -4,9 +4,9 @@ use std::mem::swap;
 
 use super::{Best, Descent, Point};
 use crate::scalar::Scalar;
+use crate::solvers::halt::Halt;
 use crate::solvers::line_search::Sample;
 use crate::solvers::report::Status;
-use crate::solvers::solver::Halt;
 use crate::vector;
 
 impl<F: Scalar> Descent<'_, F> {

@@ -8,9 +8,10 @@ use pairs::Pairs;
 use stepped::Stepped;
 
 use super::descent::Descent;
+use super::halt::Halt;
 use super::line_search::{Cubic, LineSearch, Secant};
 use super::model::zero;
-use super::solver::{Halt, Solver};
+use super::solver::Solver;
 use crate::error::Error;
 use crate::interval::Interval;
 use crate::scalar::Scalar;

@@ -228,10 +228,10 @@ impl Program {
                 }
                 Op::Swap if optimizer.get().has_ascended() == Some(true) => {}
                 Op::Swap => {
-                    if model.swap_average(&mut optimizer).is_ok() {
+                    if optimizer.swap_average(&mut model).is_ok() {
                         optimizer.step(&mut model, 7, finite).expect_err("the average is in place");
                         trace.push(model.bits());
-                        model.swap_average(&mut optimizer).unwrap();
+                        optimizer.swap_average(&mut model).unwrap();
                     }
                     assert_eq!(before.1, model.bits(), "swapped to and fro");
                 }

@@ -4,7 +4,6 @@ use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, IxDyn, ShapeBuilder, Slic
 use thalweg::Scalar;
 
 use crate::Random;
-use crate::subject::Subject;
 
 /// Name and shape of each leaf.
 pub const LEAVES: [(&str, &[usize]); 4] =
@@ -183,9 +182,5 @@ impl<F: Scalar> Model<F> {
             change(i, g);
         }
         Grads(grads.iter().map(|g| Laid::new(self.way.of_grads(), g)).collect())
-    }
-
-    pub fn swap_average(&mut self, optimizer: &mut Subject<F>) -> Result<(), thalweg::Error> {
-        optimizer.get_mut().swap_average(&mut self.views_mut())
     }
 }

@@ -122,6 +122,10 @@ impl<F: Scalar> Subject<F> {
         }
     }
 
+    pub fn swap_average(&mut self, model: &mut Model<F>) -> Result<(), Error> {
+        self.get_mut().swap_average(&mut model.views_mut())
+    }
+
     /// A step along gradients of that seed, as `change` leaves them; with its first phase where that is due.
     pub fn step(
         &mut self,
