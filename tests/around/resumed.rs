@@ -2,9 +2,7 @@
 
 use ndarray::{Array1, array};
 use thalweg::train::{Accumulate, Lookahead};
-use thalweg::{
-    AdamW, Change, ErrorKind, Momentum, Optimizer, Pattern, Precedence, Schedule, Sgd, State,
-};
+use thalweg::{AdamW, Change, ErrorKind, Momentum, Optimizer, Pattern, Precedence, Schedule, Sgd};
 
 type Pair = (Array1<f64>, Array1<f64>);
 
@@ -206,6 +204,7 @@ fn a_change_that_no_state_can_keep_must_be_made_again() {
     assert_eq!(resumed.state(), state);
 }
 
+#[cfg(feature = "serde")]
 #[test]
 fn a_damaged_change_is_refused() {
     let (mut w, g) = (pair(1.0, 1.0), pair(1.0, 1.0));
@@ -215,7 +214,7 @@ fn a_damaged_change_is_refused() {
     sgd.step(&mut w, &g).unwrap();
     let value = serde_json::to_value(sgd.state()).unwrap();
     let load = |value: serde_json::Value| {
-        let state: State = serde_json::from_value(value).unwrap();
+        let state: thalweg::State = serde_json::from_value(value).unwrap();
         let mut resumed = Sgd::<f64>::new(0.5);
         let before = resumed.state();
         let loaded = resumed.load_state(&state);

@@ -2,7 +2,7 @@
 
 use ndarray::ArrayD;
 use thalweg::train::{Accumulate, Lookahead};
-use thalweg::{AdamW, Change, ErrorKind, Muon, Optimizer, Pattern, State};
+use thalweg::{AdamW, Change, ErrorKind, Muon, Optimizer, Pattern};
 
 use super::oracle::{Model, model};
 use crate::counting::allocations_of;
@@ -218,7 +218,7 @@ fn no_count_of_a_matrix_is_more_than_the_steps() {
     for bad in [3, 4, u64::MAX] {
         let mut damaged = value.clone();
         damaged["records"][0]["counts"][own] = bad.into();
-        let state: State = serde_json::from_value(damaged).unwrap();
+        let state: thalweg::State = serde_json::from_value(damaged).unwrap();
         assert!(Muon::<f64>::optax(0.1).load_state(&state).is_err(), "{bad}");
     }
 }

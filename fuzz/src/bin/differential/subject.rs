@@ -58,7 +58,7 @@ type Plain<F> = Box<dyn Optimizer<F>>;
 
 pub enum Subject<F: Scalar> {
     Plain(Plain<F>, bool),
-    Natural(NaturalGradient<F, Diagonal<F, Empirical>, Plain<F>>),
+    Natural(Box<NaturalGradient<F, Diagonal<F, Empirical>, Plain<F>>>),
 }
 
 impl<F: Scalar> Subject<F> {
@@ -88,7 +88,8 @@ impl<F: Scalar> Subject<F> {
         match program.kind {
             Kind::Natural(_) => {
                 let metric = Diagonal::new(0.5);
-                Subject::Natural(NaturalGradient::around(optimizer, metric).observe_every(4))
+                let natural = NaturalGradient::around(optimizer, metric).observe_every(4);
+                Subject::Natural(Box::new(natural))
             }
             kind => Subject::Plain(optimizer, kind.goes_by_a_function()),
         }
@@ -97,7 +98,7 @@ impl<F: Scalar> Subject<F> {
     pub fn get(&self) -> &dyn Optimizer<F> {
         match self {
             Subject::Plain(optimizer, _) => &**optimizer,
-            Subject::Natural(natural) => natural,
+            Subject::Natural(natural) => &**natural,
         }
     }
 
