@@ -125,12 +125,21 @@ impl<F: Scalar, S: Data<Elem = F>, D: Dimension> Leaf<F> for ArrayBase<S, D> {
         D::NDIM
     }
 
+    // Known while compiling: arrays of other ranks have nothing to compile of this.
     fn five(&self) -> Option<ArrayView5<'_, F>> {
-        if D::NDIM == Some(5) { (**self).view().into_dimensionality().ok() } else { None }
+        if const { matches!(D::NDIM, Some(5)) } {
+            (**self).view().into_dimensionality().ok()
+        } else {
+            None
+        }
     }
 
     fn six(&self) -> Option<ArrayView6<'_, F>> {
-        if D::NDIM == Some(6) { (**self).view().into_dimensionality().ok() } else { None }
+        if const { matches!(D::NDIM, Some(6)) } {
+            (**self).view().into_dimensionality().ok()
+        } else {
+            None
+        }
     }
 
     #[inline]
@@ -153,11 +162,19 @@ impl<F: Scalar, S: DataMut<Elem = F>, D: Dimension> LeafMut<F> for ArrayBase<S, 
     }
 
     fn five_mut(&mut self) -> Option<ArrayViewMut5<'_, F>> {
-        if D::NDIM == Some(5) { (**self).view_mut().into_dimensionality().ok() } else { None }
+        if const { matches!(D::NDIM, Some(5)) } {
+            (**self).view_mut().into_dimensionality().ok()
+        } else {
+            None
+        }
     }
 
     fn six_mut(&mut self) -> Option<ArrayViewMut6<'_, F>> {
-        if D::NDIM == Some(6) { (**self).view_mut().into_dimensionality().ok() } else { None }
+        if const { matches!(D::NDIM, Some(6)) } {
+            (**self).view_mut().into_dimensionality().ok()
+        } else {
+            None
+        }
     }
 
     #[inline]
