@@ -509,6 +509,31 @@ pub enum ErrorKind {
         solver: &'static str,
     },
 
+    /// A solver that works with residuals, and an objective that does not say what they are.
+    #[error(
+        "{solver} works with residuals; give it a `LeastSquares`, or take a solver for any function, \
+         such as `Lbfgs`"
+    )]
+    NoResiduals {
+        /// The solver's name.
+        solver: &'static str,
+    },
+
+    /// Residuals that give neither a Jacobian nor products with it where one is asked for.
+    #[error("these residuals have no Jacobian of this kind; see `Residuals`")]
+    NoJacobian,
+
+    /// Fewer observations than a fit needs.
+    #[error(
+        "{observations} residuals do not determine {parameters} parameters; a fit needs at least as many"
+    )]
+    TooFewResiduals {
+        /// m.
+        observations: usize,
+        /// n.
+        parameters: usize,
+    },
+
     /// A natural gradient without the statistics that its metric is made of.
     #[error("{}; call `observe` before the step, or allow more steps by `observe_every`", match steps {
         None => "the metric has seen no statistics".to_owned(),

@@ -4,6 +4,7 @@
 #[cfg(feature = "linalg")]
 pub(crate) mod cholesky;
 pub(crate) mod newton_schulz;
+pub(crate) mod svd;
 #[cfg(feature = "linalg")]
 pub(crate) mod symmetric;
 pub(crate) mod tridiagonal;

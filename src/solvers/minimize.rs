@@ -58,6 +58,9 @@ where
     if solver.needs_hessian_vector() && !objective.has_hessian_vector() {
         return Err(ErrorKind::NoHessian { solver: solver.name() }.into());
     }
+    if solver.needs_residuals() && !objective.has_residuals() {
+        return Err(ErrorKind::NoResiduals { solver: solver.name() }.into());
+    }
     let flatten = Flatten::of(&*params)?;
     let mut start = vec![F::zero(); flatten.len()];
     flatten.gather(&*params, &mut start)?;
@@ -100,7 +103,9 @@ fn run<F: Scalar, S: Solver<F> + ?Sized>(
     };
     // f was seen not to fall by a step of rounding's size: less than any tolerance.
     let status = match status {
-        Status::Stalled(Stall::Precision) if stop.relative_decrease.is_some() => {
+        Status::Stalled(Stall::Precision)
+            if stop.relative_decrease.is_some() || solver.tests_decrease() =>
+        {
             Status::Converged(Test::RelativeDecrease)
         }
         Status::Stalled(Stall::Precision) if stop.step.is_some() => Status::Converged(Test::Step),

@@ -24,8 +24,10 @@ mod flat;
 mod gradient_check;
 mod halt;
 mod lbfgs;
+pub mod least_squares;
 mod line_search;
 mod linear;
+mod linearization;
 mod minimize;
 mod model;
 #[cfg(feature = "linalg")]
@@ -55,6 +57,7 @@ pub use line_search::{
     Backtracking, Cubic, Exact, HagerZhang, LineSearch, MoreThuente, Next, NoLength, Sample, Secant,
 };
 pub use linear::{LinearConjugateGradient, LinearSolution, LinearStatus};
+pub use linearization::Linearization;
 pub use minimize::minimize;
 #[cfg(feature = "linalg")]
 pub use newton::Newton;

@@ -1,9 +1,10 @@
 //! What is minimized: a value, its gradient, and what else the user can give.
 
-use ndarray::{Array2, ArrayViewMut2};
+use ndarray::{Array1, Array2, ArrayViewMut2};
 
 use super::answer::{Evaluation, Matrix, Plain, Product, Value};
 use super::flat::{Flat, FlatMut};
+use super::linearization::Linearization;
 use crate::error::{Error, ErrorKind};
 use crate::params::{Flatten, ParamsMut};
 use crate::scalar::Scalar;
@@ -102,6 +103,30 @@ pub trait Objective<F: Scalar, P: ?Sized> {
     /// As [`value_and_gradient`](Objective::value_and_gradient).
     fn hessian(&mut self, _params: &P, _hessian: ArrayViewMut2<'_, F>) -> Result<(), Error> {
         Ok(())
+    }
+
+    /// Whether f is a sum of squares, or of a loss of each residual, that says what they are: as
+    /// [`LeastSquares`](super::least_squares::LeastSquares) is.
+    fn has_residuals(&self) -> bool {
+        false
+    }
+
+    /// Residuals and Jacobian, weighted so that ∇f = Jᵀr; asked for only if
+    /// [`has_residuals`](Objective::has_residuals).
+    ///
+    /// # Errors
+    /// As [`value_and_gradient`](Objective::value_and_gradient).
+    fn linearize(&mut self, _params: &P) -> Result<Linearization, Error> {
+        Err(ErrorKind::NoJacobian.into())
+    }
+
+    /// The residuals alone, without weights; asked for only if
+    /// [`has_residuals`](Objective::has_residuals).
+    ///
+    /// # Errors
+    /// As [`value_and_gradient`](Objective::value_and_gradient).
+    fn residuals(&mut self, _params: &P) -> Result<Array1<f64>, Error> {
+        Err(ErrorKind::NoJacobian.into())
     }
 }
 
@@ -377,6 +402,8 @@ pub(crate) trait FlatObjective<F: Scalar> {
     fn hessian_vector(&mut self, x: &[F], vector: &[F], product: &mut [F]) -> Result<(), Error>;
     fn has_hessian(&self) -> bool;
     fn hessian(&mut self, x: &[F], hessian: &mut Array2<F>) -> Result<(), Error>;
+    fn linearize(&mut self, x: &[F]) -> Result<Linearization, Error>;
+    fn residuals(&mut self, x: &[F]) -> Result<Array1<f64>, Error>;
 }
 
 /// An objective and the tree that points are written into before it is asked.
@@ -435,5 +462,15 @@ impl<F: Scalar, P: ParamsMut<F>, O: Objective<F, P> + ?Sized> FlatObjective<F>
         self.flatten.scatter(x, self.params)?;
         hessian.fill(F::nan());
         self.objective.hessian(self.params, hessian.view_mut())
+    }
+
+    fn linearize(&mut self, x: &[F]) -> Result<Linearization, Error> {
+        self.flatten.scatter(x, self.params)?;
+        self.objective.linearize(self.params)
+    }
+
+    fn residuals(&mut self, x: &[F]) -> Result<Array1<f64>, Error> {
+        self.flatten.scatter(x, self.params)?;
+        self.objective.residuals(self.params)
     }
 }

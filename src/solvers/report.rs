@@ -146,6 +146,9 @@ pub enum Test {
     /// Newton's model of f, of upward curvature, promises no more than rounding, and a step of
     /// rounding's size did not lower f.
     Model,
+    /// The residuals are as good as orthogonal to all that a change of the parameters can do to them:
+    /// what is left to gain is a small part of the noise.
+    Orthogonal,
 }
 
 /// Why a solver cannot go on.
@@ -280,6 +283,7 @@ impl fmt::Display for Test {
             Self::RelativeDecrease => "f hardly falls",
             Self::Step => "the parameters hardly move",
             Self::Model => "the model of f promises no more than rounding",
+            Self::Orthogonal => "the residuals are orthogonal to the slopes",
         })
     }
 }

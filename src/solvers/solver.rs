@@ -67,6 +67,17 @@ pub trait Solver<F: Scalar>: Debug {
         false
     }
 
+    /// Whether it asks for residuals and their Jacobian, which the objective must then have.
+    fn needs_residuals(&self) -> bool {
+        false
+    }
+
+    /// Whether it has a test of its own for f that hardly falls: where no step lowers f any more, down to
+    /// one of rounding's size, that holds.
+    fn tests_decrease(&self) -> bool {
+        false
+    }
+
     /// Forgets what it has learnt, on another function or on the way so far, and takes its memory.
     ///
     /// # Errors

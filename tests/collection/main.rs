@@ -4,6 +4,8 @@
 mod counting;
 #[path = "../support/solvers.rs"]
 mod every_solver;
+#[path = "../support/nist.rs"]
+mod nist;
 #[path = "../support/objective.rs"]
 mod objective;
 #[path = "../support/problems/mod.rs"]
@@ -15,6 +17,8 @@ mod conjugate_gradient;
 mod curvature;
 #[path = "../goldens/mod.rs"]
 mod goldens;
+#[path = "../least_squares/mod.rs"]
+mod least_squares;
 #[path = "../muon/mod.rs"]
 mod muon;
 #[path = "../natural_gradient/mod.rs"]

@@ -9,12 +9,10 @@ use thalweg::solvers::{Bfgs, ConjugateGradient, Lbfgs, NewtonCg, Report, Solver,
 
 const CERTIFIED: f64 = 5.642_708_239_7e3;
 
-#[path = "../support/nist.rs"]
-mod fits;
 #[path = "../support/starts.rs"]
 mod starts;
 
-use fits::{Fit, fits};
+use crate::nist::{Fit, fits};
 
 fn fit(name: &str) -> Fit {
     fits().into_iter().find(|fit| fit.name == name).unwrap()

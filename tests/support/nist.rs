@@ -3,9 +3,10 @@
 
 use std::f64::consts::PI;
 
-use ndarray::Array1;
+use ndarray::{Array1, Array2};
 use num_dual::{Dual64, DualNum};
 use thalweg::Error;
+use thalweg::solvers::least_squares::Residuals;
 use thalweg::solvers::{FlatMut, Objective};
 
 /// ŷ for the parameters and one row of predictors.
@@ -18,6 +19,8 @@ pub struct Fit {
     pub starts: [Vec<f64>; 2],
     /// The certified parameters and sum of squares.
     pub at: Vec<f64>,
+    /// The certified standard deviations of the parameters.
+    pub deviations: Vec<f64>,
     pub minimum: f64,
     model: Model,
     /// Of each observation, y and its predictors.
@@ -42,7 +45,8 @@ impl Fit {
             data.iter_mut().for_each(|row| row[0] = row[0].ln());
         }
         let minimum = sum.unwrap().trim().parse().unwrap();
-        Self { name, starts: [column(0), column(1)], at: column(2), minimum, model, data }
+        let [first, second, at, deviations] = [0, 1, 2, 3].map(column);
+        Self { name, starts: [first, second], at, deviations, minimum, model, data }
     }
 
     /// f, and ∇f into `gradient`, by dual numbers.
@@ -60,6 +64,27 @@ impl Fit {
             dual[j].eps = 0.0;
         }
         f
+    }
+}
+
+/// As a problem of least squares, with the derivatives by dual numbers.
+impl Residuals<f64, Array1<f64>> for &Fit {
+    fn residuals(&mut self, w: &Array1<f64>) -> Result<Array1<f64>, Error> {
+        let dual: Vec<Dual64> = w.iter().map(|&b| Dual64::from(b)).collect();
+        Ok(self.data.iter().map(|row| (self.model)(&dual, &row[1..]).re - row[0]).collect())
+    }
+
+    fn jacobian(&mut self, w: &Array1<f64>, _: &Array1<f64>) -> Result<Array2<f64>, Error> {
+        let mut dual: Vec<Dual64> = w.iter().map(|&b| Dual64::from(b)).collect();
+        let mut jacobian = Array2::zeros((self.data.len(), w.len()));
+        for j in 0..w.len() {
+            dual[j].eps = 1.0;
+            for (i, row) in self.data.iter().enumerate() {
+                jacobian[[i, j]] = (self.model)(&dual, &row[1..]).eps;
+            }
+            dual[j].eps = 0.0;
+        }
+        Ok(jacobian)
     }
 }
 

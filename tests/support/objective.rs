@@ -1,7 +1,8 @@
 //! The test problems as objectives of the crate.
 #![allow(dead_code, unreachable_pub)]
 
-use ndarray::Array1;
+use ndarray::{Array1, Array2};
+use thalweg::solvers::least_squares::Residuals;
 use thalweg::solvers::{Flat, FlatMut, Objective};
 use thalweg::{Error, Scalar};
 
@@ -62,6 +63,24 @@ impl<F: Scalar> Objective<F, Array1<F>> for On<'_> {
         let hv = self.problem.hessian_vector(&x, &wide(vector.as_slice()));
         product.as_mut_slice().iter_mut().zip(hv).for_each(|(to, hv)| *to = F::from_f64(hv));
         Ok(())
+    }
+}
+
+/// A problem by its residuals.
+#[derive(Debug)]
+pub struct BySquares<'a>(pub &'a Problem);
+
+impl Residuals<f64, Array1<f64>> for BySquares<'_> {
+    fn residuals(&mut self, w: &Array1<f64>) -> Result<Array1<f64>, Error> {
+        Ok(self.0.residuals(&w.to_vec()).into_iter().map(|(r, _)| r).collect())
+    }
+
+    fn jacobian(&mut self, w: &Array1<f64>, r: &Array1<f64>) -> Result<Array2<f64>, Error> {
+        let mut jacobian = Array2::zeros((r.len(), w.len()));
+        for (i, (_, gradient)) in self.0.residuals(&w.to_vec()).into_iter().enumerate() {
+            gradient.into_iter().for_each(|(j, d)| jacobian[[i, j]] += d);
+        }
+        Ok(jacobian)
     }
 }
 

@@ -8,9 +8,10 @@ mod trial;
 use std::mem::swap;
 use std::time::Instant;
 
-use ndarray::Array2;
+use ndarray::{Array1, Array2};
 
 use super::halt::Halt;
+use super::linearization::Linearization;
 use super::objective::FlatObjective;
 use super::report::{Evaluations, Status, Test};
 use crate::scalar::Scalar;
@@ -199,6 +200,32 @@ impl<'a, F: Scalar> Descent<'a, F> {
         self.may_evaluate()?;
         self.evaluations.hessians += 1;
         Ok(self.objective.hessian(&self.current.x, hessian)?)
+    }
+
+    /// Residuals and Jacobian at the current point, where f is a sum of squares.
+    ///
+    /// They are those of the gradient that was evaluated there, and count as no evaluation.
+    ///
+    /// # Errors
+    /// The [`Halt`] of the objective.
+    pub fn linearize(&mut self) -> Result<Linearization, Halt> {
+        Ok(self.objective.linearize(&self.current.x)?)
+    }
+
+    /// The residuals at the current point, without weights.
+    ///
+    /// # Errors
+    /// The [`Halt`] of the objective.
+    pub fn residuals(&mut self) -> Result<Array1<f64>, Halt> {
+        Ok(self.objective.residuals(&self.current.x)?)
+    }
+
+    /// The residuals at the trial point, which was just evaluated, without weights.
+    ///
+    /// # Errors
+    /// The [`Halt`] of the objective.
+    pub fn trial_residuals(&mut self) -> Result<Array1<f64>, Halt> {
+        Ok(self.objective.residuals(&self.trial.x)?)
     }
 
     /// Makes the trial point the current one; `length` is what the history says of the step.

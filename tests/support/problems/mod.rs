@@ -28,12 +28,18 @@ impl<T: DualNum<Primitive = f64> + Copy> Number for T {}
 pub struct Sum<'a, T> {
     pub value: T,
     pub gradient: &'a mut [T],
+    /// Each residual and its gradient, where they are wanted.
+    pub residuals: Option<&'a mut Vec<(T, Vec<(usize, T)>)>>,
 }
 
 impl<T: Number> Sum<'_, T> {
     /// Adds r², where the gradient of r has these entries.
     pub fn sparse(&mut self, r: T, gradient: impl IntoIterator<Item = (usize, T)>) {
         self.value += r * r;
+        if let Some(residuals) = &mut self.residuals {
+            residuals.push((r, gradient.into_iter().collect()));
+            return;
+        }
         for (j, d) in gradient {
             self.gradient[j] += r * d * 2.0;
         }
@@ -77,9 +83,17 @@ impl Problem {
     /// f, and ∇f into `gradient`.
     pub fn evaluate(&self, x: &[f64], gradient: &mut [f64]) -> f64 {
         gradient.fill(0.0);
-        let mut sum = Sum { value: 0.0, gradient };
+        let mut sum = Sum { value: 0.0, gradient, residuals: None };
         (self.plain)(x, &mut sum);
         sum.value
+    }
+
+    /// The residuals, and of each the entries of its gradient by their index.
+    pub fn residuals(&self, x: &[f64]) -> Vec<(f64, Vec<(usize, f64)>)> {
+        let mut residuals = Vec::new();
+        let mut sum = Sum { value: 0.0, gradient: &mut [], residuals: Some(&mut residuals) };
+        (self.plain)(x, &mut sum);
+        residuals
     }
 
     /// f alone.
@@ -91,7 +105,8 @@ impl Problem {
     pub fn along(&self, x: &[f64], v: &[f64]) -> (f64, Vec<f64>, f64, Vec<f64>) {
         let x: Vec<Dual64> = x.iter().zip(v).map(|(&x, &v)| Dual64::new(x, v)).collect();
         let mut gradient = vec![Dual64::from(0.0); x.len()];
-        let mut sum = Sum { value: Dual64::from(0.0), gradient: &mut gradient };
+        let zero = Dual64::from(0.0);
+        let mut sum = Sum { value: zero, gradient: &mut gradient, residuals: None };
         (self.dual)(&x, &mut sum);
         let Sum { value, .. } = sum;
         let parts = |part: fn(&Dual64) -> f64| gradient.iter().map(part).collect();
