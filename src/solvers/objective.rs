@@ -4,6 +4,7 @@ use ndarray::{Array2, ArrayViewMut2};
 
 use super::answer::{Evaluation, Matrix, Plain, Product, Value};
 use super::flat::{Flat, FlatMut};
+use super::l1::L1;
 use crate::error::{Error, ErrorKind};
 use crate::params::{Flatten, ParamsMut};
 use crate::scalar::Scalar;
@@ -68,6 +69,12 @@ pub trait Objective<F: Scalar, P: ?Sized> {
     /// As [`value_and_gradient`](Objective::value_and_gradient).
     fn value(&mut self, _params: &P) -> Result<f64, Error> {
         Ok(f64::NAN)
+    }
+
+    /// The penalty Σ cᵢ|wᵢ| that is minimized along with f, and is no part of what the other methods
+    /// give; see [`WithL1`](super::WithL1).
+    fn l1(&self) -> Option<&L1> {
+        None
     }
 
     /// Whether there are products with the Hessian.
@@ -164,6 +171,10 @@ where
         self.objective.value_and_gradient(params, gradient)
     }
 
+    fn l1(&self) -> Option<&L1> {
+        self.objective.l1()
+    }
+
     fn has_value(&self) -> bool {
         true
     }
@@ -238,6 +249,10 @@ where
         gradient: &mut FlatMut<'_, F>,
     ) -> Result<f64, Error> {
         self.objective.value_and_gradient(params, gradient)
+    }
+
+    fn l1(&self) -> Option<&L1> {
+        self.objective.l1()
     }
 
     fn has_value(&self) -> bool {
@@ -318,6 +333,10 @@ where
         gradient: &mut FlatMut<'_, F>,
     ) -> Result<f64, Error> {
         self.objective.value_and_gradient(params, gradient)
+    }
+
+    fn l1(&self) -> Option<&L1> {
+        self.objective.l1()
     }
 
     fn has_value(&self) -> bool {
