@@ -6,7 +6,7 @@ use crate::solvers::halt::Halt;
 use crate::solvers::line_search::Sample;
 
 /// Points that are tried along the way that turns off at the walls.
-const BENDS: u32 = 4;
+const BENDS: u32 = 2;
 /// The share of the decrease at first order from which one is accepted.
 const ENOUGH: f64 = 1e-4;
 
@@ -43,7 +43,7 @@ impl<F: Scalar> Descent<'_, F> {
         }
         let mut at = length;
         for _ in 0..BENDS {
-            if at <= 2.0 * longest || !at.is_finite() {
+            if at <= longest || !at.is_finite() {
                 break;
             }
             self.try_straight(at, direction)?;
