@@ -144,7 +144,7 @@ pub use solvers::{ConjugateGradient, Lbfgs};
 
 // The vocabulary.
 pub use error::{Error, ErrorKind, Foreign, Tree};
-pub use params::{Params, ParamsMut, Pattern};
+pub use params::{Bounds, Params, ParamsMut, Pattern};
 pub use rule::Rule;
 pub use scalar::Scalar;
 pub use schedule::Schedule;

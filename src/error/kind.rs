@@ -480,6 +480,58 @@ pub enum ErrorKind {
         value: f64,
     },
 
+    /// Bounds between which there is no number.
+    #[error(
+        "the bounds of {} at index {index:?} are {lower} and {upper}; a lower bound takes a number < ∞ or \
+         -∞ for none, an upper one a number > -∞ that is not below it",
+        Name(leaf)
+    )]
+    Bounds {
+        /// The leaf's name.
+        leaf: String,
+        /// The index of the first such element, in logical (row-major) order.
+        index: Vec<usize>,
+        /// l.
+        lower: f64,
+        /// u.
+        upper: f64,
+    },
+
+    /// A range of bounds that leaves its end out.
+    #[error(
+        "a bound belongs to the box, and this range leaves {end} out; write `..=`, as in `0.0..={end}`"
+    )]
+    OpenBound {
+        /// The end that is left out.
+        end: f64,
+    },
+
+    /// A leaf of a tree of bounds has another shape than the parameter.
+    #[error(
+        "the bound of {} has shape {bound:?}, the parameter {parameter:?}; shapes must be equal, \
+         nothing is broadcast",
+        Name(leaf)
+    )]
+    BoundShape {
+        /// The leaf's name.
+        leaf: String,
+        /// The parameter's shape.
+        parameter: Vec<usize>,
+        /// The bound's shape.
+        bound: Vec<usize>,
+    },
+
+    /// A pattern that says which leaves are meant matches none.
+    #[error(
+        "the {what} of `{pattern}` are of no leaf; see `Pattern` for what `*` and `?` stand for"
+    )]
+    MatchesNothing {
+        /// What the leaves were to have.
+        what: &'static str,
+        /// The pattern.
+        pattern: String,
+    },
+
     /// An error of the caller's own: see [`Error::other`](super::Error::other).
     #[error("{0}")]
     Other(Foreign),

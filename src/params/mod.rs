@@ -5,6 +5,7 @@
 //! into larger ones; their keys join by dots into the leaf's name. The parameters and the gradients
 //! of a step must have the same names and shapes; they may differ in type and in memory layout.
 
+mod bounds;
 mod containers;
 mod flatten;
 mod leaf;
@@ -15,6 +16,8 @@ mod pattern;
 mod roster;
 mod snapshot;
 
+pub(crate) use bounds::Walls;
+pub use bounds::{Bounds, Side};
 pub use flatten::Flatten;
 pub use leaf::{Leaf, LeafMut};
 pub(crate) use order::{Fit, Order};

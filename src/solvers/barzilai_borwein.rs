@@ -150,6 +150,8 @@ impl<F: Scalar> Solver<F> for BarzilaiBorwein<F> {
         let mut length = self.length;
         for _ in 0..60 {
             let trial = descent.try_length(length, &self.direction)?;
+            // A wall may have stopped it.
+            length = trial.length;
             if trial.is_finite() && trial.value <= highest + self.decrease * length * slope + noise
             {
                 descent.accept(length);

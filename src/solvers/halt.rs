@@ -12,6 +12,9 @@ pub enum Halt {
     /// better point was tried, [`start`](super::Solver::start) is called there and it goes on; else it ends
     /// with what was seen.
     Stuck,
+    /// A point at a bound was accepted; the iteration ends with it, and the elements there stay. The
+    /// driver calls [`turn`](super::Solver::turn).
+    Wall,
     /// The objective returned an error: the parameters are put back to the start.
     Failed(Error),
 }

@@ -2,15 +2,15 @@
 
 use std::time::Instant;
 
-use super::descent::{Descent, Limits};
+use super::descent::{Descent, Face, Limits};
 use super::flat::Flat;
 use super::halt::Halt;
 use super::objective::{Objective, OnTree};
-use super::report::{History, Report, Row, Stall, Status, Test, Undefined};
+use super::report::{Active, History, Report, Row, Stall, Status, Test, Undefined};
 use super::solver::Solver;
 use super::stop::{Progress, Stop};
 use crate::error::{Error, ErrorKind};
-use crate::params::{Flatten, ParamsMut};
+use crate::params::{Bounds, Flatten, ParamsMut};
 use crate::scalar::Scalar;
 use crate::vector;
 
@@ -53,6 +53,60 @@ where
     O: Objective<F, P> + ?Sized,
     S: Solver<F> + ?Sized,
 {
+    minimize_within(solver, params, &Bounds::new(), objective, stop)
+}
+
+/// Minimizes an objective within [`Bounds`] l ≤ w ≤ u, as [`minimize`](minimize()) does without.
+///
+/// The start is moved into the box, and the objective is asked at points of the box alone. A minimum is
+/// where the projected gradient P(w - ∇f) - w vanishes, P being the nearest point of the box: every
+/// element's derivative is 0, or the element is at a bound that -∇f pushes it against. All tests of a
+/// gradient, and [`Report::gradient_max`], are of the projected one;
+/// [`Report::active`] says which elements are at their bounds.
+///
+/// Any solver will do: it works on the elements that are free, and is told where others become so
+/// ([`Solver::turn`]). [`Lbfgs`](super::Lbfgs) keeps what it has learnt then. Where the way of a step leads through
+/// a bound, the point where it turns off there is tried first.
+///
+/// ```
+/// use ndarray::{Array1, array};
+/// use thalweg::Bounds;
+/// use thalweg::solvers::{Lbfgs, Stop, minimize_within};
+///
+/// // The Rosenbrock function for x ≤ 1/2: its minimum there is (1/2, 1/4).
+/// let mut rosenbrock = |w: &Array1<f64>| {
+///     let (a, b) = (1.0 - w[0], w[1] - w[0] * w[0]);
+///     (a * a + 100.0 * b * b, array![-2.0 * a - 400.0 * w[0] * b, 200.0 * b])
+/// };
+/// let bounds = Bounds::new().upper(&array![0.5, f64::INFINITY]);
+/// let mut w = array![-1.2, 1.0];
+/// let report =
+///     minimize_within(&mut Lbfgs::new(), &mut w, &bounds, &mut rosenbrock, Stop::default())?;
+/// assert!(report.status.is_converged());
+/// assert!(w[0] == 0.5 && (w[1] - 0.25).abs() < 1e-6);
+/// assert_eq!(report.active.len(), 1);
+/// println!("{report}");
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+///
+/// Sources: Bertsekas 1982 (projection along the way); Hager & Zhang, "A new active set algorithm for
+/// box constrained optimization", 2006; Schmidt, Kim & Sra 2011 (L-BFGS on the free elements).
+///
+/// # Errors
+/// As [`minimize`](minimize()); and of the bounds, as [`Bounds::clip`] has them.
+pub fn minimize_within<F, P, O, S>(
+    solver: &mut S,
+    params: &mut P,
+    bounds: &Bounds<F>,
+    objective: &mut O,
+    stop: Stop<'_, F>,
+) -> Result<Report, Error>
+where
+    F: Scalar,
+    P: ParamsMut<F>,
+    O: Objective<F, P> + ?Sized,
+    S: Solver<F> + ?Sized,
+{
     solver.validate()?;
     stop.validate()?;
     if solver.needs_hessian_vector() && !objective.has_hessian_vector() {
@@ -69,8 +123,14 @@ where
         let (leaf, value) = (leaf.to_owned(), start[at].into_f64());
         return Err(ErrorKind::NonFiniteParameter { leaf, index, value }.into());
     }
+    let walls = bounds.resolve(&flatten)?;
+    let strengths = match objective.l1() {
+        Some(l1) => l1.resolve(&flatten)?,
+        None => Vec::new(),
+    };
+    let face = (!walls.is_open() || !strengths.is_empty()).then(|| Face::new(walls, strengths));
     let mut on_tree = OnTree { flatten: &flatten, params, objective };
-    let outcome = run(solver, &flatten, &mut on_tree, start.clone(), stop);
+    let outcome = run(solver, &flatten, &mut on_tree, start.clone(), stop, face);
     let params = on_tree.params;
     match outcome {
         Ok((report, best)) => {
@@ -90,16 +150,17 @@ fn run<F: Scalar, S: Solver<F> + ?Sized>(
     objective: &mut dyn super::objective::FlatObjective<F>,
     start: Vec<F>,
     mut stop: Stop<'_, F>,
+    face: Option<Face<F>>,
 ) -> Result<(Report, Vec<F>), Error> {
     let begun = Instant::now();
-    let mut descent = Descent::new(objective, start, Limits::of(&stop, begun));
+    let mut descent = Descent::new(objective, start, Limits::of(&stop, begun), face);
     let mut history = History::new();
     let mut iterations = 0;
     let halt = drive(solver, flatten, &mut descent, &mut stop, &mut history, &mut iterations);
     let status = match halt {
         Halt::Done(status) => status,
         Halt::Failed(error) => return Err(error),
-        Halt::Stuck => Status::Stalled(Stall::NoProgress),
+        Halt::Stuck | Halt::Wall => Status::Stalled(Stall::NoProgress),
     };
     // f was seen not to fall by a step of rounding's size: less than any tolerance.
     let status = match status {
@@ -115,7 +176,7 @@ fn run<F: Scalar, S: Solver<F> + ?Sized>(
     let restarts = descent.restarts();
     // An acceptance by the test of a trial ends an iteration of which the loop has not heard.
     let length = descent.length();
-    let (last, status) = descent.into_result(status);
+    let (last, active, status) = descent.into_result(status);
     history.push(Row {
         iteration: iterations,
         evaluations: evaluations.total(),
@@ -128,6 +189,7 @@ fn run<F: Scalar, S: Solver<F> + ?Sized>(
         status,
         value: last.value,
         gradient_max: last.gradient_max,
+        active: Active::new(flatten, active),
         iterations,
         evaluations,
         restarts,
@@ -167,7 +229,7 @@ fn drive<F: Scalar, S: Solver<F> + ?Sized>(
         }
         let mut stuck = false;
         match solver.iterate(descent) {
-            Ok(()) => {}
+            Ok(()) | Err(Halt::Wall) => {}
             Err(Halt::Stuck) => stuck = true,
             Err(halt) => {
                 if matches!(&halt, Halt::Done(Status::Converged(_))) {
@@ -193,10 +255,20 @@ fn drive<F: Scalar, S: Solver<F> + ?Sized>(
                 Err(halt) => return halt,
             }
         }
+        if descent.change_face(stuck) {
+            if let Err(halt) = solver.turn(descent) {
+                return halt;
+            }
+            if stuck {
+                progress.begin_anew();
+            }
+            continue;
+        }
         if stuck {
             if let Err(halt) = descent.recover() {
                 return halt;
             }
+            descent.change_face(true);
             descent.count_restart();
             if let Some(halt) = after(flatten, descent, stop, history, *iterations) {
                 return halt;
@@ -307,7 +379,7 @@ fn after<F: Scalar>(
             gradient_max,
             length,
             point: Flat::new(flatten, descent.x()),
-            gradient: Flat::new(flatten, descent.gradient()),
+            gradient: Flat::new(flatten, descent.smooth_gradient()),
         };
         if callback(&progress).is_break() {
             return Some(Halt::Done(Status::Stopped));
@@ -338,8 +410,10 @@ fn undefined<F: Scalar>(
     if !descent.value().is_finite() {
         return Ok(Some(Undefined::Value(descent.value())));
     }
-    let Some(at) = descent.gradient().iter().position(|g| !g.is_finite()) else { return Ok(None) };
-    let value = descent.gradient()[at].into_f64();
+    let Some(at) = descent.smooth_gradient().iter().position(|g| !g.is_finite()) else {
+        return Ok(None);
+    };
+    let value = descent.smooth_gradient()[at].into_f64();
     let name = |at: usize| {
         let (leaf, index) = flatten.locate(at).unwrap_or_default();
         (leaf.to_owned(), index)

@@ -7,6 +7,8 @@
 //! | to | see |
 //! |---|---|
 //! | minimize | [`minimize`](minimize()), [`Objective`], [`Stop`], [`Report`] and its [`Status`] |
+//! | stay within bounds | [`minimize_within`], [`Bounds`](crate::Bounds); [`Report::active`] |
+//! | make parameters exactly 0 | [`WithL1`], [`L1`] |
 //! | give a Hessian, or let a closure fail | [`WithHessian`], [`WithHessianMatrix`], [`Evaluation`] |
 //! | choose a solver | [`Lbfgs`], [`ConjugateGradient`] and its [`Beta`], [`Bfgs`], [`NewtonCg`], `Newton` (feature `linalg`), [`BarzilaiBorwein`], [`ScaledConjugateGradient`] |
 //! | solve Ax = -b | [`LinearConjugateGradient`] |
@@ -23,6 +25,7 @@ mod differences;
 mod flat;
 mod gradient_check;
 mod halt;
+mod l1;
 mod lbfgs;
 pub mod least_squares;
 mod line_search;
@@ -52,18 +55,19 @@ pub use gradient_check::{
     Direction, GradientCheck, GradientVerdict, Worst, check_gradient, check_gradient_with_sizes,
 };
 pub use halt::Halt;
+pub use l1::{L1, WithL1};
 pub use lbfgs::Lbfgs;
 pub use line_search::{
     Backtracking, Cubic, Exact, HagerZhang, LineSearch, MoreThuente, Next, NoLength, Sample, Secant,
 };
 pub use linear::{LinearConjugateGradient, LinearSolution, LinearStatus};
 pub use linearization::Linearization;
-pub use minimize::minimize;
+pub use minimize::{minimize, minimize_within};
 #[cfg(feature = "linalg")]
 pub use newton::Newton;
 pub use newton_cg::NewtonCg;
 pub use objective::{Objective, WithHessian, WithHessianMatrix, WithValue};
-pub use report::{Evaluations, Report, Row, Stall, Status, Test, Undefined};
+pub use report::{Active, Evaluations, Report, Row, Stall, Status, Test, Undefined};
 pub use scaled_conjugate_gradient::ScaledConjugateGradient;
 pub use solver::Solver;
 pub use stop::{Progress, Stop};

@@ -52,6 +52,9 @@ pub(super) fn difference<F: Scalar>(
     mut h: f64,
     product: &mut [F],
 ) -> Result<(), Halt> {
+    if descent.has_walls() {
+        return descent.difference_inside(v, h, product);
+    }
     for _ in 0..4 {
         let trial = descent.try_length(h, v)?;
         if trial.is_finite() {

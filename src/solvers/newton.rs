@@ -205,6 +205,10 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Newton<F, L> {
         Ok(())
     }
 
+    fn turn(&mut self, _: &mut Descent<'_, F>) -> Result<(), Halt> {
+        Ok(())
+    }
+
     fn iterate(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
         self.form(descent)?;
         let downhill = self.point_downhill(descent.gradient());

@@ -205,6 +205,12 @@ impl<F: Scalar> Solver<F> for NewtonCg<F> {
         Ok(())
     }
 
+    fn turn(&mut self, _: &mut Descent<'_, F>) -> Result<(), Halt> {
+        // Another face is no other function.
+        self.norm = f64::NAN;
+        Ok(())
+    }
+
     fn iterate(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
         let end = self.solve(descent)?;
         let mut slope = descent.slope_along(&self.step);

@@ -4,6 +4,7 @@ use ndarray::{Array1, Array2, ArrayViewMut2};
 
 use super::answer::{Evaluation, Matrix, Plain, Product, Value};
 use super::flat::{Flat, FlatMut};
+use super::l1::L1;
 use super::linearization::Linearization;
 use crate::error::{Error, ErrorKind};
 use crate::params::{Flatten, ParamsMut};
@@ -69,6 +70,12 @@ pub trait Objective<F: Scalar, P: ?Sized> {
     /// As [`value_and_gradient`](Objective::value_and_gradient).
     fn value(&mut self, _params: &P) -> Result<f64, Error> {
         Ok(f64::NAN)
+    }
+
+    /// The penalty Σ cᵢ|wᵢ| that is minimized along with f, and is no part of what the other methods
+    /// give; see [`WithL1`](super::WithL1).
+    fn l1(&self) -> Option<&L1> {
+        None
     }
 
     /// Whether there are products with the Hessian.
@@ -189,6 +196,10 @@ where
         self.objective.value_and_gradient(params, gradient)
     }
 
+    fn l1(&self) -> Option<&L1> {
+        self.objective.l1()
+    }
+
     fn has_value(&self) -> bool {
         true
     }
@@ -263,6 +274,10 @@ where
         gradient: &mut FlatMut<'_, F>,
     ) -> Result<f64, Error> {
         self.objective.value_and_gradient(params, gradient)
+    }
+
+    fn l1(&self) -> Option<&L1> {
+        self.objective.l1()
     }
 
     fn has_value(&self) -> bool {
@@ -343,6 +358,10 @@ where
         gradient: &mut FlatMut<'_, F>,
     ) -> Result<f64, Error> {
         self.objective.value_and_gradient(params, gradient)
+    }
+
+    fn l1(&self) -> Option<&L1> {
+        self.objective.l1()
     }
 
     fn has_value(&self) -> bool {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::params::{Flatten, Side};
+
 /// How many rows of history are kept.
 const ROWS: usize = 1024;
 
@@ -29,8 +31,12 @@ pub struct Report {
     /// f at the point that the parameters are left at, as it was evaluated: the best one that was
     /// seen, or one that passes the test.
     pub value: f64,
-    /// max|∂f/∂wᵢ| there; NaN if only the value was known.
+    /// max|∂f/∂wᵢ| there; NaN if only the value was known. Under bounds it is that of the projected
+    /// gradient P(w - ∇f) - w, which is smaller where a bound is near or in the way; with an L1
+    /// penalty, of the least subgradient.
     pub gradient_max: f64,
+    /// The bounds that elements are at; none without bounds.
+    pub active: Active,
     /// Iterations, each from one accepted point to the next.
     pub iterations: u64,
     /// The evaluations of each kind.
@@ -44,6 +50,55 @@ pub struct Report {
     /// At most 1024 rows: when they are full, every other one is dropped, and from then on only
     /// every other iteration is recorded.
     pub history: Vec<Row>,
+}
+
+/// The bounds that elements are at.
+///
+/// ```
+/// use ndarray::{Array1, array};
+/// use thalweg::params::{Bounds, Side};
+/// use thalweg::solvers::{Lbfgs, Stop, minimize_within};
+///
+/// let mut objective = |w: &Array1<f64>| ((w - 1.0).mapv(|r| r * r).sum(), 2.0 * (w - 1.0));
+/// let (mut w, bounds) = (array![0.0, 0.5], Bounds::new().lower(&array![0.0, 2.0]));
+/// let report =
+///     minimize_within(&mut Lbfgs::new(), &mut w, &bounds, &mut objective, Stop::default())?;
+/// let active: Vec<_> = report.active.iter().collect();
+/// assert_eq!(active, [("", vec![1], Side::Lower)]); // a lone array has no name
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Active {
+    /// `None` where there is none.
+    flatten: Option<Flatten>,
+    places: Vec<(usize, Side)>,
+}
+
+impl Active {
+    pub(crate) fn new(flatten: &Flatten, places: Vec<(usize, Side)>) -> Self {
+        Self { flatten: (!places.is_empty()).then(|| flatten.clone()), places }
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Leaf, index and side of each, in the order of the parameters; of an element whose bounds are
+    /// equal, the side that -∇f pushes to.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Vec<usize>, Side)> {
+        self.flatten.iter().flat_map(|flatten| {
+            let found = self.places.iter();
+            found.filter_map(|&(at, side)| {
+                flatten.locate(at).map(|(leaf, index)| (leaf, index, side))
+            })
+        })
+    }
 }
 
 /// How often an objective was asked, by what it was asked for.
@@ -328,6 +383,9 @@ impl fmt::Display for Report {
         let Evaluations { gradients, values, hessian_vectors, hessians } = self.evaluations;
         writeln!(f, "{}: {}", self.solver, self.status)?;
         write!(f, "f = {:.10e}, max|g| = {:.2e}; ", self.value, self.gradient_max)?;
+        if !self.active.is_empty() {
+            write!(f, "{} elements at bounds; ", self.active.len())?;
+        }
         write!(f, "{} iterations, {gradients} evaluations of f and g", self.iterations)?;
         for (count, what) in
             [(values, "of f alone"), (hessian_vectors, "of H·v"), (hessians, "of H")]

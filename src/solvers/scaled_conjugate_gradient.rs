@@ -117,10 +117,16 @@ impl<F: Scalar> Solver<F> for ScaledConjugateGradient<F> {
                 self.lambda = 2.0 * (self.lambda - delta / square);
                 delta = curvature + self.lambda * square;
             }
-            let length = -slope / delta;
-            let trial = descent.try_length(length, &self.direction)?;
+            let minimum = -slope / delta;
+            let trial = descent.try_length(minimum, &self.direction)?;
+            let length = trial.length;
             // Δ: the decrease over the one that the parabola promises.
-            let promised = -0.5 * length * slope;
+            let promised = if length < minimum {
+                // A wall has stopped it.
+                -length * (slope + 0.5 * length * delta)
+            } else {
+                -0.5 * length * slope
+            };
             let ratio = decrease(descent, slope, &trial, attempt == 0) / promised;
             if ratio >= 0.75 {
                 self.lambda *= 0.25;

@@ -84,6 +84,15 @@ pub trait Solver<F: Scalar>: Debug {
     /// A [`Halt`] that an evaluation has returned, or its own.
     fn start(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt>;
 
+    /// Goes on where other elements stay at their bounds than before: what it has learnt may be of
+    /// use, or not; as it is, [`start`](Solver::start).
+    ///
+    /// # Errors
+    /// As [`start`](Solver::start).
+    fn turn(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
+        self.start(descent)
+    }
+
     /// One iteration: accepts one new point.
     ///
     /// # Errors

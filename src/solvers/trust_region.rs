@@ -90,6 +90,8 @@ impl TrustRegion {
         let mut length = 1.0;
         for trial in 0..TRIALS {
             let sample = descent.try_length(length, step)?;
+            // A wall may have stopped it.
+            length = sample.length;
             let promised = -length * (slope + 0.5 * length * curvature);
             let fell = decrease(descent, slope, &sample, trial == 0);
             let ratio = fell / promised;

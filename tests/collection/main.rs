@@ -10,6 +10,8 @@ mod nist;
 mod objective;
 #[path = "../support/problems/mod.rs"]
 mod problems;
+#[path = "../support/starts.rs"]
+mod starts;
 
 #[path = "../conjugate_gradient/mod.rs"]
 mod conjugate_gradient;

@@ -1,5 +1,6 @@
 //! Least squares: certified fits, published minima, statistics, robust losses.
 
+mod bounds;
 mod curve;
 mod fits;
 mod losses;

@@ -9,9 +9,6 @@ use thalweg::solvers::{Bfgs, ConjugateGradient, Lbfgs, NewtonCg, Report, Solver,
 
 const CERTIFIED: f64 = 5.642_708_239_7e3;
 
-#[path = "../support/starts.rs"]
-mod starts;
-
 use crate::nist::{Fit, fits};
 
 fn fit(name: &str) -> Fit {
@@ -114,7 +111,7 @@ fn bfgs_and_lbfgs_find_the_certified_minimum_from_both_starts_of_most_fits() {
                 let mut b = Array1::from(start);
                 let stop = Stop::never().gradient_max(1e-8).evaluations(5000);
                 let report = minimize(&mut *solver, &mut b, &mut fit, stop).unwrap();
-                found += u32::from(starts::is_minimum(report.value, &[fit.minimum]));
+                found += u32::from(crate::starts::is_minimum(report.value, &[fit.minimum]));
             }
         }
         assert!(found >= least, "{found}");

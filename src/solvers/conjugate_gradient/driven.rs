@@ -75,6 +75,18 @@ impl<F: Scalar, L: LineSearch> Solver<F> for ConjugateGradient<F, L> {
         Ok(())
     }
 
+    fn turn(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
+        let g = descent.gradient();
+        self.driven.square = vector::dot(g, g);
+        let length = descent.length();
+        if length > 0.0 {
+            (self.driven.length, self.driven.old_slope) = (length, self.driven.slope);
+        }
+        self.along_gradient(descent);
+        self.driven.decrease = f64::NAN;
+        Ok(())
+    }
+
     fn iterate(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
         if !self.descends() || self.driven.since >= self.period(descent.dim()) {
             descent.count_restart();
@@ -171,9 +183,11 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
             let sample = if self.search.needs_slope() {
                 descent.try_length(length, &self.direction)?
             } else {
-                let value = descent.try_value(length, &self.direction)?;
+                let (length, value) = descent.try_value(length, &self.direction)?;
                 Sample { length, value, slope: f64::NAN }
             };
+            // A wall may have stopped it.
+            length = sample.length;
             if sample.value < least {
                 (better, least) = (Some(length), sample.value);
             }
@@ -182,6 +196,7 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
             if self.interpolate
                 && (accepted || trial == 0)
                 && let Some(ratio) = minimum_of_parabola(start, sample, accepted)
+                && descent.stays_inside(ratio * length, &self.direction)
             {
                 descent.accept_minimum(ratio, length, &self.direction, start.slope)?;
                 self.driven.length = ratio * length;
@@ -240,7 +255,7 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
             if (next - length).abs() <= 0.1 * length {
                 break;
             }
-            let there = descent.try_value(next, &self.direction)?;
+            let (next, there) = descent.try_value(next, &self.direction)?;
             if there.is_nan() || there >= value {
                 break;
             }

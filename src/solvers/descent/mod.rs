@@ -1,5 +1,7 @@
 //! The points of a minimization, and the way to new ones.
 
+mod bend;
+mod face;
 mod point;
 mod recover;
 mod search;
@@ -14,9 +16,11 @@ use super::halt::Halt;
 use super::linearization::Linearization;
 use super::objective::FlatObjective;
 use super::report::{Evaluations, Status, Test};
+use crate::params::Side;
 use crate::scalar::Scalar;
 use crate::vector;
 
+pub(crate) use face::Face;
 pub(crate) use point::{Limits, Point};
 
 /// Which of the three points is the best.
@@ -40,6 +44,10 @@ pub struct Descent<'a, F: Scalar> {
     current: Point<F>,
     trial: Point<F>,
     spare: Point<F>,
+    /// Where it may go, if that is not everywhere.
+    face: Option<Face<F>>,
+    /// The length of the wall that has stopped a search; NaN if none has.
+    blocked: f64,
     best: Best,
     limits: Limits,
     evaluations: Evaluations,
@@ -70,13 +78,18 @@ impl<'a, F: Scalar> Descent<'a, F> {
         objective: &'a mut dyn FlatObjective<F>,
         start: Vec<F>,
         limits: Limits,
+        face: Option<Face<F>>,
     ) -> Self {
         let dim = start.len();
+        let room = if face.is_some() { dim } else { 0 };
+        let point = || Point { reduced: vec![F::zero(); room], ..Point::new(dim) };
         Self {
             objective,
-            current: Point { x: start, ..Point::new(dim) },
-            trial: Point::new(dim),
-            spare: Point::new(dim),
+            current: Point { x: start, ..point() },
+            trial: point(),
+            spare: point(),
+            face,
+            blocked: f64::NAN,
             best: Best::Current,
             limits,
             evaluations: Evaluations::default(),
@@ -89,14 +102,21 @@ impl<'a, F: Scalar> Descent<'a, F> {
         }
     }
 
-    /// Evaluates the start.
+    /// Evaluates the start, after moving it into the box.
     pub(crate) fn begin(&mut self) -> Result<(), Halt> {
         self.may_evaluate()?;
         self.evaluations.gradients += 1;
-        let Point { x, gradient, value, gradient_max, .. } = &mut self.current;
+        if let Some(face) = &self.face {
+            face.bounds().clip(&mut self.current.x);
+        }
+        let Point { x, gradient, value, .. } = &mut self.current;
         *value = self.objective.value_and_gradient(x, gradient)?;
-        *gradient_max = vector::norm_max(gradient);
-        self.start_value = *value;
+        if let Some(face) = &mut self.face {
+            *value += face.penalty(x);
+            face.update(x, gradient, true);
+        }
+        self.current.measure(self.face.as_ref());
+        self.start_value = self.current.value;
         Ok(())
     }
 
@@ -126,12 +146,23 @@ impl<'a, F: Scalar> Descent<'a, F> {
         self.current.value
     }
 
-    /// ∇f at the current point.
+    /// ∇f at the current point: under bounds 0 of the elements that stay at theirs, and with an L1
+    /// penalty that of f + Σ cᵢ|wᵢ|.
     pub fn gradient(&self) -> &[F] {
+        self.current.free_gradient()
+    }
+
+    /// ∇f at the current point, of all elements and without a penalty.
+    pub fn smooth_gradient(&self) -> &[F] {
         &self.current.gradient
     }
 
-    /// max|∂f/∂wᵢ| at the current point.
+    /// ∇f at the trial point, as [`smooth_gradient`](Descent::smooth_gradient).
+    pub fn smooth_trial_gradient(&self) -> &[F] {
+        &self.trial.gradient
+    }
+
+    /// max|∂f/∂wᵢ| at the current point; under bounds of the projected gradient, P(w - ∇f) - w.
     pub fn gradient_max(&self) -> f64 {
         self.current.gradient_max
     }
@@ -147,9 +178,10 @@ impl<'a, F: Scalar> Descent<'a, F> {
         self.trial.value
     }
 
-    /// ∇f at the trial point, or at the previous one: see [`trial_x`](Descent::trial_x).
+    /// ∇f at the trial point, or at the previous one: see [`trial_x`](Descent::trial_x); as
+    /// [`gradient`](Descent::gradient) of the same elements.
     pub fn trial_gradient(&self) -> &[F] {
-        &self.trial.gradient
+        self.trial.free_gradient()
     }
 
     /// The evaluations so far.
@@ -167,9 +199,53 @@ impl<'a, F: Scalar> Descent<'a, F> {
         self.objective.has_hessian_vector()
     }
 
-    /// ∇f(x)ᵀd at the current point.
+    /// ∇f(x)ᵀd at the current point; without the elements that a bound stops at once.
     pub fn slope_along(&self, direction: &[F]) -> f64 {
-        vector::dot(&self.current.gradient, direction)
+        self.slope_of(&self.current, direction)
+    }
+
+    /// gᵀd of a point on the way along d from the current one.
+    fn slope_of(&self, point: &Point<F>, direction: &[F]) -> f64 {
+        match &self.face {
+            None => vector::dot(&point.gradient, direction),
+            Some(face) => face.slope(&self.current.x, &point.reduced, direction),
+        }
+    }
+
+    /// Whether there are walls, which the solver meets as [`Halt::Wall`].
+    pub fn has_walls(&self) -> bool {
+        self.face.is_some()
+    }
+
+    /// Zero in place of the elements that stay at their bounds.
+    pub fn mask(&self, vector: &mut [F]) {
+        if let Some(face) = &self.face {
+            face.mask(vector);
+        }
+    }
+
+    /// Whether the elements that stay at their bounds are pushed against them: a minimum among the free
+    /// ones is then one of all.
+    pub(crate) fn is_settled(&self) -> bool {
+        let face = self.face.as_ref();
+        face.is_none_or(|face| face.is_settled(&self.current.x, &self.current.gradient))
+    }
+
+    /// Looks which elements stay at their bounds; whether they are others than before. All that can leave
+    /// theirs are let go if `release`, else only where it pays.
+    pub(crate) fn change_face(&mut self, release: bool) -> bool {
+        let Some(face) = &mut self.face else { return false };
+        if self.current.predicted || !face.update(&self.current.x, &self.current.gradient, release)
+        {
+            return false;
+        }
+        face.reduce(&self.current.gradient, &mut self.current.reduced);
+        face.reduce(&self.trial.gradient, &mut self.trial.reduced);
+        true
+    }
+
+    pub(crate) fn face(&self) -> Option<&Face<F>> {
+        self.face.as_ref()
     }
 
     /// Counts a direction that was given up for -∇f.
@@ -177,14 +253,31 @@ impl<'a, F: Scalar> Descent<'a, F> {
         self.restarts += 1;
     }
 
-    /// ∇²f(x)·v at the current point.
+    /// ∇²f(x)·v at the current point; an element that stays at its bound is v's own.
     ///
     /// # Errors
     /// The [`Halt`] of a limit or of the objective.
     pub fn hessian_vector(&mut self, vector: &[F], product: &mut [F]) -> Result<(), Halt> {
         self.may_evaluate()?;
         self.evaluations.hessian_vectors += 1;
-        Ok(self.objective.hessian_vector(&self.current.x, vector, product)?)
+        let Some(face) = &self.face else {
+            return Ok(self.objective.hessian_vector(&self.current.x, vector, product)?);
+        };
+        let mut free = vector.to_vec();
+        face.mask(&mut free);
+        self.objective.hessian_vector(&self.current.x, &free, product)?;
+        self.unit_where_held(vector, product);
+        Ok(())
+    }
+
+    /// Puts the vector's own elements into a product where they are held, as if H were 1 there.
+    fn unit_where_held(&self, vector: &[F], product: &mut [F]) {
+        let Some(face) = &self.face else { return };
+        for (i, (to, &v)) in product.iter_mut().zip(vector).enumerate() {
+            if face.is_held(i) {
+                *to = v;
+            }
+        }
     }
 
     /// Whether the objective gives its Hessian as a matrix.
@@ -192,14 +285,23 @@ impl<'a, F: Scalar> Descent<'a, F> {
         self.objective.has_hessian()
     }
 
-    /// ∇²f(x) at the current point, n×n.
+    /// ∇²f(x) at the current point, n×n; the row and the column of an element that stays at its bound
+    /// are those of the unit matrix.
     ///
     /// # Errors
     /// The [`Halt`] of a limit or of the objective.
     pub fn hessian(&mut self, hessian: &mut Array2<F>) -> Result<(), Halt> {
         self.may_evaluate()?;
         self.evaluations.hessians += 1;
-        Ok(self.objective.hessian(&self.current.x, hessian)?)
+        self.objective.hessian(&self.current.x, hessian)?;
+        if let Some(face) = &self.face {
+            for i in (0..self.current.x.len()).filter(|&i| face.is_held(i)) {
+                hessian.row_mut(i).fill(F::zero());
+                hessian.column_mut(i).fill(F::zero());
+                hessian[(i, i)] = F::one();
+            }
+        }
+        Ok(())
     }
 
     /// Residuals and Jacobian at the current point, where f is a sum of squares.
@@ -231,7 +333,7 @@ impl<'a, F: Scalar> Descent<'a, F> {
     /// Makes the trial point the current one; `length` is what the history says of the step.
     pub fn accept(&mut self, length: f64) {
         swap(&mut self.current, &mut self.trial);
-        self.length = length;
+        (self.length, self.blocked) = (length, f64::NAN);
         self.best = match self.best {
             Best::Current => Best::Trial,
             Best::Trial => Best::Current,
@@ -290,9 +392,9 @@ impl<'a, F: Scalar> Descent<'a, F> {
         let trial = &mut self.trial;
         vector::shifted(&self.current.x, ratio * length, direction, &mut trial.x);
         vector::combine(1.0 - ratio, &self.current.gradient, ratio, &mut trial.gradient);
-        trial.gradient_max = vector::norm_max(&trial.gradient);
+        trial.measure(self.face.as_ref());
         (trial.value, trial.predicted) = (value, true);
-        if self.limits.test_gradient(trial).is_some() {
+        if self.limits.test_gradient(trial, self.face.as_ref()).is_some() {
             self.may_evaluate()?;
             self.evaluate_trial(None)?;
             self.test_trial(ratio * length)?;
@@ -323,7 +425,10 @@ impl<'a, F: Scalar> Descent<'a, F> {
 
     /// Whether a test of the gradient holds at the current point.
     pub(crate) fn test_gradient(&self) -> Option<Test> {
-        if self.current.predicted { None } else { self.limits.test_gradient(&self.current) }
+        if self.current.predicted {
+            return None;
+        }
+        self.limits.test_gradient(&self.current, self.face.as_ref())
     }
 
     /// Whether the trial point is elsewhere than the current one, and f there no higher but for
@@ -348,7 +453,7 @@ impl<'a, F: Scalar> Descent<'a, F> {
 
     /// The point to end with, and what is to be said of it: the current one if it passed a test, else
     /// the best.
-    pub(crate) fn into_result(mut self, status: Status) -> (Point<F>, Status) {
+    pub(crate) fn into_result(mut self, status: Status) -> (Point<F>, Vec<(usize, Side)>, Status) {
         let best = if status.is_converged() && !self.current.predicted {
             &mut self.current
         } else {
@@ -362,11 +467,15 @@ impl<'a, F: Scalar> Descent<'a, F> {
             | Status::IterationLimit
             | Status::TimeLimit => match self.limits.target {
                 Some(target) if point.value <= target => Status::TargetReached,
-                _ => self.limits.test_gradient(&point).map_or(status, Status::Converged),
+                _ => {
+                    let test = self.limits.test_gradient(&point, self.face.as_ref());
+                    test.map_or(status, Status::Converged)
+                }
             },
             _ => status,
         };
-        (point, status)
+        let active = self.face.as_ref().map(|face| face.active(&point.x, &point.gradient));
+        (point, active.unwrap_or_default(), status)
     }
 
     fn best_mut(&mut self) -> &mut Point<F> {

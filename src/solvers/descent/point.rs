@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::face::Face;
 use crate::scalar::Scalar;
 use crate::solvers::report::Test;
 use crate::solvers::stop::Stop;
@@ -12,8 +13,10 @@ use crate::vector;
 pub(crate) struct Point<F> {
     pub(crate) x: Vec<F>,
     pub(crate) gradient: Vec<F>,
+    /// The gradient on the face; empty where there is none.
+    pub(crate) reduced: Vec<F>,
     pub(crate) value: f64,
-    /// NaN where the gradient was not computed.
+    /// max|gᵢ|, of the projected gradient on a face; NaN where the gradient was not computed.
     pub(crate) gradient_max: f64,
     /// Whether value and gradient were interpolated, not evaluated.
     pub(crate) predicted: bool,
@@ -25,6 +28,7 @@ impl<F: Scalar> Point<F> {
         Self {
             x: zeros(),
             gradient: zeros(),
+            reduced: Vec::new(),
             value: f64::NAN,
             gradient_max: f64::NAN,
             predicted: false,
@@ -32,10 +36,41 @@ impl<F: Scalar> Point<F> {
     }
 
     /// Whether max|gᵢ|·max(|xᵢ|, 1) ≤ `limit`·|f|.
-    fn is_flat(&self, limit: f64) -> bool {
+    fn is_flat(&self, limit: f64, face: Option<&Face<F>>) -> bool {
         let allowed = limit * self.value.abs();
-        let small = |(&x, &g): (&F, &F)| (g * x.abs().max(F::one())).into_f64().abs() <= allowed;
-        self.gradient_max <= allowed && self.x.iter().zip(&self.gradient).all(small)
+        let small = |x: F, g: F| (g * x.abs().max(F::one())).into_f64().abs() <= allowed;
+        self.gradient_max <= allowed
+            && match face {
+                None => self.x.iter().zip(&self.gradient).all(|(&x, &g)| small(x, g)),
+                Some(face) => {
+                    let projected = face.projected(&self.x, &self.gradient);
+                    self.x.iter().zip(projected).all(|(&x, g)| small(x, g))
+                }
+            }
+    }
+
+    /// ‖g‖₂, of the projected gradient on a face.
+    fn gradient_norm(&self, face: Option<&Face<F>>) -> f64 {
+        match face {
+            None => vector::norm(&self.gradient),
+            Some(face) => face.projected_norm(&self.x, &self.gradient),
+        }
+    }
+
+    /// The gradient that a solver goes by.
+    pub(super) fn free_gradient(&self) -> &[F] {
+        if self.reduced.is_empty() { &self.gradient } else { &self.reduced }
+    }
+
+    /// Measures a gradient that was just written.
+    pub(super) fn measure(&mut self, face: Option<&Face<F>>) {
+        self.gradient_max = match face {
+            None => vector::norm_max(&self.gradient),
+            Some(face) => {
+                face.reduce(&self.gradient, &mut self.reduced);
+                face.projected_max(&self.x, &self.gradient)
+            }
+        };
     }
 }
 
@@ -62,15 +97,19 @@ impl Limits {
         }
     }
 
-    pub(super) fn test_gradient<F: Scalar>(&self, point: &Point<F>) -> Option<Test> {
+    pub(super) fn test_gradient<F: Scalar>(
+        &self,
+        point: &Point<F>,
+        face: Option<&Face<F>>,
+    ) -> Option<Test> {
         let within = |limit: Option<f64>, value: f64| limit.is_some_and(|limit| value <= limit);
         if within(self.gradient_max, point.gradient_max) {
             Some(Test::GradientMax)
         } else if self.gradient_norm.is_some()
-            && within(self.gradient_norm, vector::norm(&point.gradient))
+            && within(self.gradient_norm, point.gradient_norm(face))
         {
             Some(Test::GradientNorm)
-        } else if self.relative_gradient.is_some_and(|limit| point.is_flat(limit)) {
+        } else if self.relative_gradient.is_some_and(|limit| point.is_flat(limit, face)) {
             Some(Test::RelativeGradient)
         } else if point.gradient_max == 0.0 {
             Some(Test::Stationary)

@@ -87,7 +87,8 @@ impl<F: Scalar> Descent<'_, F> {
                 return Ok(());
             }
         }
-        let square = vector::dot(&self.current.gradient, &self.current.gradient);
+        let gradient = self.current.free_gradient();
+        let square = vector::dot(gradient, gradient);
         Err(if seen.walled {
             Stall::NonFinite.into()
         } else if seen.kink {
@@ -147,7 +148,7 @@ impl<F: Scalar> Descent<'_, F> {
     /// is not what the gradient says.
     fn probe(&mut self, by_size: bool) -> Result<Seen, Halt> {
         let mut seen = Seen { walled: false, kink: false, tried: false };
-        let steepest = self.current.gradient_max;
+        let steepest = self.steepest();
         if !steepest.is_finite() {
             return Ok(Seen { walled: true, ..seen });
         }
@@ -161,7 +162,10 @@ impl<F: Scalar> Descent<'_, F> {
         for _ in 0..PROBES {
             let up = self.probe_at(length, &direction)?;
             let still = !self.moves();
-            let down = self.probe_at(-length, &direction)?;
+            // Where a bound stops an element, nothing is to be told of the gradient.
+            let room =
+                self.stays_inside(length, &direction) && self.stays_inside(-length, &direction);
+            let down = if room { self.probe_at(-length, &direction)? } else { None };
             let finite = up.is_some();
             // A wall is where nothing longer than rounding is finite.
             blocked |= !finite;
@@ -205,17 +209,25 @@ impl<F: Scalar> Descent<'_, F> {
         Ok(seen)
     }
 
+    /// max|gᵢ| of the free elements.
+    fn steepest(&self) -> f64 {
+        match &self.face {
+            None => self.current.gradient_max,
+            Some(_) => vector::norm_max(&self.current.reduced),
+        }
+    }
+
     /// A direction downhill whose largest element is 1, the slope along it, and how far it may be
     /// gone for its elements to change by no more than themselves, or than the largest one or 1.
     fn downhill(&self, by_size: bool) -> (Vec<F>, f64, f64) {
-        let (x, g) = (&self.current.x, &self.current.gradient);
+        let (x, g) = (&self.current.x, self.current.free_gradient());
         let largest = vector::norm_max(x).max(f64::MIN_POSITIVE);
         let part = |x: F| if by_size { (x.into_f64() / largest).powi(2) } else { 1.0 };
         let wide: Vec<f64> = x.iter().zip(g).map(|(&x, &g)| -g.into_f64() * part(x)).collect();
         let most = wide.iter().fold(f64::MIN_POSITIVE, |most, d| most.max(d.abs()));
         let direction: Vec<F> = wide.iter().map(|&d| F::from_f64(d / most)).collect();
         // Scaled, so that no product overflows or vanishes.
-        let steepest = self.current.gradient_max;
+        let steepest = self.steepest();
         let over = F::from_f64(steepest);
         let scaled: Vec<F> = g.iter().map(|&g| -g / over).collect();
         let slope = steepest * vector::dot(&scaled, &direction);
@@ -231,7 +243,7 @@ impl<F: Scalar> Descent<'_, F> {
 
     /// f at a length, if it and what is known of the gradient are finite there.
     fn probe_at(&mut self, length: f64, direction: &[F]) -> Result<Option<f64>, Halt> {
-        let value = self.try_value(length, direction)?;
+        let value = self.value_straight(length, direction)?;
         Ok((value.is_finite() && self.trial.gradient_max != f64::INFINITY).then_some(value))
     }
 }

@@ -32,9 +32,11 @@ impl<F: Scalar> Descent<'_, F> {
             let sample = if search.needs_slope() {
                 self.try_length(length, direction)?
             } else {
-                let value = self.try_value(length, direction)?;
+                let (length, value) = self.try_value(length, direction)?;
                 Sample { length, value, slope: f64::NAN }
             };
+            // A wall may have stopped it.
+            length = sample.length;
             match search.advance(sample) {
                 Next::Try(next) => length = next,
                 // Where x has not moved nothing was found, and slopes alone may lead upward.

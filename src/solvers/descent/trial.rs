@@ -13,11 +13,23 @@ impl<F: Scalar> Descent<'_, F> {
     /// Evaluates f and ∇f at x + α·d, which becomes the trial point; returns α, f and the slope
     /// ∇fᵀd.
     ///
+    /// Under bounds, where the way leads through one: if f falls enough along the way that turns off at
+    /// the bounds, that point is accepted, and [`Halt::Wall`] returned; else the sample is of the
+    /// longest α that stays inside.
+    ///
     /// # Errors
     /// The [`Halt`] of a limit, of a test that the trial passes, or of the objective.
     pub fn try_length(&mut self, length: f64, direction: &[F]) -> Result<Sample, Halt> {
+        match self.wall_before(length, direction) {
+            None => self.try_straight(length, direction),
+            Some(longest) => self.bend(length, longest, direction),
+        }
+    }
+
+    /// As [`try_length`](Descent::try_length), on the straight way; bounds stop single elements.
+    pub(super) fn try_straight(&mut self, length: f64, direction: &[F]) -> Result<Sample, Halt> {
         if self.place_at(length, direction)? {
-            let slope = vector::dot(&self.trial.gradient, direction);
+            let slope = self.slope_of(&self.trial, direction);
             return Ok(Sample { length, value: self.trial.value, slope });
         }
         let slope = self.evaluate_trial(Some(direction))?;
@@ -26,13 +38,24 @@ impl<F: Scalar> Descent<'_, F> {
     }
 
     /// Evaluates f alone at x + α·d, which becomes the trial point, where the objective gives it
-    /// for less; else f and ∇f as well.
+    /// for less; else f and ∇f as well. Returns α and f.
     ///
     /// # Errors
     /// As [`try_length`](Descent::try_length).
-    pub fn try_value(&mut self, length: f64, direction: &[F]) -> Result<f64, Halt> {
+    pub fn try_value(&mut self, length: f64, direction: &[F]) -> Result<(f64, f64), Halt> {
+        match self.wall_before(length, direction) {
+            None => Ok((length, self.value_straight(length, direction)?)),
+            Some(longest) => {
+                let sample = self.bend(length, longest, direction)?;
+                Ok((sample.length, sample.value))
+            }
+        }
+    }
+
+    /// As [`try_value`](Descent::try_value), on the straight way; bounds stop single elements.
+    pub(super) fn value_straight(&mut self, length: f64, direction: &[F]) -> Result<f64, Halt> {
         if !self.objective.has_value() {
-            return self.try_length(length, direction).map(|sample| sample.value);
+            return self.try_straight(length, direction).map(|sample| sample.value);
         }
         if self.place_at(length, direction)? {
             return Ok(self.trial.value);
@@ -41,6 +64,9 @@ impl<F: Scalar> Descent<'_, F> {
         self.trial.gradient_max = f64::NAN;
         self.trial.predicted = false;
         self.trial.value = self.objective.value(&self.trial.x)?;
+        if let Some(face) = &self.face {
+            self.trial.value += face.penalty(&self.trial.x);
+        }
         self.note_best();
         self.test_target()?;
         Ok(self.trial.value)
@@ -52,7 +78,7 @@ impl<F: Scalar> Descent<'_, F> {
     /// As [`try_length`](Descent::try_length).
     pub fn complete_trial(&mut self, length: f64, direction: &[F]) -> Result<f64, Halt> {
         if !self.trial.gradient_max.is_nan() {
-            return Ok(vector::dot(&self.trial.gradient, direction));
+            return Ok(self.slope_of(&self.trial, direction));
         }
         self.may_evaluate()?;
         let slope = self.evaluate_trial(Some(direction))?;
@@ -71,14 +97,19 @@ impl<F: Scalar> Descent<'_, F> {
         Ok(self.trial.value)
     }
 
-    /// Writes a new trial point; the old one is put aside if it is the best. What `fill` returns.
+    /// Writes a new trial point, inside the walls whatever `fill` writes; the old one is put aside if it
+    /// is the best. What `fill` returns.
     pub(super) fn place<T>(&mut self, fill: impl FnOnce(&[F], &mut [F]) -> T) -> Result<T, Halt> {
         self.may_evaluate()?;
         if self.best == Best::Trial {
             swap(&mut self.trial, &mut self.spare);
             self.best = Best::Spare;
         }
-        Ok(fill(&self.current.x, &mut self.trial.x))
+        let filled = fill(&self.current.x, &mut self.trial.x);
+        if let Some(face) = &self.face {
+            face.walls().clip(&mut self.trial.x);
+        }
+        Ok(filled)
     }
 
     /// Writes x + α·d to the trial point; whether f and ∇f are known there, since rounding has made
@@ -99,6 +130,7 @@ impl<F: Scalar> Descent<'_, F> {
         if known(&self.current) && self.trial.x == self.current.x {
             let (current, trial) = (&self.current, &mut self.trial);
             trial.gradient.copy_from_slice(&current.gradient);
+            trial.reduced.copy_from_slice(&current.reduced);
             (trial.value, trial.gradient_max) = (current.value, current.gradient_max);
             trial.predicted = false;
             return Ok(true);
@@ -110,15 +142,27 @@ impl<F: Scalar> Descent<'_, F> {
     /// element.
     pub(super) fn evaluate_trial(&mut self, direction: Option<&[F]>) -> Result<f64, Halt> {
         self.evaluations.gradients += 1;
-        let Point { x, gradient, value, gradient_max, predicted } = &mut self.trial;
+        let Point { x, gradient, value, gradient_max, .. } = &mut self.trial;
         *value = self.objective.value_and_gradient(x, gradient)?;
-        let (slope, largest) = match direction {
-            Some(direction) => vector::dot_and_max(gradient, direction),
-            None => (f64::NAN, vector::norm_max(gradient)),
+        let slope = match (&self.face, direction) {
+            (None, Some(direction)) => {
+                let (slope, largest) = vector::dot_and_max(gradient, direction);
+                *gradient_max = largest;
+                slope
+            }
+            (face, direction) => {
+                if let Some(face) = face {
+                    *value += face.penalty(x);
+                }
+                self.trial.measure(self.face.as_ref());
+                direction.map_or(f64::NAN, |direction| self.slope_of(&self.trial, direction))
+            }
         };
         // NaN would be taken for a gradient that is still to be computed.
-        *gradient_max = if largest.is_nan() { f64::INFINITY } else { largest };
-        *predicted = false;
+        if self.trial.gradient_max.is_nan() {
+            self.trial.gradient_max = f64::INFINITY;
+        }
+        self.trial.predicted = false;
         self.note_best();
         Ok(slope)
     }
@@ -144,7 +188,7 @@ impl<F: Scalar> Descent<'_, F> {
     pub(super) fn test_trial(&mut self, length: f64) -> Result<(), Halt> {
         self.test_target()?;
         if self.trial.value <= self.current.value + self.noise()
-            && let Some(test) = self.limits.test_gradient(&self.trial)
+            && let Some(test) = self.limits.test_gradient(&self.trial, self.face.as_ref())
         {
             self.accept(length);
             return Err(Halt::Done(Status::Converged(test)));

@@ -85,6 +85,10 @@ pub struct Lbfgs<F, L = Cubic> {
     memory: usize,
     search: L,
     pairs: Pairs<F>,
+    /// The pairs of all elements, of which `pairs` has those of the free ones; under bounds alone.
+    whole: Pairs<F>,
+    /// Whether the step before this was learnt from.
+    learnt: bool,
     direction: Vec<F>,
     /// The first length along -g.
     reach: f64,
@@ -104,6 +108,8 @@ impl<F: Scalar> Lbfgs<F> {
             memory: 10,
             search: Cubic::new().curvature(0.9),
             pairs: Pairs::default(),
+            whole: Pairs::default(),
+            learnt: true,
             direction: Vec::new(),
             reach: 1.0,
             stepped: Stepped::new(),
@@ -128,6 +134,8 @@ impl<F: Scalar, L: LineSearch> Lbfgs<F, L> {
             memory: self.memory,
             search,
             pairs: self.pairs,
+            whole: self.whole,
+            learnt: self.learnt,
             direction: self.direction,
             reach: self.reach,
             stepped: self.stepped,
@@ -157,6 +165,13 @@ impl<F: Scalar, L: LineSearch> Lbfgs<F, L> {
             Some(rate) => Interval::NON_NEGATIVE.check::<F>("Lbfgs", "fixed_rate", rate),
             None => Ok(()),
         }
+    }
+
+    /// Keeps the pair of the last step for any face.
+    fn learn_whole(&mut self, descent: &Descent<'_, F>) {
+        let (g, old) = (descent.smooth_gradient(), descent.smooth_trial_gradient());
+        self.whole.push(descent.x(), descent.trial_x(), g, old);
+        self.learnt = true;
     }
 
     /// Searches along the direction, -g where there is no pair.
@@ -202,17 +217,35 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Lbfgs<F, L> {
 
     fn start(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
         self.pairs.begin(descent.dim(), self.memory);
+        if descent.has_walls() {
+            self.whole.begin(descent.dim(), self.memory);
+        }
+        self.learnt = true;
         zero(&mut self.direction, descent.dim());
         self.reach = cautious_length(descent.x(), descent.gradient());
         Ok(())
     }
 
+    fn turn(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
+        if !self.learnt {
+            self.learn_whole(descent);
+        }
+        // What is known of the free elements: H on the face is not a part of H.
+        self.pairs.restrict(&self.whole, |vector| descent.mask(vector));
+        if self.pairs.is_empty() {
+            self.reach = cautious_length(descent.x(), descent.gradient());
+        }
+        Ok(())
+    }
+
     fn iterate(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
+        self.learnt = false;
         self.pairs.direction(descent.gradient(), &mut self.direction);
         let mut found = self.search(descent)?;
         if !found && !self.pairs.is_empty() {
             descent.count_restart();
             self.pairs.clear();
+            self.whole.clear();
             self.reach = cautious_length(descent.x(), descent.gradient());
             self.pairs.direction(descent.gradient(), &mut self.direction);
             found = self.search(descent)?;
@@ -225,6 +258,9 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Lbfgs<F, L> {
         }
         let (x, g) = (descent.x(), descent.gradient());
         self.pairs.push(x, descent.trial_x(), g, descent.trial_gradient());
+        if descent.has_walls() {
+            self.learn_whole(descent);
+        }
         Ok(())
     }
 }

@@ -67,6 +67,19 @@ impl<F: Scalar> Pairs<F> {
         self.keep()
     }
 
+    /// Takes the pairs of another with some of their elements made zero, those that curve upward then.
+    pub(super) fn restrict(&mut self, whole: &Self, mask: impl Fn(&mut [F])) {
+        self.clear();
+        let (newer, older) = whole.kept[..whole.len].split_at(whole.next.min(whole.len));
+        for pair in older.iter().chain(newer) {
+            self.spare.s.copy_from_slice(&pair.s);
+            self.spare.y.copy_from_slice(&pair.y);
+            mask(&mut self.spare.s);
+            mask(&mut self.spare.y);
+            self.keep();
+        }
+    }
+
     /// The vectors of the pairs by name, the oldest pair first.
     pub(super) fn vectors(&self) -> impl Iterator<Item = (String, &[F])> {
         let (newer, older) = self.kept[..self.len].split_at(self.next.min(self.len));

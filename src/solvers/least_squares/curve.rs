@@ -2,14 +2,14 @@
 
 use ndarray::{Array1, Array2};
 
-use super::fit::{Fit, least_squares};
+use super::fit::{Fit, least_squares_within};
 use super::levenberg_marquardt::LevenbergMarquardt;
 use super::problem::LeastSquares;
 use super::residuals::{Differences, Residuals};
 use super::robust::Robust;
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
-use crate::params::{Flatten, Params, ParamsMut};
+use crate::params::{Bounds, Flatten, Params, ParamsMut};
 use crate::scalar::Scalar;
 use crate::solvers::stop::Stop;
 
@@ -76,12 +76,13 @@ where
 /// # Ok::<(), thalweg::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct CurveFit<F, X> {
+pub struct CurveFit<F: Scalar, X> {
     x: Vec<X>,
     y: Vec<F>,
     errors: Option<Vec<F>>,
     absolute: bool,
     loss: Robust,
+    bounds: Bounds<F>,
     names: Vec<String>,
     evaluations: u64,
     forward: bool,
@@ -96,6 +97,7 @@ impl<F: Scalar, X: Clone> CurveFit<F, X> {
             errors: None,
             absolute: false,
             loss: Robust::Squares,
+            bounds: Bounds::new(),
             names: Vec::new(),
             evaluations: 10_000,
             forward: false,
@@ -121,6 +123,13 @@ impl<F: Scalar, X: Clone> CurveFit<F, X> {
     #[must_use]
     pub fn loss(mut self, loss: Robust) -> Self {
         self.loss = loss;
+        self
+    }
+
+    /// Keeps the parameters within bounds; the curve is asked for no others.
+    #[must_use]
+    pub fn bounds(mut self, bounds: Bounds<F>) -> Self {
+        self.bounds = bounds;
         self
     }
 
@@ -195,7 +204,8 @@ impl<F: Scalar, X: Clone> CurveFit<F, X> {
         self.check(Flatten::of(&*params)?.len())?;
         let mut problem = LeastSquares::new(residuals).loss(self.loss);
         let stop = Stop::never().evaluations(self.evaluations);
-        let mut fit = least_squares(&mut LevenbergMarquardt::new(), params, &mut problem, stop)?;
+        let mut solver = LevenbergMarquardt::new();
+        let mut fit = least_squares_within(&mut solver, params, &self.bounds, &mut problem, stop)?;
         fit.r_squared = Some(1.0 - fit.sum_of_squares() / self.spread());
         fit.rename(&self.names);
         if self.absolute {
@@ -241,7 +251,7 @@ impl<F: Scalar, X: Clone> CurveFit<F, X> {
 
 /// Residuals of a curve whose derivatives are given.
 #[derive(Debug)]
-struct ByGradient<'a, F, X, C, G> {
+struct ByGradient<'a, F: Scalar, X, C, G> {
     points: &'a CurveFit<F, X>,
     curve: C,
     gradient: G,

@@ -87,6 +87,10 @@ impl<F: Scalar> Solver<F> for Dogleg<F> {
         Ok(())
     }
 
+    fn turn(&mut self, _: &mut Descent<'_, F>) -> Result<(), Halt> {
+        Ok(())
+    }
+
     fn iterate(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
         let Self { tolerances, first, trusted } = self;
         trusted.look(descent, *first, *tolerances)?;

@@ -10,9 +10,9 @@ use super::robust::Robust;
 use super::student;
 use crate::error::Error;
 use crate::linalg::svd::{Columns, Svd, norm};
-use crate::params::{Flatten, ParamsMut};
+use crate::params::{Bounds, Flatten, ParamsMut};
 use crate::scalar::Scalar;
-use crate::solvers::minimize::minimize;
+use crate::solvers::minimize::minimize_within;
 use crate::solvers::report::Report;
 use crate::solvers::solver::Solver;
 use crate::solvers::stop::Stop;
@@ -213,8 +213,48 @@ where
     R: Residuals<F, P>,
     S: Solver<F> + ?Sized,
 {
+    least_squares_within(solver, params, &Bounds::new(), problem, stop)
+}
+
+/// Minimizes a sum of squares within [`Bounds`] l ≤ w ≤ u, as [`least_squares`](least_squares()) does
+/// without: the residuals are asked for at points of the box alone.
+///
+/// The covariance is that of all parameters, as if no bound were there; it says little of one that ends at
+/// its bound, which [`Report::active`] names.
+///
+/// ```
+/// use ndarray::{Array1, array};
+/// use thalweg::Bounds;
+/// use thalweg::solvers::Stop;
+/// use thalweg::solvers::least_squares::{LeastSquares, LevenbergMarquardt, least_squares_within};
+///
+/// let mut problem = LeastSquares::new(|w: &Array1<f64>| array![w[0] - 2.0, w[1] + 1.0, w[0] * w[1]]);
+/// let bounds = Bounds::new().all(0.0..);
+/// let mut w = array![1.0, 1.0];
+/// let mut solver = LevenbergMarquardt::new();
+/// let fit = least_squares_within(&mut solver, &mut w, &bounds, &mut problem, Stop::never())?;
+/// assert!((w[0] - 2.0).abs() < 1e-9 && w[1] == 0.0);
+/// assert_eq!(fit.report().active.len(), 1);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`minimize_within`](crate::solvers::minimize_within()).
+pub fn least_squares_within<F, P, R, S>(
+    solver: &mut S,
+    params: &mut P,
+    bounds: &Bounds<F>,
+    problem: &mut LeastSquares<F, R>,
+    stop: Stop<'_, F>,
+) -> Result<Fit, Error>
+where
+    F: Scalar,
+    P: ParamsMut<F>,
+    R: Residuals<F, P>,
+    S: Solver<F> + ?Sized,
+{
     let before = problem.counts();
-    let report = minimize(solver, params, problem, stop)?;
+    let report = minimize_within(solver, params, bounds, problem, stop)?;
     let (residuals, jacobian) = problem.plain(&*params)?;
     let counts = problem.counts().since(before);
     let flatten = Flatten::of(&*params)?;

@@ -97,10 +97,14 @@ impl<F: Scalar, L: LineSearch> Solver<F> for GaussNewton<F, L> {
         Ok(())
     }
 
+    fn turn(&mut self, _: &mut Descent<'_, F>) -> Result<(), Halt> {
+        Ok(())
+    }
+
     fn iterate(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
-        self.model.update(descent, &[])?;
+        self.model.update(descent)?;
         if self.model.offset().is_some_and(|offset| offset <= self.tolerances.offset) {
-            return Err(arrived(Test::Orthogonal));
+            return Err(arrived(descent, Test::Orthogonal));
         }
         let coordinates = self.model.gauss_newton();
         let promise = self.model.promise(&coordinates);
@@ -114,11 +118,11 @@ impl<F: Scalar, L: LineSearch> Solver<F> for GaussNewton<F, L> {
         let least = (self.tolerances.decrease * before).max(self.model.rounding(descent.x()));
         let fell = before - descent.value();
         if fell <= least && promise <= least {
-            return Err(arrived(Test::RelativeDecrease));
+            return Err(arrived(descent, Test::RelativeDecrease));
         }
         let small = self.model.is_small(&self.step, descent.x(), self.tolerances.step);
         if fell > 0.0 && length >= 1.0 && small {
-            return Err(arrived(Test::Step));
+            return Err(arrived(descent, Test::Step));
         }
         Ok(())
     }

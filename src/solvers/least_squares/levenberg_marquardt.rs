@@ -119,6 +119,10 @@ impl<F: Scalar> Solver<F> for LevenbergMarquardt<F> {
         Ok(())
     }
 
+    fn turn(&mut self, _: &mut Descent<'_, F>) -> Result<(), Halt> {
+        Ok(())
+    }
+
     fn iterate(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
         let Self { tolerances, first, geodesic, trusted } = self;
         trusted.look(descent, *first, *tolerances)?;
@@ -142,8 +146,8 @@ fn bend<F: Scalar>(
     if model.promise(velocity) <= TELLING * model.rounding(descent.x()) {
         return Ok(true);
     }
-    let value = descent.try_value(BEND, step)?;
-    if !value.is_finite() {
+    let (part, value) = descent.try_value(BEND, step)?;
+    if !value.is_finite() || part < BEND {
         return Ok(false);
     }
     let there = descent.trial_residuals()?;

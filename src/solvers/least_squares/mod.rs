@@ -7,6 +7,7 @@
 //! |---|---|
 //! | fit a curve to points, with standard errors | [`curve_fit`](curve_fit()), [`CurveFit`] |
 //! | minimize a sum of squares of any residuals | [`least_squares`](least_squares()), [`LeastSquares`] |
+//! | keep parameters within bounds | [`least_squares_within`], [`CurveFit::bounds`] |
 //! | say what the residuals are | a closure, [`Residuals`]; with their Jacobian [`WithJacobian`], [`Differences`], [`WithProducts`] |
 //! | choose a solver | [`LevenbergMarquardt`], [`Dogleg`], [`GaussNewton`] |
 //! | live with outliers | [`Robust`] |
@@ -26,7 +27,7 @@ mod trusted;
 
 pub use curve::{CurveFit, curve_fit};
 pub use dogleg::Dogleg;
-pub use fit::{Estimate, Fit, least_squares};
+pub use fit::{Estimate, Fit, least_squares, least_squares_within};
 pub use gauss_newton::GaussNewton;
 pub use levenberg_marquardt::LevenbergMarquardt;
 pub use problem::{Counts, LeastSquares};

@@ -55,12 +55,8 @@ impl Model {
         *self = Self::default();
     }
 
-    /// The model at the current point; elements that are held do not move.
-    pub(super) fn update<F: Scalar>(
-        &mut self,
-        descent: &mut Descent<'_, F>,
-        held: &[bool],
-    ) -> Result<(), Halt> {
+    /// The model at the current point; elements that stay at their bounds do not move.
+    pub(super) fn update<F: Scalar>(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
         let Linearization { residuals, jacobian, rows } = descent.linearize()?;
         let (m, n) = jacobian.dim();
         let mut columns = Columns::new(m, jacobian.t().iter().copied().collect());
@@ -72,8 +68,10 @@ impl Model {
             }
         }
         self.jacobian = Some(columns.clone());
+        let mut free = vec![F::one(); n];
+        descent.mask(&mut free);
         for (j, &size) in self.size.iter().enumerate() {
-            let factor = if held.get(j).is_some_and(|&held| held) { 0.0 } else { size.recip() };
+            let factor = free[j].into_f64() / size;
             columns.column_mut(j).iter_mut().for_each(|entry| *entry *= factor);
         }
         let sizes: Vec<f64> = (0..n).map(|j| norm(columns.column(j))).collect();
@@ -139,9 +137,14 @@ impl Model {
 
     /// By how much the model says that f will fall.
     pub(super) fn promise(&self, step: &Coordinates) -> f64 {
+        self.promise_of(step, 1.0)
+    }
+
+    /// The same, of that part of a step.
+    pub(super) fn promise_of(&self, step: &Coordinates, part: f64) -> f64 {
         let terms = self.along.iter().zip(self.values()).zip(&step.entries);
         // ½(c² - (c + sq)²)
-        terms.map(|((c, s), q)| -s * q * (c + 0.5 * s * q)).sum()
+        terms.map(|((c, s), q)| -part * s * q * (c + 0.5 * part * s * q)).sum()
     }
 
     /// ∇fᵀp.

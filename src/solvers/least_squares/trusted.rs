@@ -105,13 +105,13 @@ impl<F: Scalar> Trusted<F> {
         first: f64,
         tolerances: Tolerances,
     ) -> Result<(), Halt> {
-        self.model.update(descent, &[])?;
+        self.model.update(descent)?;
         if self.radius.is_nan() {
             let size = self.model.measure(descent.x());
             self.radius = first * if size > 0.0 { size } else { 1.0 };
         }
         match self.model.offset() {
-            Some(offset) if offset <= tolerances.offset => Err(arrived(Test::Orthogonal)),
+            Some(offset) if offset <= tolerances.offset => Err(arrived(descent, Test::Orthogonal)),
             _ => Ok(()),
         }
     }
@@ -138,19 +138,20 @@ impl<F: Scalar> Trusted<F> {
             if !coordinates.at_border {
                 descent.note_promise(promise);
             }
-            let value = descent.try_value(1.0, &self.step)?;
-            let fell = self.fall(descent, value, promise)?;
-            let ratio = fell / promise;
+            let (length, value) = descent.try_value(1.0, &self.step)?;
+            let fell = self.fall(descent, length, value, promise)?;
+            let ratio = fell / self.model.promise_of(&coordinates, length);
             self.adapt(&coordinates, ratio, size, fell);
             if ratio > ENOUGH && value.is_finite() {
-                return self.arrive(descent, tolerances, &coordinates, promise, rounding);
+                let at_border = coordinates.at_border || length < 1.0;
+                return self.arrive(descent, tolerances, length, (!at_border).then_some(promise));
             }
             // Nothing is to be gained here but rounding.
             if promise <= rounding && value.is_finite() {
                 return if coordinates.at_border {
                     Err(Halt::Stuck)
                 } else {
-                    Err(arrived(Test::Model))
+                    Err(arrived(descent, Test::Model))
                 };
             }
         }
@@ -159,39 +160,42 @@ impl<F: Scalar> Trusted<F> {
 
     /// By how much f falls; where the values differ by little more than rounding, from the slopes at both
     /// ends, whose mean is better known.
-    fn fall(&self, descent: &mut Descent<'_, F>, value: f64, promise: f64) -> Result<f64, Halt> {
+    fn fall(
+        &self,
+        descent: &mut Descent<'_, F>,
+        length: f64,
+        value: f64,
+        promise: f64,
+    ) -> Result<f64, Halt> {
         let noise = 16.0 * self.model.rounding(descent.x());
         let fell = descent.value() - value;
         if fell.abs() > noise || promise > noise || !value.is_finite() {
             return Ok(fell);
         }
         let before = descent.slope_along(&self.step);
-        let after = descent.complete_trial(1.0, &self.step)?;
-        Ok(-0.5 * (before + after))
+        let after = descent.complete_trial(length, &self.step)?;
+        Ok(-0.5 * length * (before + after))
     }
 
-    /// Takes the trial, which lowers f.
+    /// Takes the trial, which lowers f; `promise` is that of a whole step.
     fn arrive(
         &self,
         descent: &mut Descent<'_, F>,
         tolerances: Tolerances,
-        coordinates: &Coordinates,
-        promise: f64,
-        rounding: f64,
+        length: f64,
+        promise: Option<f64>,
     ) -> Result<(), Halt> {
-        let before = descent.value();
-        descent.complete_trial(1.0, &self.step)?;
-        descent.accept(1.0);
+        let (before, rounding) = (descent.value(), self.model.rounding(descent.x()));
+        descent.complete_trial(length, &self.step)?;
+        descent.accept(length);
         let fell = before - descent.value();
-        if coordinates.at_border || !(fell > 0.0) {
-            return Ok(());
-        }
+        let Some(promise) = promise.filter(|_| fell > 0.0) else { return Ok(()) };
         let least = (tolerances.decrease * before).max(rounding);
         if fell <= least && promise <= least {
-            return Err(arrived(Test::RelativeDecrease));
+            return Err(arrived(descent, Test::RelativeDecrease));
         }
         if self.model.is_small(&self.step, descent.x(), tolerances.step) {
-            return Err(arrived(Test::Step));
+            return Err(arrived(descent, Test::Step));
         }
         Ok(())
     }
@@ -210,6 +214,7 @@ impl<F: Scalar> Trusted<F> {
     }
 }
 
-pub(super) fn arrived(test: Test) -> Halt {
-    Halt::Done(Status::Converged(test))
+/// The end by a test, unless elements at their bounds are still to leave them.
+pub(super) fn arrived<F: Scalar>(descent: &Descent<'_, F>, test: Test) -> Halt {
+    if descent.is_settled() { Halt::Done(Status::Converged(test)) } else { Halt::Stuck }
 }
