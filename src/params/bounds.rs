@@ -1,6 +1,8 @@
 //! Bounds: the box that a minimization stays in.
 
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, Range, RangeBounds};
+
+use ndarray::ArrayViewMutD;
 
 use super::{Flatten, Params, ParamsMut, Pattern, Snapshot};
 use crate::error::{Error, ErrorKind};
@@ -243,6 +245,14 @@ impl<F: Scalar> Walls<F> {
     /// P(x); NaN stays.
     pub(crate) fn clip(&self, x: &mut [F]) {
         for (x, (l, u)) in x.iter_mut().zip(self.ends()) {
+            *x = clipped(*x, l, u);
+        }
+    }
+
+    /// P(x) of a leaf whose elements lie in that range.
+    pub(crate) fn clip_view(&self, range: Range<usize>, mut leaf: ArrayViewMutD<'_, F>) {
+        let ends = self.lower[range.clone()].iter().zip(&self.upper[range]);
+        for (x, (&l, &u)) in leaf.iter_mut().zip(ends) {
             *x = clipped(*x, l, u);
         }
     }

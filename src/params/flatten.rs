@@ -5,7 +5,7 @@ use std::ops::Range;
 use ndarray::{ArrayViewD, ArrayViewMutD, Zip};
 
 use super::roster::Roster;
-use super::{Params, ParamsMut};
+use super::{LeafMut, Params, ParamsMut};
 use crate::error::{Error, Tree};
 use crate::scalar::Scalar;
 
@@ -121,6 +121,26 @@ impl Flatten {
                 leaf.view_mut().assign(&from);
             }
         })
+    }
+
+    /// Name, shape and place of the leaf of that index.
+    pub(crate) fn entry(&self, index: usize) -> Option<(&str, &[usize], Range<usize>)> {
+        let entry = self.roster.entries().get(index)?;
+        Some((&entry.name, &entry.shape, self.bounds[index]..self.bounds[index + 1]))
+    }
+
+    /// That a tree has these leaves.
+    pub(crate) fn check<F: Scalar>(&self, tree: &dyn Params<F>) -> Result<(), Error> {
+        self.roster.meet(tree, Tree::Parameters, |_, _| {})
+    }
+
+    /// Calls `each` with the index of each leaf, and the leaf, to change it.
+    pub(crate) fn each_mut<F: Scalar>(
+        &self,
+        tree: &mut dyn ParamsMut<F>,
+        mut each: impl FnMut(usize, &mut dyn LeafMut<F>),
+    ) -> Result<(), Error> {
+        self.roster.meet_mut(tree, Tree::Parameters, |index, leaf| each(index, leaf))
     }
 
     /// The leaf of that index in a vector of [`len`](Flatten::len) elements, in its shape.

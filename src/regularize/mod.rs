@@ -8,6 +8,7 @@ mod decay;
 mod dropout;
 mod max_norm;
 mod penalty;
+mod projection;
 
 #[cfg(feature = "rand")]
 pub use augment::Augment;
@@ -17,3 +18,5 @@ pub use decay::Decay;
 pub use dropout::{DropConnect, Dropout, Mode};
 pub use max_norm::MaxNorm;
 pub use penalty::Penalty;
+pub use projection::Projection;
+pub(crate) use projection::Scratch;

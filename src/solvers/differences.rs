@@ -1,6 +1,6 @@
 //! Gradients by differences of values.
 
-use super::flat::FlatMut;
+use super::flat::{Flat, FlatMut};
 use super::objective::Objective;
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
@@ -12,7 +12,8 @@ use crate::scalar::Scalar;
 /// hᵢ = η·max(sᵢ, |wᵢ|), with η = ε^(1/3) for the precision ε of the parameters (see
 /// [`relative_step`](Self::relative_step)) and sᵢ = 1 (see [`typical`](Self::typical)): the error is
 /// about ε^(2/3) of f. Where f is NaN or infinite on one side alone, as at the edge of where it is
-/// defined, (±3f(w) ∓ 4f(w ∓ hᵢeᵢ) ± f(w ∓ 2hᵢeᵢ)) / 2hᵢ takes its place. Each gradient takes 2n values, which the report does not count one by one: it counts the
+/// defined, or where a bound of [`minimize_within`](super::minimize_within) is in the way,
+/// (±3f(w) ∓ 4f(w ∓ hᵢeᵢ) ± f(w ∓ 2hᵢeᵢ)) / 2hᵢ takes its place. Each gradient takes 2n values, which the report does not count one by one: it counts the
 /// gradient as one evaluation. Expect max|∇f| ≤ 1e-6 to be within reach for f of the size of 1, and
 /// not much less.
 ///
@@ -35,6 +36,8 @@ pub struct CentralDifferences<C, P> {
     relative_step: Option<f64>,
     /// One for all, or as many as elements.
     typical: Vec<f64>,
+    /// Where the parameters may go; empty if everywhere.
+    bounds: Vec<(f64, f64)>,
 }
 
 impl<C, P: Clone> CentralDifferences<C, P> {
@@ -43,7 +46,7 @@ impl<C, P: Clone> CentralDifferences<C, P> {
     where
         C: FnMut(&P) -> V,
     {
-        Self { value, varied: None, relative_step: None, typical: vec![1.0] }
+        Self { value, varied: None, relative_step: None, typical: vec![1.0], bounds: Vec::new() }
     }
 
     /// Sets η, the step relative to a parameter's size; in (0, ∞). The default is ε^(1/3).
@@ -113,8 +116,19 @@ where
         for i in 0..x.len() {
             let at = x[i];
             let size = self.typical[i.min(self.typical.len() - 1)];
-            let h = F::from_f64(eta * at.into_f64().abs().max(size));
+            let everywhere = (f64::NEG_INFINITY, f64::INFINITY);
+            let (l, u) = self.bounds.get(i).copied().unwrap_or(everywhere);
+            if l == u {
+                // It cannot be varied, and is not asked for.
+                g[i] = F::zero();
+                continue;
+            }
+            // So that one side has room for two steps.
+            let h = F::from_f64((eta * at.into_f64().abs().max(size)).min(0.25 * (u - l)));
             let mut moved = |to: F| -> Result<(f64, f64), Error> {
+                if !(l..=u).contains(&to.into_f64()) {
+                    return Ok((to.into_f64() - at.into_f64(), f64::NAN));
+                }
                 x[i] = to;
                 flatten.scatter(&x, varied)?;
                 x[i] = at;
@@ -135,6 +149,14 @@ where
             g[i] = F::from_f64(slope);
         }
         Ok(here)
+    }
+
+    fn within(&mut self, bounds: Option<(Flat<'_, F>, Flat<'_, F>)>) {
+        self.bounds.clear();
+        if let Some((lower, upper)) = bounds {
+            let ends = lower.as_slice().iter().zip(upper.as_slice());
+            self.bounds.extend(ends.map(|(l, u)| (l.into_f64(), u.into_f64())));
+        }
     }
 
     fn has_value(&self) -> bool {

@@ -125,6 +125,10 @@ where
         Some(&self.l1)
     }
 
+    fn within(&mut self, bounds: Option<(Flat<'_, F>, Flat<'_, F>)>) {
+        self.objective.within(bounds);
+    }
+
     fn has_value(&self) -> bool {
         self.objective.has_value()
     }

@@ -124,11 +124,14 @@ where
         return Err(ErrorKind::NonFiniteParameter { leaf, index, value }.into());
     }
     let walls = bounds.resolve(&flatten)?;
+    let bounded = !walls.is_open();
+    let ends = [&walls.lower, &walls.upper].map(|ends| Flat::new(&flatten, ends));
+    objective.within(bounded.then_some((ends[0], ends[1])));
     let strengths = match objective.l1() {
         Some(l1) => l1.resolve(&flatten)?,
         None => Vec::new(),
     };
-    let face = (!walls.is_open() || !strengths.is_empty()).then(|| Face::new(walls, strengths));
+    let face = (bounded || !strengths.is_empty()).then(|| Face::new(walls, strengths));
     let mut on_tree = OnTree { flatten: &flatten, params, objective };
     let outcome = run(solver, &flatten, &mut on_tree, start.clone(), stop, face);
     let params = on_tree.params;

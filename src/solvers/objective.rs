@@ -78,6 +78,11 @@ pub trait Objective<F: Scalar, P: ?Sized> {
         None
     }
 
+    /// Is told l and u, ±∞ where there is none, before a minimization begins, `None` without bounds: for an
+    /// objective that varies the parameters by itself, as
+    /// [`CentralDifferences`](super::CentralDifferences) does.
+    fn within(&mut self, _bounds: Option<(Flat<'_, F>, Flat<'_, F>)>) {}
+
     /// Whether there are products with the Hessian.
     fn has_hessian_vector(&self) -> bool {
         false
@@ -200,6 +205,10 @@ where
         self.objective.l1()
     }
 
+    fn within(&mut self, bounds: Option<(Flat<'_, F>, Flat<'_, F>)>) {
+        self.objective.within(bounds);
+    }
+
     fn has_value(&self) -> bool {
         true
     }
@@ -278,6 +287,10 @@ where
 
     fn l1(&self) -> Option<&L1> {
         self.objective.l1()
+    }
+
+    fn within(&mut self, bounds: Option<(Flat<'_, F>, Flat<'_, F>)>) {
+        self.objective.within(bounds);
     }
 
     fn has_value(&self) -> bool {
@@ -362,6 +375,10 @@ where
 
     fn l1(&self) -> Option<&L1> {
         self.objective.l1()
+    }
+
+    fn within(&mut self, bounds: Option<(Flat<'_, F>, Flat<'_, F>)>) {
+        self.objective.within(bounds);
     }
 
     fn has_value(&self) -> bool {

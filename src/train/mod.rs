@@ -6,10 +6,12 @@ mod leaves;
 mod length;
 mod lookahead;
 mod plateau;
+mod projected;
 mod sam;
 
 pub use accumulate::Accumulate;
 pub use early_stopping::{EarlyStopping, Goal, Verdict};
 pub use lookahead::Lookahead;
 pub use plateau::Plateau;
+pub use projected::Projected;
 pub use sam::Sam;

@@ -6,6 +6,7 @@ mod clipping;
 mod decay;
 mod groups;
 mod leaves;
+mod projected;
 mod resumed;
 mod wrappers;
 mod wrappers_laws;

@@ -3,9 +3,10 @@
 
 use ndarray::Array1;
 use thalweg::params::{Leaf, LeafMut, Path};
-use thalweg::train::{Accumulate, Lookahead, Sam};
+use thalweg::regularize::Projection;
+use thalweg::train::{Accumulate, Lookahead, Projected, Sam};
 use thalweg::{
-    Adam, Average, Change, Error, Momentum, Optimizer, Params, ParamsMut, RAdam, StepInfo,
+    Adam, Average, Bounds, Change, Error, Momentum, Optimizer, Params, ParamsMut, RAdam, StepInfo,
 };
 
 use super::{Model, vector};
@@ -32,6 +33,15 @@ fn momentum() -> Momentum<f64> {
 
 fn radam() -> RAdam<f64> {
     RAdam::new(0.05).group("weight", |group| group.frozen(true))
+}
+
+/// Sets of every kind around an optimizer.
+fn projected<O: Optimizer<f64>>(inner: O) -> Projected<f64, O> {
+    Projected::new(inner)
+        .within(Bounds::new().all(-0.9..).leaf("head", ..=0.5))
+        .onto("weight", Projection::l1_ball(1.0).by_row())
+        .onto("bias", Projection::simplex(1.0))
+        .onto("head", Projection::l2_ball(1.5))
 }
 
 /// Each optimizer in each wrapper, and each wrapper in each.
@@ -67,6 +77,18 @@ const ALL: &[(&str, Build)] = &[
         let boxed: Box<Run> = Box::new(Sam::new(momentum(), 0.1).adaptive(true));
         Box::new(Accumulate::new(Lookahead::new(boxed).period(2), 2))
     }),
+    ("Projected(Adam)", || Box::new(projected(adam()))),
+    ("Projected(Momentum)", || Box::new(projected(momentum()))),
+    ("Projected(RAdam)", || Box::new(projected(radam()))),
+    ("Projected(Accumulate(Adam))", || Box::new(projected(Accumulate::new(adam(), 2)))),
+    ("Projected(Lookahead(Sam(Momentum)))", || {
+        Box::new(projected(Lookahead::new(Sam::new(momentum(), 0.1)).period(2)))
+    }),
+    ("Accumulate(Projected(RAdam))", || Box::new(Accumulate::new(projected(radam()), 3))),
+    ("Lookahead(Projected(Momentum))", || {
+        Box::new(Lookahead::new(projected(momentum())).period(2))
+    }),
+    ("Sam(Projected(Adam))", || Box::new(Sam::new(projected(adam()), 0.1))),
 ];
 
 fn call(run: &mut Run, w: &mut Model, step: u64) -> StepInfo {

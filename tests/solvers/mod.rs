@@ -1,10 +1,12 @@
 //! The solvers, over the problems that such are compared on.
 
 mod bad_input;
+mod bounds;
 mod by_gradients;
 mod faults;
 mod gradient_methods;
 mod grid;
+mod l1;
 mod laws;
 mod newton_methods;
 mod nist;

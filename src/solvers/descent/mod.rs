@@ -244,10 +244,6 @@ impl<'a, F: Scalar> Descent<'a, F> {
         true
     }
 
-    pub(crate) fn face(&self) -> Option<&Face<F>> {
-        self.face.as_ref()
-    }
-
     /// Counts a direction that was given up for -∇f.
     pub fn count_restart(&mut self) {
         self.restarts += 1;
