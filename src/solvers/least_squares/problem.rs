@@ -37,6 +37,8 @@ pub struct LeastSquares<F, R> {
     /// Where the Jacobian was computed last, if that is elsewhere.
     kept: Option<At<F>>,
     counts: Counts,
+    /// l and u, if there are bounds.
+    bounds: Option<(Vec<F>, Vec<F>)>,
 }
 
 /// Where it was asked last, and what is known there.
@@ -51,7 +53,8 @@ struct At<F> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counts {
-    /// The residuals, those for differences among them.
+    /// The residuals, those for differences among them; elements without room between their bounds are
+    /// counted as the others.
     pub residuals: u64,
     /// The Jacobian as a matrix.
     pub jacobians: u64,
@@ -70,7 +73,8 @@ impl<F: Scalar, R> LeastSquares<F, R> {
     where
         R: Residuals<F, P>,
     {
-        Self { residuals, loss: Robust::Squares, at: None, kept: None, counts: Counts::default() }
+        let (loss, counts) = (Robust::Squares, Counts::default());
+        Self { residuals, loss, at: None, kept: None, counts, bounds: None }
     }
 
     /// Sets what a residual costs; ½r² by default.
@@ -126,26 +130,29 @@ impl<F: Scalar, R> LeastSquares<F, R> {
         P: Params<F>,
         R: Residuals<F, P>,
     {
-        let (of, at) = self.go(params)?;
-        let n = at.x.len();
-        let mut jacobian = at.jacobian.take();
-        let mut evaluations = None;
-        if jacobian.is_none() {
-            let made = of.jacobian(params, &at.residuals)?;
-            let expected = vec![at.residuals.len(), n];
-            if made.shape() != expected {
-                let (owner, what, found) = ("LeastSquares", "Jacobian", made.shape().to_vec());
-                return Err(ErrorKind::Shape { owner, what, expected, found }.into());
+        self.go(params)?;
+        let Self { residuals: of, at: Some(at), counts, bounds, .. } = self else {
+            return Err(ErrorKind::NoJacobian.into());
+        };
+        let jacobian = match at.jacobian.take() {
+            Some(jacobian) => jacobian,
+            None => {
+                let jacobian = match bounds {
+                    Some((l, u)) => of.jacobian_within(params, &at.residuals, l, u)?,
+                    None => of.jacobian(params, &at.residuals)?,
+                };
+                counts.jacobians += 1;
+                counts.residuals += of.evaluations_of_jacobian(at.x.len());
+                let expected = vec![at.residuals.len(), at.x.len()];
+                if jacobian.shape() != expected {
+                    let found = jacobian.shape().to_vec();
+                    let (owner, what) = ("LeastSquares", "Jacobian");
+                    return Err(ErrorKind::Shape { owner, what, expected, found }.into());
+                }
+                jacobian
             }
-            evaluations = Some(of.evaluations_of_jacobian(n));
-            jacobian = Some(made);
-        }
-        if let Some(evaluations) = evaluations {
-            self.counts.jacobians += 1;
-            self.counts.residuals += evaluations;
-        }
-        let Some(at) = &mut self.at else { return Err(ErrorKind::NoJacobian.into()) };
-        Ok((&at.residuals, at.jacobian.insert(jacobian.unwrap_or_default())))
+        };
+        Ok((&at.residuals, at.jacobian.insert(jacobian)))
     }
 
     /// Residuals and Jacobian without any weights, of which there is one in the end.
@@ -199,6 +206,14 @@ impl<F: Scalar, P: Params<F>, R: Residuals<F, P>> Objective<F, P> for LeastSquar
     fn value(&mut self, params: &P) -> Result<f64, Error> {
         self.go(params)?;
         Ok(self.cost())
+    }
+
+    fn within(&mut self, bounds: Option<(Flat<'_, F>, Flat<'_, F>)>) {
+        let ends =
+            |(l, u): (Flat<'_, F>, Flat<'_, F>)| (l.as_slice().to_vec(), u.as_slice().to_vec());
+        self.bounds = bounds.map(ends);
+        // What the residuals are made of may have changed since.
+        (self.at, self.kept) = (None, None);
     }
 
     fn has_hessian_vector(&self) -> bool {

@@ -56,6 +56,22 @@ pub trait Residuals<F: Scalar, P: ?Sized> {
     /// As [`residuals`](Residuals::residuals).
     fn jacobian(&mut self, params: &P, residuals: &Array1<F>) -> Result<Array2<F>, Error>;
 
+    /// As [`jacobian`](Residuals::jacobian), for residuals that ask for others nearby, which are then to lie
+    /// between l and u, ±∞ where there is no bound.
+    ///
+    /// # Errors
+    /// As [`residuals`](Residuals::residuals).
+    fn jacobian_within(
+        &mut self,
+        params: &P,
+        residuals: &Array1<F>,
+        lower: &[F],
+        upper: &[F],
+    ) -> Result<Array2<F>, Error> {
+        let _ = (lower, upper);
+        self.jacobian(params, residuals)
+    }
+
     /// Whether products with J and Jᵀ are to take the place of the matrix wherever they can.
     fn has_products(&self) -> bool {
         false
@@ -130,6 +146,16 @@ where
         Differences::new(self).jacobian(params, residuals)
     }
 
+    fn jacobian_within(
+        &mut self,
+        params: &P,
+        residuals: &Array1<F>,
+        lower: &[F],
+        upper: &[F],
+    ) -> Result<Array2<F>, Error> {
+        Differences::new(self).jacobian_within(params, residuals, lower, upper)
+    }
+
     fn evaluations_of_jacobian(&self, columns: usize) -> u64 {
         2 * columns as u64
     }
@@ -194,6 +220,18 @@ where
     }
 
     fn jacobian(&mut self, params: &P, residuals: &Array1<F>) -> Result<Array2<F>, Error> {
+        let n = Flatten::of(params)?.len();
+        let (lower, upper) = (vec![F::neg_infinity(); n], vec![F::infinity(); n]);
+        self.jacobian_within(params, residuals, &lower, &upper)
+    }
+
+    fn jacobian_within(
+        &mut self,
+        params: &P,
+        residuals: &Array1<F>,
+        lower: &[F],
+        upper: &[F],
+    ) -> Result<Array2<F>, Error> {
         let epsilon = F::epsilon().into_f64();
         let usual = if self.forward { epsilon.sqrt() } else { epsilon.cbrt() };
         let eta = self.relative_step.unwrap_or(usual);
@@ -207,26 +245,37 @@ where
         for (j, size) in sizes.into_iter().enumerate() {
             let at = x[j];
             let h = F::from_f64(eta * size);
-            let mut moved = |to: F| -> Result<(F, Array1<F>), Error> {
+            let ends = ((at + h).min(upper[j]), (at - h).max(lower[j]));
+            let (mut above, mut below) = ends;
+            // The column of an element that has no room is not asked for.
+            if above <= below {
+                continue;
+            }
+            if self.forward && above - at >= at - below {
+                below = at;
+            } else if self.forward {
+                above = at;
+            }
+            let mut moved = |to: F| -> Result<Array1<F>, Error> {
+                if to == at {
+                    return Ok(residuals.clone());
+                }
                 x[j] = to;
                 flatten.scatter(&x, &mut varied)?;
                 x[j] = at;
-                Ok((to, alike((self.residuals)(&varied).vector()?, residuals.len())?))
+                alike((self.residuals)(&varied).vector()?, residuals.len())
             };
-            let (above, up) = moved(at + h)?;
             let is_finite = |r: &Array1<F>| r.iter().all(|r| r.is_finite());
-            let (below, down) = if !self.forward || !is_finite(&up) {
-                moved(at - h)?
-            } else {
-                (at, residuals.clone())
-            };
+            let (mut up, mut down) = (moved(above)?, moved(below)?);
             // At the edge of where r is defined, what lies on the other side must do.
-            let one_sided = |to: F, r: &Array1<F>| (r - residuals).mapv(|d| d / (to - at));
-            let column = match (is_finite(&up), is_finite(&down)) {
-                (true, false) => one_sided(above, &up),
-                (false, true) => one_sided(below, &down),
-                _ => (up - down).mapv(|d| d / (above - below)),
-            };
+            if !is_finite(&up) {
+                below = ends.1;
+                (above, up, down) = (at, residuals.clone(), moved(below)?);
+            } else if !is_finite(&down) {
+                above = ends.0;
+                (below, down, up) = (at, residuals.clone(), moved(above)?);
+            }
+            let column = (up - down).mapv(|d| d / (above - below));
             jacobian.column_mut(j).assign(&column);
         }
         Ok(jacobian)
