@@ -29,6 +29,7 @@
 //! |---|---|---|
 //! | train a network | [`guide::training`] | [`params!`], [`Elementwise`]'s builder, [`Schedule`], [`train`], [`loss`], [`regularize`] |
 //! | fit or minimize a function | [`guide::fitting`] | [`solvers`]: [`minimize`](solvers::minimize()), [`Lbfgs`], [`ConjugateGradient`], Newton, trust regions |
+//! | fit a curve to data, with standard errors | [`guide::least_squares`] | [`least_squares`]: [`curve_fit`](least_squares::curve_fit()), [`LevenbergMarquardt`](least_squares::LevenbergMarquardt) |
 //! | know why a training is slow | [`guide::slow_training`] | [`curvature`]: gradient flow, condition numbers, spectra, saddles |
 //! | write a rule of my own | [`guide::own_rule`] | [`Rule`], [`rule`] |
 //! | choose an optimizer | [`guide::choosing`] | the pages below, [`catalog`] |
@@ -140,7 +141,7 @@ pub use rules::rmsprop_momentum::Optimizer as RmsPropMomentum;
 pub use rules::schedule_free::Optimizer as ScheduleFreeAdamW;
 pub use rules::sgd::Optimizer as Sgd;
 pub use rules::yogi::Optimizer as Yogi;
-pub use solvers::{ConjugateGradient, Lbfgs};
+pub use solvers::{ConjugateGradient, Lbfgs, least_squares};
 
 // The vocabulary.
 pub use error::{Error, ErrorKind, Foreign, Tree};

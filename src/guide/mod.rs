@@ -4,6 +4,7 @@
 //! |---|---|
 //! | train a network | [`training`] |
 //! | fit or minimize a function | [`fitting`] |
+//! | fit a curve to data | [`least_squares`] |
 //! | know why a training is slow | [`slow_training`] |
 //! | write a rule of my own | [`own_rule`] |
 //! | choose an optimizer | [`choosing`] |
@@ -17,6 +18,10 @@ pub mod training {}
 
 #[doc = include_str!("fitting.md")]
 pub mod fitting {}
+
+#[doc = include_str!("least_squares.md")]
+#[doc = include_str!("nist.md")]
+pub mod least_squares {}
 
 #[doc = include_str!("slow_training.md")]
 pub mod slow_training {}
