@@ -248,9 +248,9 @@ mod tests {
             let (c, rest) = svd.project(a.column(j));
             let size = norm(a.column(j));
             assert!(rest <= tolerance * size, "column {j}: {rest:e} beside {size:e}");
-            for i in 0..n {
-                let expected = svd.values()[i] * svd.right(i)[j];
-                assert!((c[i] - expected).abs() <= tolerance * size, "{i}, {j}");
+            for (i, (c, value)) in c.iter().zip(svd.values()).enumerate() {
+                let expected = value * svd.right(i)[j];
+                assert!((c - expected).abs() <= tolerance * size, "{i}, {j}");
             }
         }
         assert!(svd.values().windows(2).all(|pair| pair[0] >= pair[1]));

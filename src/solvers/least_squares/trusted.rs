@@ -204,7 +204,7 @@ impl<F: Scalar> Trusted<F> {
     fn adapt(&mut self, step: &Coordinates, ratio: f64, size: f64, fell: f64) {
         if ratio > 0.75 || (ratio > 0.25 && !step.at_border) {
             self.radius = 2.0 * size;
-        } else if !(ratio > 0.25) {
+        } else if ratio.is_nan() || ratio <= 0.25 {
             // Where the parabola through both values has its minimum.
             let slope = self.model.slope(step);
             let parabola = 0.5 * slope / (fell + slope);

@@ -24,12 +24,15 @@ pub use variable::{extended_rosenbrock, sized};
 pub trait Number: DualNum<Primitive = f64> + Copy {}
 impl<T: DualNum<Primitive = f64> + Copy> Number for T {}
 
+/// A residual, and the entries of its gradient by their index.
+pub type Residual<T> = (T, Vec<(usize, T)>);
+
 /// f and ∇f, summed over the residuals.
 pub struct Sum<'a, T> {
     pub value: T,
     pub gradient: &'a mut [T],
     /// Each residual and its gradient, where they are wanted.
-    pub residuals: Option<&'a mut Vec<(T, Vec<(usize, T)>)>>,
+    pub residuals: Option<&'a mut Vec<Residual<T>>>,
 }
 
 impl<T: Number> Sum<'_, T> {
@@ -89,7 +92,7 @@ impl Problem {
     }
 
     /// The residuals, and of each the entries of its gradient by their index.
-    pub fn residuals(&self, x: &[f64]) -> Vec<(f64, Vec<(usize, f64)>)> {
+    pub fn residuals(&self, x: &[f64]) -> Vec<Residual<f64>> {
         let mut residuals = Vec::new();
         let mut sum = Sum { value: 0.0, gradient: &mut [], residuals: Some(&mut residuals) };
         (self.plain)(x, &mut sum);
