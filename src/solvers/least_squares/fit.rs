@@ -9,13 +9,14 @@ use super::residuals::Residuals;
 use super::robust::Robust;
 use super::student;
 use crate::error::Error;
-use crate::linalg::svd::{Columns, Svd, norm};
+use crate::linalg::svd::{Columns, Svd};
 use crate::params::{Bounds, Flatten, ParamsMut};
 use crate::scalar::Scalar;
 use crate::solvers::minimize::minimize_within;
 use crate::solvers::report::Report;
 use crate::solvers::solver::Solver;
 use crate::solvers::stop::Stop;
+use crate::vector::norm;
 
 /// A parameter that was fitted.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,10 +1,11 @@
 //! Gauss and Newton's model of a sum of squares, m(p) = ½‖r + Jp‖², and steps by it.
 
-use crate::linalg::svd::{Columns, Svd, norm};
+use crate::linalg::svd::{Columns, Svd};
 use crate::scalar::Scalar;
 use crate::solvers::descent::Descent;
 use crate::solvers::halt::Halt;
 use crate::solvers::linearization::Linearization;
+use crate::vector::norm;
 
 /// How close ‖Dp‖ comes to Δ.
 const NEAR: f64 = 0.1;
