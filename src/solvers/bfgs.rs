@@ -13,6 +13,8 @@ use crate::vector;
 
 const DAMPING: Interval = Interval::closed(0.0, 0.99, "a number in [0, 0.99]");
 
+/// The first step, relative to the parameters.
+const FIRST: f64 = 0.3;
 /// H is scaled up by no more than this at a step.
 const STRETCH: f64 = 1e3;
 
@@ -211,7 +213,7 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Bfgs<F, L> {
         zero(&mut self.inverse, n * n);
         self.set_diagonal(1.0);
         self.fresh = true;
-        self.reach = cautious_length(descent.x(), descent.gradient());
+        self.reach = cautious_length(descent.x(), descent.gradient(), FIRST);
         Ok(())
     }
 
@@ -221,7 +223,7 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Bfgs<F, L> {
         if length.is_none() && !self.fresh {
             descent.count_restart();
             self.fresh = true;
-            self.reach = cautious_length(descent.x(), descent.gradient());
+            self.reach = cautious_length(descent.x(), descent.gradient(), FIRST);
             self.point_downhill(descent.gradient());
             length = self.search(descent)?;
         }

@@ -211,6 +211,14 @@ impl<'a, F: Scalar> Descent<'a, F> {
         }
     }
 
+    /// f without a penalty at the trial point and at the current one.
+    pub(crate) fn smooth_values(&self) -> (f64, f64) {
+        let smooth = |point: &Point<F>| {
+            point.value - self.face.as_ref().map_or(0.0, |face| face.penalty(&point.x))
+        };
+        (smooth(&self.trial), smooth(&self.current))
+    }
+
     /// Whether there are walls, which the solver meets as [`Halt::Wall`].
     pub fn has_walls(&self) -> bool {
         self.face.is_some()
