@@ -224,6 +224,11 @@ impl<'a, F: Scalar> Descent<'a, F> {
         self.face.is_some()
     }
 
+    /// Whether that element stays at its bound.
+    pub fn is_held(&self, element: usize) -> bool {
+        self.face.as_ref().is_some_and(|face| face.is_held(element))
+    }
+
     /// Zero in place of the elements that stay at their bounds.
     pub fn mask(&self, vector: &mut [F]) {
         if let Some(face) = &self.face {

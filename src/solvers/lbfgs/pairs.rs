@@ -27,7 +27,7 @@ pub(super) struct Pairs<F> {
 const FLATTER: f64 = -0.5;
 const STEEPER: f64 = 1.0;
 /// Pairs that room is taken for at the start.
-const AT_ONCE: usize = 10;
+const AT_ONCE: usize = 20;
 
 /// s, y and sᵀy of a step.
 #[derive(Debug, Clone, Default)]
