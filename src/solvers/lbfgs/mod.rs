@@ -39,7 +39,7 @@ const MEMORY: Interval = Interval::closed(1.0, 1e6, "a number of pairs from 1 to
 /// what the [`LineSearch`] says, [`Cubic`] with σ = 0.6 by default. The first step is -g, no longer
 /// than 0.3·max(1, ‖w‖). More pairs mean fewer evaluations where the curvatures differ much. The values
 /// say how the curvature changes along s: y + θs/sᵀs takes the place of y, with
-/// θ = 6(f₋ - f) + 3(g + g₋)ᵀs between -½ and 1 times sᵀy, so that sᵀy is that of the new point to one
+/// θ = 6(f₋ - f) + 3(g + g₋)ᵀs where that is between -0.9 and 3 times sᵀy: the curvature at w, to one
 /// order more. A pair along which f does not curve upward is not kept. Where the direction leads
 /// nowhere, the pairs are forgotten, and that is counted as a restart.
 ///

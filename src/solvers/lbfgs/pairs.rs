@@ -23,9 +23,9 @@ pub(super) struct Pairs<F> {
     scale: f64,
 }
 
-/// How far the values may change sᵀy, as parts of it.
-const FLATTER: f64 = -0.5;
-const STEEPER: f64 = 1.0;
+/// By how much the values may change sᵀy, as parts of it; more than that they contradict the gradients.
+const FLATTER: f64 = -0.9;
+const STEEPER: f64 = 3.0;
 /// Pairs that room is taken for at the start.
 const AT_ONCE: usize = 20;
 
@@ -79,8 +79,9 @@ impl<F: Scalar> Pairs<F> {
             let mean = (after - before).abs();
             let bend = 6.0 * (old - new) + 3.0 * (before + after);
             let rounding = 24.0 * F::epsilon().into_f64() * new.abs();
-            let part = bend.clamp(FLATTER * mean, STEEPER * mean) / vector::dot(s, s);
-            if rounding <= 0.01 * mean && part.is_finite() {
+            let told = bend > FLATTER * mean && bend < STEEPER * mean;
+            let part = bend / vector::dot(s, s);
+            if told && rounding <= 0.01 * mean && part.is_finite() {
                 vector::add_scaled(part, s, y);
             }
         }
