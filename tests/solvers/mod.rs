@@ -3,6 +3,7 @@
 mod bad_input;
 mod bounds;
 mod by_gradients;
+mod cutest;
 mod faults;
 mod gradient_methods;
 mod grid;
@@ -12,4 +13,6 @@ mod newton_methods;
 mod nist;
 mod problems_hold;
 mod quasi_newton;
+#[path = "../support/starts.rs"]
+mod starts;
 mod table;

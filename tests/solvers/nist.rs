@@ -11,9 +11,8 @@ const CERTIFIED: f64 = 5.642_708_239_7e3;
 
 #[path = "../support/nist.rs"]
 mod fits;
-#[path = "../support/starts.rs"]
-mod starts;
 
+use super::starts;
 use fits::{Fit, fits};
 
 fn fit(name: &str) -> Fit {

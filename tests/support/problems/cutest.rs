@@ -1,14 +1,13 @@
-//! Twenty problems of the CUTEst collection, written from their formulas; no setting of a solver was chosen
-//! by them.
+//! More problems of the CUTEst collection, of few elements; gradients are derivatives by dual numbers.
 //!
 //! Gould, Orban & Toint, "CUTEst: a constrained and unconstrained testing environment with safe threads",
-//! 2015, and the papers that it names; gradients are derivatives by dual numbers.
+//! 2015, and the papers that it names.
 
 use std::f64::consts::PI;
 
 use num_dual::{Dual, Dual64, DualNum};
 
-use super::{Number, Problem, Sum};
+use super::{Number, Problem, Sum, large};
 
 /// A problem of a function that is generic over [`Number`], in the sum's value.
 macro_rules! by_duals {
@@ -34,34 +33,23 @@ macro_rules! by_duals {
     }};
 }
 
-/// From the starts of the collection.
+/// From the starts of the collection, after those of [`large`] at n = 20. No setting of a solver was
+/// chosen by them.
 pub fn cutest() -> Vec<Problem> {
     let alike = |x: f64, n: usize| vec![x; n];
-    let mut cragglvy = alike(2.0, 10);
-    cragglvy[0] = 1.0;
-    let signs = |j: usize| if j % 2 == 0 { 1.0 } else { -1.0 };
-    vec![
-        by_duals!("ARWHEAD", arwhead, alike(1.0, 20)),
-        by_duals!("BDQRTIC", bdqrtic, alike(1.0, 20)),
+    let mut all = large(20);
+    all.extend([
         by_duals!("CHNROSNB", chnrosnb, alike(-1.0, 10)),
         by_duals!("CLIFF", cliff, vec![0.0, -1.0]),
-        by_duals!("COSINE", cosine, alike(1.0, 20)),
-        by_duals!("CRAGGLVY", cragglvy_sum, cragglvy),
-        by_duals!("DIXMAANA", dixmaan::<0, _>, alike(2.0, 15)),
-        by_duals!("DIXMAANI", dixmaan::<2, _>, alike(2.0, 15)),
         by_duals!("DQRTIC", dqrtic, alike(2.0, 20)),
-        by_duals!("EDENSCH", edensch, alike(0.0, 20)),
-        by_duals!("ENGVAL1", engval1, alike(2.0, 20)),
         by_duals!("ERRINROS", errinros, alike(-1.0, 10)),
         by_duals!("FLETCHCR", fletchcr, alike(0.0, 10)),
         by_duals!("GENROSE", genrose, (1..=10).map(|i| f64::from(i) / 11.0).collect()),
         by_duals!("HILBERTA", hilberta, alike(-3.0, 5)),
-        by_duals!("LIARWHD", liarwhd, alike(4.0, 20)),
-        by_duals!("NONDQUAR", nondquar, (0..20).map(signs).collect()),
         by_duals!("SCHMVETT", schmvett, alike(0.5, 10)),
         by_duals!("TOINTGSS", tointgss, alike(3.0, 10)),
-        by_duals!("TRIDIA", tridia, alike(1.0, 20)),
-    ]
+    ]);
+    all
 }
 
 fn sum<T: Number>(terms: impl Iterator<Item = T>) -> T {
@@ -70,23 +58,6 @@ fn sum<T: Number>(terms: impl Iterator<Item = T>) -> T {
 
 fn square<T: Number>(x: T) -> T {
     x * x
-}
-
-fn arwhead<T: Number>(x: &[T]) -> T {
-    let n = x.len() - 1;
-    sum((0..n).map(|i| square(square(x[i]) + square(x[n])) - x[i] * 4.0 + 3.0))
-}
-
-fn bdqrtic<T: Number>(x: &[T]) -> T {
-    let n = x.len();
-    sum((0..n - 4).map(|i| {
-        let squares = square(x[i])
-            + square(x[i + 1]) * 2.0
-            + square(x[i + 2]) * 3.0
-            + square(x[i + 3]) * 4.0
-            + square(x[n - 1]) * 5.0;
-        square(-x[i] * 4.0 + 3.0) + square(squares)
-    }))
 }
 
 const ALPHA: [f64; 10] = [1.25, 1.4, 2.4, 1.4, 1.75, 1.2, 2.25, 1.2, 1.0, 1.1];
@@ -107,45 +78,8 @@ fn cliff<T: Number>(x: &[T]) -> T {
     square((x[0] - 3.0) * 0.01) - x[0] + x[1] + ((x[0] - x[1]) * 20.0).exp()
 }
 
-fn cosine<T: Number>(x: &[T]) -> T {
-    sum((0..x.len() - 1).map(|i| (square(x[i]) - x[i + 1] * 0.5).cos()))
-}
-
-fn cragglvy_sum<T: Number>(x: &[T]) -> T {
-    sum((0..x.len() / 2 - 1).map(|k| {
-        let [a, b, c, d] = [x[2 * k], x[2 * k + 1], x[2 * k + 2], x[2 * k + 3]];
-        (a.exp() - b).powi(4)
-            + (b - c).powi(6) * 100.0
-            + (c - d).tan().powi(4)
-            + a.powi(8)
-            + square(d - 1.0)
-    }))
-}
-
-/// DIXMAANA with powers 0 of i/n, DIXMAANI with 2.
-fn dixmaan<const POWER: i32, T: Number>(x: &[T]) -> T {
-    let (n, m) = (x.len(), x.len() / 3);
-    let weight = |i: usize| ((i + 1) as f64 / n as f64).powi(POWER);
-    let first = sum((0..n).map(|i| square(x[i]) * weight(i)));
-    let third = sum((0..2 * m).map(|i| square(x[i]) * x[i + m].powi(4) * 0.125));
-    let fourth = sum((0..m).map(|i| x[i] * x[i + 2 * m] * (0.125 * weight(i))));
-    first + third + fourth + 1.0
-}
-
 fn dqrtic<T: Number>(x: &[T]) -> T {
     sum(x.iter().enumerate().map(|(i, &x)| (x - (i + 1) as f64).powi(4)))
-}
-
-fn edensch<T: Number>(x: &[T]) -> T {
-    let term = |i: usize| {
-        (x[i] - 2.0).powi(4) + square(x[i] * x[i + 1] - x[i + 1] * 2.0) + square(x[i + 1] + 1.0)
-    };
-    sum((0..x.len() - 1).map(term)) + 16.0
-}
-
-fn engval1<T: Number>(x: &[T]) -> T {
-    let term = |i: usize| square(square(x[i]) + square(x[i + 1])) - x[i] * 4.0 + 3.0;
-    sum((0..x.len() - 1).map(term))
 }
 
 fn fletchcr<T: Number>(x: &[T]) -> T {
@@ -160,16 +94,6 @@ fn genrose<T: Number>(x: &[T]) -> T {
 fn hilberta<T: Number>(x: &[T]) -> T {
     let row = |i: usize| sum((0..x.len()).map(|j| x[j] / (i + j + 1) as f64)) * x[i];
     sum((0..x.len()).map(row))
-}
-
-fn liarwhd<T: Number>(x: &[T]) -> T {
-    sum(x.iter().map(|&xi| square(square(xi) - x[0]) * 4.0 + square(xi - 1.0)))
-}
-
-fn nondquar<T: Number>(x: &[T]) -> T {
-    let n = x.len();
-    let quartics = sum((0..n - 2).map(|i| (x[i] + x[i + 1] + x[n - 1]).powi(4)));
-    square(x[0] - x[1]) + quartics + square(x[n - 2] + x[n - 1])
 }
 
 fn schmvett<T: Number>(x: &[T]) -> T {
@@ -187,9 +111,4 @@ fn tointgss<T: Number>(x: &[T]) -> T {
         let c = square(x[i + 2]);
         (c + part) * (-(-square(x[i] - x[i + 1]) / (c + 0.1)).exp() + 2.0)
     }))
-}
-
-fn tridia<T: Number>(x: &[T]) -> T {
-    let term = |i: usize| square(x[i] * 2.0 - x[i - 1]) * (i + 1) as f64;
-    square(x[0] - 1.0) + sum((1..x.len()).map(term))
 }
