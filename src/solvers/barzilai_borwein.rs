@@ -137,7 +137,7 @@ impl<F: Scalar> Solver<F> for BarzilaiBorwein<F> {
         self.values[0] = descent.value();
         self.lengths = [f64::INFINITY; LENGTHS];
         (self.iteration, self.short, self.moving) = (0, 0, self.switch);
-        self.length = first_length(descent.x(), descent.gradient());
+        self.length = first_length(descent.x(), descent.gradient(), 0.1);
         Ok(())
     }
 

@@ -13,6 +13,8 @@ use crate::vector;
 
 const DAMPING: Interval = Interval::closed(0.0, 0.99, "a number in [0, 0.99]");
 
+/// The first step, relative to the parameters.
+const FIRST: f64 = 0.3;
 /// H is scaled up by no more than this at a step.
 const STRETCH: f64 = 1e3;
 
@@ -53,6 +55,10 @@ pub struct Bfgs<F, L = Cubic> {
     inverse: Vec<F>,
     /// Whether the inverse is that of no step yet.
     fresh: bool,
+    /// That of all elements, of which `inverse` is the one of the free; under bounds alone.
+    whole: Vec<F>,
+    /// Whether the step before this was learnt from.
+    learnt: bool,
     /// The first length along -g.
     reach: f64,
     direction: Vec<F>,
@@ -75,6 +81,8 @@ impl<F: Scalar> Bfgs<F> {
             search: Cubic::new().curvature(0.9),
             inverse: Vec::new(),
             fresh: true,
+            whole: Vec::new(),
+            learnt: true,
             reach: 1.0,
             direction: Vec::new(),
             s: Vec::new(),
@@ -101,6 +109,8 @@ impl<F: Scalar, L: LineSearch> Bfgs<F, L> {
             search,
             inverse: self.inverse,
             fresh: self.fresh,
+            whole: self.whole,
+            learnt: self.learnt,
             reach: self.reach,
             direction: self.direction,
             s: self.s,
@@ -115,10 +125,9 @@ impl<F: Scalar, L: LineSearch> Bfgs<F, L> {
     }
 
     /// H = c·I.
-    fn set_diagonal(&mut self, c: f64) {
-        let n = self.direction.len();
-        self.inverse.fill(F::zero());
-        self.inverse.iter_mut().step_by(n + 1).for_each(|h| *h = F::from_f64(c));
+    fn set_diagonal(inverse: &mut [F], dim: usize, c: f64) {
+        inverse.fill(F::zero());
+        inverse.iter_mut().step_by(dim + 1).for_each(|h| *h = F::from_f64(c));
     }
 
     /// y = H·x
@@ -161,7 +170,7 @@ impl<F: Scalar, L: LineSearch> Bfgs<F, L> {
             let ratio = expected / curvature;
             if ratio > 1.0 && ratio.is_finite() {
                 let by = F::from_f64(ratio.min(STRETCH));
-                self.inverse.iter_mut().for_each(|h| *h = *h * by);
+                self.inverse.iter_mut().chain(&mut self.whole).for_each(|h| *h = *h * by);
             }
             if curvature < self.damping * expected {
                 let theta = (1.0 - self.damping) * expected / (expected - curvature);
@@ -170,26 +179,78 @@ impl<F: Scalar, L: LineSearch> Bfgs<F, L> {
                 curvature = vector::dot(&self.s, &self.y);
             }
         }
-        let square = vector::dot(&self.y, &self.y);
-        let bound = F::epsilon().into_f64() * vector::norm(&self.s) * square.sqrt();
-        if !(curvature > bound && square.is_finite()) {
+        if !self.is_curved(curvature) {
             return;
         }
         if self.fresh {
-            self.set_diagonal(curvature / square);
+            let c = curvature / vector::dot(&self.y, &self.y);
+            Self::set_diagonal(&mut self.inverse, self.s.len(), c);
             self.fresh = false;
         }
-        Self::multiply(&self.inverse, &self.y, &mut self.product);
-        let hy = &self.product;
-        let along = F::from_f64((1.0 + vector::dot(&self.y, hy) / curvature) / curvature);
+        Self::agree(&mut self.inverse, &self.s, &self.y, curvature, &mut self.product);
+    }
+
+    /// Whether s and y say that f curves upward, by more than rounding.
+    fn is_curved(&self, curvature: f64) -> bool {
+        let square = vector::dot(&self.y, &self.y);
+        let bound = F::epsilon().into_f64() * vector::norm(&self.s) * square.sqrt();
+        curvature > bound && square.is_finite()
+    }
+
+    /// H ← (I - syᵀ/sᵀy) H (I - ysᵀ/sᵀy) + ssᵀ/sᵀy; `product` is overwritten.
+    fn agree(inverse: &mut [F], s: &[F], y: &[F], curvature: f64, product: &mut [F]) {
+        Self::multiply(inverse, y, product);
+        let hy = product;
+        let along = F::from_f64((1.0 + vector::dot(y, hy) / curvature) / curvature);
         let across = F::from_f64(curvature.recip());
-        let s = &self.s[..];
-        for (i, row) in self.inverse.chunks_exact_mut(s.len()).enumerate() {
+        for (i, row) in inverse.chunks_exact_mut(s.len()).enumerate() {
             let (si, hyi) = (s[i], hy[i]);
             for (j, h) in row.iter_mut().enumerate() {
                 // Symmetric to the last bit.
                 *h = *h + (along * (si * s[j]) - across * (si * hy[j] + hyi * s[j]));
             }
+        }
+    }
+
+    /// Makes the inverse of all elements agree with the last step.
+    fn learn_whole(&mut self, descent: &Descent<'_, F>) {
+        self.learnt = true;
+        let (new, old) = (descent.smooth_gradient(), descent.smooth_trial_gradient());
+        vector::shifted(descent.x(), -1.0, descent.trial_x(), &mut self.s);
+        vector::shifted(new, -1.0, old, &mut self.y);
+        let (n, curvature) = (self.s.len(), vector::dot(&self.s, &self.y));
+        if !self.is_curved(curvature) {
+            return;
+        }
+        if self.whole.is_empty() {
+            self.whole.resize(n * n, F::zero());
+            let c = curvature / vector::dot(&self.y, &self.y);
+            Self::set_diagonal(&mut self.whole, n, c);
+        }
+        Self::agree(&mut self.whole, &self.s, &self.y, curvature, &mut self.product);
+    }
+
+    /// The inverse of the free elements' part of the Hessian: H less what goes by way of the held ones.
+    fn restrict(&mut self, descent: &Descent<'_, F>) {
+        let n = self.direction.len();
+        self.inverse.copy_from_slice(&self.whole);
+        for held in (0..n).filter(|&i| descent.is_held(i)) {
+            let row = &mut self.product;
+            row.copy_from_slice(&self.inverse[held * n..(held + 1) * n]);
+            let own = row[held];
+            for (i, to) in self.inverse.chunks_exact_mut(n).enumerate() {
+                let part = row[i] / own;
+                to.iter_mut().zip(row.iter()).for_each(|(h, &r)| *h = *h - part * r);
+            }
+            // Exactly, whatever rounding has left.
+            for i in 0..n {
+                self.inverse[held * n + i] = F::zero();
+                self.inverse[i * n + held] = F::zero();
+            }
+        }
+        let is_definite = |i: usize| descent.is_held(i) || self.inverse[i * n + i] > F::zero();
+        if !(0..n).all(is_definite) {
+            self.fresh = true;
         }
     }
 }
@@ -209,19 +270,34 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Bfgs<F, L> {
             zero(vector, n);
         }
         zero(&mut self.inverse, n * n);
-        self.set_diagonal(1.0);
-        self.fresh = true;
-        self.reach = cautious_length(descent.x(), descent.gradient());
+        Self::set_diagonal(&mut self.inverse, n, 1.0);
+        self.whole.clear();
+        (self.fresh, self.learnt) = (true, true);
+        self.reach = cautious_length(descent.x(), descent.gradient(), FIRST);
+        Ok(())
+    }
+
+    fn turn(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
+        if !self.learnt {
+            self.learn_whole(descent);
+        }
+        self.reach = cautious_length(descent.x(), descent.gradient(), FIRST);
+        self.fresh = self.whole.is_empty();
+        if !self.fresh {
+            self.restrict(descent);
+        }
         Ok(())
     }
 
     fn iterate(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
+        self.learnt = false;
         self.point_downhill(descent.gradient());
         let mut length = self.search(descent)?;
         if length.is_none() && !self.fresh {
             descent.count_restart();
             self.fresh = true;
-            self.reach = cautious_length(descent.x(), descent.gradient());
+            self.whole.clear();
+            self.reach = cautious_length(descent.x(), descent.gradient(), FIRST);
             self.point_downhill(descent.gradient());
             length = self.search(descent)?;
         }
@@ -232,6 +308,9 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Bfgs<F, L> {
             self.reach = 10.0 * moved(descent, &mut self.direction);
         }
         self.learn(descent, length);
+        if descent.has_walls() {
+            self.learn_whole(descent);
+        }
         Ok(())
     }
 }

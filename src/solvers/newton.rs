@@ -218,7 +218,7 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Newton<F, L> {
         if !found {
             descent.count_restart();
             vector::combine(-1.0, descent.gradient(), 0.0, &mut self.direction);
-            let first = self.reach.max(first_length(descent.x(), descent.gradient()));
+            let first = self.reach.max(first_length(descent.x(), descent.gradient(), 0.1));
             if self.search(descent, first)? {
                 // Where f does not curve at all, the next step goes further.
                 self.reach = 10.0 * descent.length();

@@ -9,8 +9,10 @@ use thalweg::{
 
 use super::{Model, matrix, numbers};
 
-/// The nearest point of w ≥ 0, Σw = s, by trying every support.
+/// The nearest point of w ≥ 0, Σw = s, by trying every support. It is that of w - c as well, whatever c.
 fn simplex_by_supports(w: &[f64], s: f64) -> Vec<f64> {
+    let largest = w.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let w: Vec<f64> = w.iter().map(|w| w - largest).collect();
     let mut best = (f64::INFINITY, vec![]);
     for support in 1_u32..1 << w.len() {
         let is_in = |i: usize| support >> i & 1 == 1;
@@ -20,7 +22,7 @@ fn simplex_by_supports(w: &[f64], s: f64) -> Vec<f64> {
         if x.iter().any(|&x| x < 0.0) {
             continue;
         }
-        let distance: f64 = x.iter().zip(w).map(|(x, w)| (x - w).powi(2)).sum();
+        let distance: f64 = x.iter().zip(&w).map(|(x, w)| (x - w).powi(2)).sum();
         if distance < best.0 {
             best = (distance, x);
         }
@@ -240,7 +242,8 @@ fn the_minimum_within_the_set_is_found() {
     let mut w = array![0.0, 0.0, 9.0, 0.0];
     let mut optimizer = Projected::new(Sgd::new(0.3)).onto("*", Projection::simplex(1.0));
     for _ in 0..300 {
-        optimizer.step(&mut w, &(&w - &a)).unwrap();
+        let g = &w - &a;
+        optimizer.step(&mut w, &g).unwrap();
     }
     let near = w.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-14);
     assert!(near, "{w}, not {expected:?}");

@@ -3,6 +3,7 @@
 mod bad_input;
 mod bounds;
 mod by_gradients;
+mod cutest;
 mod faults;
 mod gradient_methods;
 mod grid;

@@ -1,13 +1,15 @@
 //! The problems themselves: gradients, Hessians, starts and minima.
 
 use crate::problems::{
-    Problem, eleven, extended_rosenbrock, large, more_garbow_hillstrom, quadratic, sized, surfaces,
+    Problem, cutest, eleven, extended_rosenbrock, large, more_garbow_hillstrom, quadratic, sized,
+    surfaces,
 };
 
 /// Those of the solvers' table, and the large ones in a small size.
 fn all() -> Vec<Problem> {
     let mut all = crate::problems::all();
     all.extend(large(12));
+    all.extend(cutest());
     all
 }
 

@@ -212,9 +212,22 @@ impl<'a, F: Scalar> Descent<'a, F> {
         }
     }
 
+    /// f without a penalty at the trial point and at the current one.
+    pub(crate) fn smooth_values(&self) -> (f64, f64) {
+        let smooth = |point: &Point<F>| {
+            point.value - self.face.as_ref().map_or(0.0, |face| face.penalty(&point.x))
+        };
+        (smooth(&self.trial), smooth(&self.current))
+    }
+
     /// Whether there are walls, which the solver meets as [`Halt::Wall`].
     pub fn has_walls(&self) -> bool {
         self.face.is_some()
+    }
+
+    /// Whether that element stays at its bound.
+    pub fn is_held(&self, element: usize) -> bool {
+        self.face.as_ref().is_some_and(|face| face.is_held(element))
     }
 
     /// Zero in place of the elements that stay at their bounds.

@@ -17,6 +17,8 @@ use crate::interval::Interval;
 use crate::scalar::Scalar;
 use crate::vector;
 
+/// The first step, relative to the parameters.
+const FIRST: f64 = 0.3;
 const MEMORY: Interval = Interval::closed(1.0, 1e6, "a number of pairs from 1 to 1e6");
 
 /// **L-BFGS**: d = -Hg, w += αd, where H stands for the inverse Hessian and is made of the last m
@@ -31,13 +33,18 @@ const MEMORY: Interval = Interval::closed(1.0, 1e6, "a number of pairs from 1 to
 ///
 /// | setting | default | range |
 /// |---|---|---|
-/// | `memory` m | 10 | from 1 on |
+/// | `memory` m | 20 | from 1 on |
 ///
 /// With an objective it is a [`Solver`] for [`minimize`](super::minimize()): α = 1 is tried first, then
-/// what the [`LineSearch`] says, [`Cubic`] with σ = 0.9 by default. The first step is -g, no longer
-/// than a tenth of max(1, ‖w‖). More pairs mean fewer evaluations where the curvatures differ much.
-/// A pair along which f does not curve upward is not kept. Where the direction leads nowhere, the
-/// pairs are forgotten, and that is counted as a restart.
+/// what the [`LineSearch`] says, [`Cubic`] with σ = 0.6 by default. The first step is -g, no longer
+/// than 0.3·max(1, ‖w‖). More pairs mean fewer evaluations where the curvatures differ much. The values
+/// say how the curvature changes along s: y + θs/sᵀs takes the place of y, with
+/// θ = 6(f₋ - f) + 3(g + g₋)ᵀs where that is between -0.9 and 3 times sᵀy: the curvature at w, to one
+/// order more. A pair along which f does not curve upward is not kept. Where the direction leads
+/// nowhere, the pairs are forgotten, and that is counted as a restart.
+///
+/// Within bounds ([`minimize_within`](super::minimize_within)) the pairs are kept for all elements, and
+/// those of the free ones are taken of them wherever others become free.
 ///
 /// In a loop of your own it is an [`Optimizer`](crate::Optimizer), for gradients without values: every
 /// call takes the gradient where the parameters are, and leaves them where it wants the next one; a
@@ -48,7 +55,9 @@ const MEMORY: Interval = Interval::closed(1.0, 1e6, "a number of pairs from 1 to
 /// Memory: 2m + 1 vectors; four more in a loop of your own. An iteration takes 4m vector operations.
 ///
 /// Source: Nocedal 1980; Liu & Nocedal, "On the limited memory BFGS method for large scale
-/// optimization", 1989.
+/// optimization", 1989; Zhang, Deng & Chen, "New quasi-Newton equation and related methods for
+/// unconstrained optimization", 1999 (θ); Schmidt, Kim & Sra, "Projected Newton-type methods in machine
+/// learning", 2011 (bounds).
 ///
 /// ```
 /// use ndarray::{Array1, array};
@@ -102,11 +111,11 @@ impl<F: Scalar> Default for Lbfgs<F> {
 }
 
 impl<F: Scalar> Lbfgs<F> {
-    /// With m = 10 pairs.
+    /// With m = 20 pairs.
     pub fn new() -> Self {
         Self {
-            memory: 10,
-            search: Cubic::new().curvature(0.9),
+            memory: 20,
+            search: Cubic::new().curvature(0.6),
             pairs: Pairs::default(),
             whole: Pairs::default(),
             learnt: true,
@@ -170,7 +179,8 @@ impl<F: Scalar, L: LineSearch> Lbfgs<F, L> {
     /// Keeps the pair of the last step for any face.
     fn learn_whole(&mut self, descent: &Descent<'_, F>) {
         let (g, old) = (descent.smooth_gradient(), descent.smooth_trial_gradient());
-        self.whole.push(descent.x(), descent.trial_x(), g, old);
+        let values = descent.smooth_values();
+        self.whole.push([descent.x(), descent.trial_x()], [g, old], Some(values));
         self.learnt = true;
     }
 
@@ -187,17 +197,17 @@ impl<F: Scalar, L: LineSearch> Lbfgs<F, L> {
     }
 }
 
-/// α for a first step along -g: all of it, but no longer than a tenth of max(1, ‖w‖).
-pub(super) fn first_length<F: Scalar>(x: &[F], g: &[F]) -> f64 {
-    (0.1 * vector::norm(x).max(1.0) / vector::norm(g)).min(1.0)
+/// α for a first step along -g: all of it, but no longer than that part of max(1, ‖w‖).
+pub(super) fn first_length<F: Scalar>(x: &[F], g: &[F], part: f64) -> f64 {
+    (part * vector::norm(x).max(1.0) / vector::norm(g)).min(1.0)
 }
 
-/// As [`first_length`], and such that no element moves by more than a tenth of itself, or of 1 where it
-/// is 0: parameters of a fit differ in size.
-pub(super) fn cautious_length<F: Scalar>(x: &[F], g: &[F]) -> f64 {
+/// As [`first_length`], and such that no element moves by more than that part of itself, or of 1 where
+/// it is 0: parameters of a fit differ in size.
+pub(super) fn cautious_length<F: Scalar>(x: &[F], g: &[F], part: f64) -> f64 {
     let size = |x: F| if x == F::zero() { 1.0 } else { x.into_f64().abs() };
-    let own = x.iter().zip(g).map(|(&x, &g)| 0.1 * size(x) / g.into_f64().abs());
-    own.fold(first_length(x, g), f64::min).max(f64::MIN_POSITIVE)
+    let own = x.iter().zip(g).map(|(&x, &g)| part * size(x) / g.into_f64().abs());
+    own.fold(first_length(x, g, part), f64::min).max(f64::MIN_POSITIVE)
 }
 
 /// ‖x - x₋‖₂/‖g‖₂ of the step that was just accepted; `scratch` is overwritten.
@@ -222,7 +232,7 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Lbfgs<F, L> {
         }
         self.learnt = true;
         zero(&mut self.direction, descent.dim());
-        self.reach = cautious_length(descent.x(), descent.gradient());
+        self.reach = cautious_length(descent.x(), descent.gradient(), FIRST);
         Ok(())
     }
 
@@ -233,7 +243,7 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Lbfgs<F, L> {
         // What is known of the free elements: H on the face is not a part of H.
         self.pairs.restrict(&self.whole, |vector| descent.mask(vector));
         if self.pairs.is_empty() {
-            self.reach = cautious_length(descent.x(), descent.gradient());
+            self.reach = cautious_length(descent.x(), descent.gradient(), FIRST);
         }
         Ok(())
     }
@@ -246,7 +256,7 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Lbfgs<F, L> {
             descent.count_restart();
             self.pairs.clear();
             self.whole.clear();
-            self.reach = cautious_length(descent.x(), descent.gradient());
+            self.reach = cautious_length(descent.x(), descent.gradient(), FIRST);
             self.pairs.direction(descent.gradient(), &mut self.direction);
             found = self.search(descent)?;
         }
@@ -257,7 +267,8 @@ impl<F: Scalar, L: LineSearch> Solver<F> for Lbfgs<F, L> {
             self.reach = 10.0 * moved(descent, &mut self.direction);
         }
         let (x, g) = (descent.x(), descent.gradient());
-        self.pairs.push(x, descent.trial_x(), g, descent.trial_gradient());
+        let values = (descent.trial_value(), descent.value());
+        self.pairs.push([x, descent.trial_x()], [g, descent.trial_gradient()], Some(values));
         if descent.has_walls() {
             self.learn_whole(descent);
         }

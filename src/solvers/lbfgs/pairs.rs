@@ -23,8 +23,11 @@ pub(super) struct Pairs<F> {
     scale: f64,
 }
 
+/// By how much the values may change sᵀy, as parts of it; more than that they contradict the gradients.
+const FLATTER: f64 = -0.9;
+const STEEPER: f64 = 3.0;
 /// Pairs that room is taken for at the start.
-const AT_ONCE: usize = 10;
+const AT_ONCE: usize = 20;
 
 /// s, y and sᵀy of a step.
 #[derive(Debug, Clone, Default)]
@@ -60,10 +63,28 @@ impl<F: Scalar> Pairs<F> {
         (self.next, self.len, self.scale) = (0, 0, 1.0);
     }
 
-    /// Keeps the pair of a step, unless it says that f does not curve upward along it.
-    pub(super) fn push(&mut self, x: &[F], x_old: &[F], g: &[F], g_old: &[F]) -> bool {
+    /// Keeps the pair of a step, unless it says that f does not curve upward along it. With f at both
+    /// ends, the old one first, y is what the values say of the curvature at the new end.
+    pub(super) fn push(
+        &mut self,
+        [x, x_old]: [&[F]; 2],
+        [g, g_old]: [&[F]; 2],
+        values: Option<(f64, f64)>,
+    ) -> bool {
         vector::shifted(x, -1.0, x_old, &mut self.spare.s);
         vector::shifted(g, -1.0, g_old, &mut self.spare.y);
+        if let Some((old, new)) = values {
+            let Pair { s, y, .. } = &mut self.spare;
+            let (before, after) = (vector::dot(g_old, s), vector::dot(g, s));
+            let mean = (after - before).abs();
+            let bend = 6.0 * (old - new) + 3.0 * (before + after);
+            let rounding = 24.0 * F::epsilon().into_f64() * new.abs();
+            let told = bend > FLATTER * mean && bend < STEEPER * mean;
+            let part = bend / vector::dot(s, s);
+            if told && rounding <= 0.01 * mean && part.is_finite() {
+                vector::add_scaled(part, s, y);
+            }
+        }
         self.keep()
     }
 

@@ -52,7 +52,7 @@ impl<F: Scalar> Stepped<F> {
 
     /// The length of a first step from the base.
     fn first_length(&self) -> f64 {
-        first_length(&self.trail.base, &self.trail.base_gradient)
+        first_length(&self.trail.base, &self.trail.base_gradient, 0.1)
     }
 
     /// Begins anew at the point and with the gradient of this call.
@@ -64,7 +64,7 @@ impl<F: Scalar> Stepped<F> {
     /// Keeps the pair of the way from the base to the point of this call.
     fn push_pair(&mut self) {
         let Trail { point, base, gradient, base_gradient, .. } = &self.trail;
-        self.pairs.push(point, base, gradient, base_gradient);
+        self.pairs.push([point, base], [gradient, base_gradient], None);
     }
 
     /// The point of this call is the next iterate.

@@ -6,6 +6,7 @@
 // Formulas count their indices, and each user takes what it needs.
 #![allow(clippy::needless_range_loop, dead_code, unreachable_pub, unused_imports)]
 
+mod cutest;
 mod data;
 mod fixed;
 mod large;
@@ -15,6 +16,7 @@ mod variable;
 
 use num_dual::{Dual64, DualNum};
 
+pub use cutest::cutest;
 pub use large::large;
 pub use more::{chained_rosenbrock, quadratic};
 pub use surfaces::{Surface, surfaces};
