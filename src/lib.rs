@@ -90,12 +90,14 @@ mod basis;
 #[cfg(feature = "serde")]
 pub mod checkpoint;
 pub mod curvature;
+pub mod distributed;
 mod engine;
 mod error;
 pub mod guide;
 mod interval;
 mod linalg;
 pub mod loss;
+mod mean;
 pub mod muon;
 pub mod natural_gradient;
 mod optimizer;
@@ -116,6 +118,8 @@ mod vector;
 // The trait and the engine.
 pub use engine::{Average, Elementwise, NonFinite, Precedence, Settings};
 pub use optimizer::{Change, Optimizer, StepInfo, Treatment};
+#[doc(hidden)]
+pub use optimizer::{OtherRanks, Partwise, Wholes};
 
 // The optimizers.
 pub use muon::Muon;

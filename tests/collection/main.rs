@@ -13,6 +13,8 @@ mod problems;
 mod conjugate_gradient;
 #[path = "../curvature/mod.rs"]
 mod curvature;
+#[path = "../distributed/mod.rs"]
+mod distributed;
 #[path = "../goldens/mod.rs"]
 mod goldens;
 #[path = "../muon/mod.rs"]
