@@ -195,6 +195,9 @@ mod tests {
         assert_eq!(between(-f64::MAX, f64::MAX, 0.25), -f64::MAX / 2.0);
         assert_eq!(between(1.0_f32, 5.0, share(3.0, 1.0)), 2.0);
         let nan = f64::NAN;
-        assert_eq!((between(nan, 1.0, share(0.0, 2.0)), between(1.0, nan, share(2.0, 0.0))), (1.0, 1.0));
+        assert_eq!(
+            (between(nan, 1.0, share(0.0, 2.0)), between(1.0, nan, share(2.0, 0.0))),
+            (1.0, 1.0)
+        );
     }
 }

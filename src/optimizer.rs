@@ -6,8 +6,8 @@ mod parts;
 use std::fmt::Debug;
 
 pub(crate) use changes::{load_groups, save_groups};
-pub use parts::{OtherRanks, Partwise, Wholes};
 pub(crate) use parts::step_agreed;
+pub use parts::{OtherRanks, Partwise, Wholes};
 
 use crate::error::{Error, ErrorKind};
 use crate::params::{Params, ParamsMut, Pattern};

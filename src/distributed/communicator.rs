@@ -132,12 +132,7 @@ impl Communicator for Solo {
 }
 
 /// Whether a buffer has the bytes of so many ranks.
-pub(super) fn check(
-    size: usize,
-    bytes: &[u8],
-    counts: &[usize],
-    what: &str,
-) -> Result<(), Error> {
+pub(super) fn check(size: usize, bytes: &[u8], counts: &[usize], what: &str) -> Result<(), Error> {
     if counts.len() != size {
         let problem = format!("`{what}` has {} counts for {size} ranks", counts.len());
         return Err(transport(problem));

@@ -298,7 +298,8 @@ mod tests {
 
     #[test]
     fn any_range_of_any_layout_is_read_and_written() {
-        let a = Array::from_shape_fn((3, 4, 5), |(i, j, k)| (100 * i + 10 * j + k) as f64).into_dyn();
+        let a =
+            Array::from_shape_fn((3, 4, 5), |(i, j, k)| (100 * i + 10 * j + k) as f64).into_dyn();
         for axes in [vec![0, 1, 2], vec![2, 1, 0], vec![1, 2, 0]] {
             let turned = a.view().permuted_axes(axes);
             let plan = Plan::of(&turned, 2, Split::Elements).unwrap();
@@ -308,7 +309,8 @@ mod tests {
                 for copy in [turned.to_owned(), turned.as_standard_layout().to_owned()] {
                     let mut read = vec![0.0; end - start];
                     place.read(&copy, start..end, &mut read);
-                    let expected: Vec<f64> = a.iter().copied().skip(start).take(end - start).collect();
+                    let expected: Vec<f64> =
+                        a.iter().copied().skip(start).take(end - start).collect();
                     assert_eq!(read, expected);
                     let mut written = ArrayD::zeros(copy.shape());
                     let mut other = written.view_mut();
@@ -324,7 +326,8 @@ mod tests {
 
     #[test]
     fn a_walk_meets_each_active_element_once() {
-        let tree = (Array::<f32, _>::zeros(5000), Array::<f32, _>::zeros(3), Array::<f32, _>::zeros(9000));
+        let tree =
+            (Array::<f32, _>::zeros(5000), Array::<f32, _>::zeros(3), Array::<f32, _>::zeros(9000));
         let plan = Plan::of(&tree, 3, Split::Elements).unwrap();
         let active = [true, false, true];
         let mut walk = Walk::new(&plan, &active, 3);

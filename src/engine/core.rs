@@ -181,8 +181,7 @@ impl<F: Scalar> Engine<F> {
             None => run::run(ledger, scratch, &plan.settings, now, params, grads),
             Some(others) => part::run(ledger, scratch, &plan.settings, now, params, grads, others),
         };
-        norm.map(|norm| (learning_rate, norm))
-            .map_err(|halt| (learning_rate, halt))
+        norm.map(|norm| (learning_rate, norm)).map_err(|halt| (learning_rate, halt))
     }
 
     /// A step, of parts of leaves where there are `others`; `averages` says whether the average takes its

@@ -554,7 +554,9 @@ pub enum ErrorKind {
     },
 
     /// What must be the same on all ranks is not.
-    #[error("{what} of rank {rank} differ from those of rank 0; ranks must be built and called alike")]
+    #[error(
+        "{what} of rank {rank} differ from those of rank 0; ranks must be built and called alike"
+    )]
     RanksDiffer {
         /// What differs.
         what: String,

@@ -175,7 +175,12 @@ mod tests {
         let names = vec![leaf(), String::new()];
         let kinds = [
             ErrorKind::NoLeaves,
-            ErrorKind::Hyperparameter { owner: "Adam", name: "beta1", value: 1.5, allowed: "[0, 1)" },
+            ErrorKind::Hyperparameter {
+                owner: "Adam",
+                name: "beta1",
+                value: 1.5,
+                allowed: "[0, 1)",
+            },
             ErrorKind::Leaves { tree: Tree::State, missing: names.clone(), unexpected: vec![] },
             ErrorKind::LargeGradient { leaf: leaf(), index: vec![1, 2], value: -0.0, limit: 1e300 },
             ErrorKind::File { path: "a/b".into(), problem: "full".to_owned() },

@@ -322,7 +322,6 @@ impl<F: Scalar> Muon<F> {
         }
         Ok(StepInfo { step: self.steps, learning_rate, skipped: !taken, ..StepInfo::default() })
     }
-
 }
 
 impl<F: Scalar> Partwise<F> for Muon<F> {

@@ -255,6 +255,28 @@ impl State {
         Ok(mapped)
     }
 
+    /// The number of records.
+    pub(crate) fn len(&self) -> u64 {
+        self.records.len() as u64
+    }
+
+    /// The state of two optimizers side by side.
+    pub(crate) fn followed_by(mut self, other: Self) -> Self {
+        self.records.extend(other.records);
+        self
+    }
+
+    /// The first so many records, and the others; both must be some.
+    pub(crate) fn split(mut self, at: u64) -> Result<(Self, Self), Error> {
+        let at = usize::try_from(at).unwrap_or(usize::MAX);
+        if at == 0 || at >= self.records.len() {
+            return Err(missing("optimizer inside"));
+        }
+        let records = self.records.split_off(at);
+        let version = self.version;
+        Ok((self, Self { version, records }))
+    }
+
     fn clone_without_leaves(&self) -> Self {
         let records = self.records.iter();
         let records = records.map(|record| record.filtered(|_| true).without_leaves()).collect();

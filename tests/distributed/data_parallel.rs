@@ -14,7 +14,8 @@ fn alone<F: Scalar>(inner: Box<dyn Optimizer<F>>, shards: usize) -> Vec<Seen> {
     let mut optimizer = Accumulate::new(inner, shards as u64);
     let mut w = model::<F>(1);
     let step = |step| {
-        let calls = (0..shards).map(|shard| optimizer.step(&mut w, &gradient(step, shard)).unwrap());
+        let calls =
+            (0..shards).map(|shard| optimizer.step(&mut w, &gradient(step, shard)).unwrap());
         let info = calls.last().unwrap();
         seen(&w, info)
     };
@@ -169,7 +170,10 @@ fn the_mean_is_that_of_the_rows() {
                 let expected = 12.0 * (rows as f64 - 1.0) / 2.0;
                 for (w, loss) in found.unwrap() {
                     let close = |x: f64| (x - expected).abs() <= 1e-12 * expected;
-                    assert!(close(w[0]) && close(-w[1]) && close(loss), "{shards} {rows} {size}: {w}");
+                    assert!(
+                        close(w[0]) && close(-w[1]) && close(loss),
+                        "{shards} {rows} {size}: {w}"
+                    );
                 }
             }
         }

@@ -7,11 +7,8 @@ use thalweg::{Adam, Error, ErrorKind, NonFinite, Optimizer, Schedule, Sgd};
 use super::support::{KINDS, Kind, Many, Model, bits, gradient, model, on_ranks};
 
 /// What one rank does to a call that would be right.
-type Fault = (
-    &'static str,
-    fn(&mut Model<f32>, &mut Model<f32>) -> Option<Error>,
-    fn(&ErrorKind) -> bool,
-);
+type Fault =
+    (&'static str, fn(&mut Model<f32>, &mut Model<f32>) -> Option<Error>, fn(&ErrorKind) -> bool);
 
 fn faults() -> Vec<Fault> {
     vec![
@@ -74,7 +71,8 @@ fn an_error_of_one_rank_is_that_of_all() {
         for kind in KINDS {
             // At the first of a rank's shards, at its last, at the first step and later.
             for (at_step, at_shard) in [(0, 0), (0, 1), (2, 0), (2, 1)] {
-                let runs = on_ranks(3, move |ranks| disturbed(ranks, kind, fault, at_step, at_shard));
+                let runs =
+                    on_ranks(3, move |ranks| disturbed(ranks, kind, fault, at_step, at_shard));
                 let runs = runs.unwrap();
                 for (errors, w) in &runs {
                     assert_eq!(errors.len(), 1, "{what} {kind:?}");

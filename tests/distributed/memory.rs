@@ -56,7 +56,8 @@ fn a_rank_holds_its_share() {
                 let mut w: Vec<Array2<f32>> = (0..16).map(|_| Array2::ones((64, 1024))).collect();
                 let mut bias = Array1::<f32>::ones(512);
                 let (g, of_bias) = (w.clone(), bias.clone());
-                let mut optimizer = Sharded::new(Adam::new(0.1), Mirror { rank, size }).split(split);
+                let mut optimizer =
+                    Sharded::new(Adam::new(0.1), Mirror { rank, size }).split(split);
                 for _ in 0..3 {
                     optimizer.step(&mut (&mut w, &mut bias), &(&g, &of_bias)).unwrap();
                 }

@@ -196,10 +196,7 @@ fn a_run_goes_on_on_other_ranks_with_another_split_or_alone() {
 }
 
 /// A state in the record of an `Accumulate` that has none waiting.
-fn state_around(
-    accumulate: &mut Accumulate<f32, Box<dyn Optimizer<f32>>>,
-    state: &State,
-) -> State {
+fn state_around(accumulate: &mut Accumulate<f32, Box<dyn Optimizer<f32>>>, state: &State) -> State {
     accumulate.inner_mut().load_state(state).unwrap();
     accumulate.state()
 }

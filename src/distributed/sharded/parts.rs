@@ -25,7 +25,9 @@ pub(super) fn shape_of(plan: &Plan, leaf: usize, rank: usize, split: Split) -> V
     let (part, whole) = (plan.places[leaf].of(rank), &plan.roster.entries()[leaf].shape);
     match split {
         Split::Elements => vec![part.len()],
-        Split::Leaves if plan.places[leaf].len == part.len() && !whole.contains(&0) => whole.clone(),
+        Split::Leaves if plan.places[leaf].len == part.len() && !whole.contains(&0) => {
+            whole.clone()
+        }
         Split::Leaves if whole.is_empty() => vec![0],
         Split::Leaves => [&[0], &whole[1..]].concat(),
     }

@@ -56,11 +56,7 @@ impl State {
 }
 
 /// An array of a leaf, from the parts of all ranks.
-fn joined<F: Scalar>(
-    ranks: &dyn Communicator,
-    place: &Place,
-    own: &[F],
-) -> Result<Vec<F>, Error> {
+fn joined<F: Scalar>(ranks: &dyn Communicator, place: &Place, own: &[F]) -> Result<Vec<F>, Error> {
     let (rank, size) = (ranks.rank(), ranks.size());
     let mut whole = vec![F::zero(); place.len];
     let longest = (0..size).map(|rank| place.of(rank).len()).max().unwrap_or(0);
