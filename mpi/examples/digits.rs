@@ -5,7 +5,8 @@
 //! mpirun -n 4 target/release/examples/digits --wrapper elements --save run.thw
 //! ```
 //!
-//! `--wrapper data|elements|leaves`, `--shards N` (8), `--steps N` (100), `--save FILE` at the end, `--resume FILE`.
+//! `--wrapper data|elements|leaves`, `--shards N` (8), `--steps N` (100), `--save FILE` every 20 steps and at the
+//! end, `--resume FILE`, `--lose STEP` (rank 1 is killed there).
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -158,11 +159,12 @@ struct Options {
     steps: u64,
     save: Option<PathBuf>,
     resume: Option<PathBuf>,
+    lose: Option<u64>,
 }
 
 fn options() -> Result<Options, Error> {
     let (wrapper, shards, steps) = ("data".to_owned(), 8, 100);
-    let mut options = Options { wrapper, shards, steps, save: None, resume: None };
+    let mut options = Options { wrapper, shards, steps, save: None, resume: None, lose: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| Error::other(format!("{word} takes a value")))?;
@@ -172,6 +174,7 @@ fn options() -> Result<Options, Error> {
             "--shards" => options.shards = number()?,
             "--steps" => options.steps = number()? as u64,
             "--save" => options.save = Some(value.into()),
+            "--lose" => options.lose = Some(number()? as u64),
             "--resume" => options.resume = Some(value.into()),
             _ => return Err(Error::other(format!("{word} is not known"))),
         }
@@ -201,7 +204,15 @@ fn train(mpi: Mpi) -> Result<(), Error> {
         parameters.restore(&mut w)?;
         optimizer.load(&state)?;
     }
+    let save = |w: &Mlp, state: &State| match &options.save {
+        Some(file) => checkpoint::save(file, &(Snapshot::of(w)?, state)),
+        None => Ok(()),
+    };
     while optimizer.steps() < options.steps {
+        if mpi.rank() == 1 && options.lose == Some(optimizer.steps()) {
+            let own = std::process::id().to_string();
+            let _ = std::process::Command::new("kill").args(["-9", &own]).status();
+        }
         // The batch of a step is the same whatever the ranks.
         let mut rng = ChaCha8Rng::seed_from_u64(optimizer.steps());
         let batch: Vec<usize> = (0..256).map(|_| rng.random_range(0..trained)).collect();
@@ -224,13 +235,15 @@ fn train(mpi: Mpi) -> Result<(), Error> {
                 println!("step {}: loss {loss:.6}", optimizer.steps());
             }
         }
+        if options.save.is_some() && optimizer.steps() % 20 == 0 {
+            let state = optimizer.state()?;
+            on_first(&mpi, || save(&w, &state))?;
+        }
     }
     verify(&mpi, &w)?;
     let state = optimizer.state()?;
     on_first(&mpi, || {
-        if let Some(file) = &options.save {
-            checkpoint::save(file, &(Snapshot::of(&w)?, &state))?;
-        }
+        save(&w, &state)?;
         let tested: Vec<usize> = (trained..images.nrows()).collect();
         let wrong = w.errors(&images.select(Axis(0), &tested), &classes[trained..]);
         println!("errors: {wrong} of {}", tested.len());

@@ -2,12 +2,15 @@
 
 use std::ops::Range;
 
+use super::agree::agree;
 use super::communicator::Communicator;
-use super::exchange::{Exchange, Shard, Taken, gather_round};
-use super::plan::{Piece, Split};
+use super::exchange::{Exchange, Shard, Taken};
+use super::overlap::Running;
+use super::plan::Split;
+use super::rounds::Target;
 use crate::error::Error;
 use crate::optimizer::{Optimizer, StepInfo, forward_questions};
-use crate::params::{Params, ParamsMut, Snapshot};
+use crate::params::{Leaf, Params, ParamsMut, Snapshot};
 use crate::scalar::Scalar;
 use crate::state::State;
 
@@ -62,6 +65,7 @@ pub struct DataParallel<F: Scalar, O, C> {
     /// Of the gradients; its memory is kept.
     mean: Option<Snapshot<F>>,
     gathered: Vec<F>,
+    running: Running<F>,
 }
 
 /// The step of the optimizer inside along the mean.
@@ -72,7 +76,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
     /// Steps of `inner` on all ranks.
     pub fn new(inner: O, ranks: C) -> Self {
         let exchange = Exchange::new(Split::Elements);
-        Self { inner, ranks, exchange, mean: None, gathered: Vec::new() }
+        Self { inner, ranks, exchange, mean: None, gathered: Vec::new(), running: Running::none() }
     }
 
     /// Sets S, the number of shards of a batch; at least the number of ranks.
@@ -155,19 +159,51 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
         steps: bool,
         along: Along<'_, F, O>,
     ) -> Result<StepInfo, Error> {
+        if self.running.is_some() {
+            self.running.refuse(shard.grads)?;
+            return Ok(self.accumulating());
+        }
         if let Taken::Waits = self.exchange.take(&self.ranks, &*params, shard) {
-            return Ok(StepInfo {
-                step: self.inner.steps(),
-                learning_rate: self.inner.learning_rate(),
-                accumulating: true,
-                ..StepInfo::default()
-            });
+            return Ok(self.accumulating());
         }
         // A phase before the step is not a step; what it may not do it says itself.
         let ready = || if steps { self.inner.ready() } else { Ok(()) };
         let local = self.inner.validate().and_then(|()| ready());
         self.exchange.agree(&self.ranks, &self.inner, &*params, shard, local)?;
-        let info = self.reduce(&*params, shard).and_then(|()| match &self.mean {
+        let reduced = self.reduce(&*params, shard);
+        self.along(params, reduced, along)
+    }
+
+    /// Brings the mean of all shards to all ranks.
+    fn reduce(&mut self, params: &dyn Params<F>, shard: Shard<'_, F>) -> Result<(), Error> {
+        let mut mean = self.room(params)?;
+        let Self { exchange, ranks, gathered, .. } = self;
+        let reduced = exchange.reduce(ranks, shard, Target::All, (&mut mean, gathered));
+        self.mean = Some(mean);
+        reduced
+    }
+
+    /// The memory of the mean, where those of frozen leaves are 0.
+    fn room(&mut self, params: &dyn Params<F>) -> Result<Snapshot<F>, Error> {
+        let mut mean = match self.mean.take() {
+            Some(mean) => mean,
+            None => Snapshot::of(params)?.zeros_like(),
+        };
+        let active = self.exchange.course.active.iter();
+        active.enumerate().filter(|(_, active)| !**active).for_each(|(leaf, _)| {
+            mean.slice_mut(leaf).fill(F::zero());
+        });
+        Ok(mean)
+    }
+
+    /// The step along the mean, or what has kept it from coming about.
+    fn along(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        reduced: Result<(), Error>,
+        along: Along<'_, F, O>,
+    ) -> Result<StepInfo, Error> {
+        let info = reduced.and_then(|()| match &self.mean {
             Some(mean) => along(&mut self.inner, params, mean),
             None => Ok(StepInfo::default()),
         });
@@ -181,26 +217,79 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
         info
     }
 
-    /// Brings the mean of all shards to all ranks.
-    fn reduce(&mut self, params: &dyn Params<F>, shard: Shard<'_, F>) -> Result<(), Error> {
-        let Self { exchange, ranks, mean, gathered, .. } = self;
-        let mean = match mean {
-            Some(mean) => mean,
-            None => mean.insert(Snapshot::of(params)?.zeros_like()),
-        };
-        for leaf in (0..exchange.active.len()).filter(|&leaf| !exchange.active[leaf]) {
-            mean.slice_mut(leaf).fill(F::zero());
+    fn accumulating(&self) -> StepInfo {
+        StepInfo {
+            step: self.inner.steps(),
+            learning_rate: self.inner.learning_rate(),
+            accumulating: true,
+            ..StepInfo::default()
         }
-        exchange.reduce(ranks, shard, &mut |_, walk, own| {
-            gather_round(ranks, &walk.lens, own, gathered)?;
-            let mut rest = &gathered[..];
-            for Piece { leaf, range } in walk.pieces.iter().flatten() {
-                let (from, after) = rest.split_at(range.len());
-                mean.slice_mut(*leaf)[range.clone()].copy_from_slice(from);
-                rest = after;
-            }
-            Ok(())
-        })
+    }
+}
+
+/// Gradients leaf by leaf, exchanged while others are still being computed.
+impl<F: Scalar, O: Optimizer<F>, C: Communicator + Clone + 'static> DataParallel<F, O, C> {
+    /// Begins the last of this rank's shards, of that weight, whose gradients come leaf by leaf by
+    /// [`ready`](Self::ready); the step is taken by [`finish`](Self::finish). All ranks call it.
+    ///
+    /// The exchange runs in a thread of its own, beginning with the last leaf, as a backward pass does: with
+    /// what is sent while computing goes on, the step waits for the rest alone. It pays where computing leaves a
+    /// core, or the whole processor, free. Costs a copy of the gradients that wait.
+    ///
+    /// ```
+    /// use ndarray::{Array1, Array2};
+    /// use thalweg::distributed::{DataParallel, Threads};
+    /// use thalweg::{Adam, Optimizer};
+    /// Threads::run(2, |ranks| {
+    ///     let mut optimizer = DataParallel::new(Adam::new(0.1), ranks);
+    ///     let mut w = (Array2::<f32>::ones((30, 40)), Array1::<f32>::ones(40));
+    ///     optimizer.begin(&w, 1.0)?;
+    ///     let last = w.1.clone(); // the last layer's gradient is there first
+    ///     optimizer.ready("1", &last)?;
+    ///     let first = w.0.clone();
+    ///     optimizer.ready("0", &first)?;
+    ///     let info = optimizer.finish(&mut w)?;
+    ///     assert_eq!(info.step, 1);
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), thalweg::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`step`](Optimizer::step), on all ranks; [`ErrorKind::OutOfTurn`](crate::ErrorKind::OutOfTurn)
+    /// where it is not the last shard's turn.
+    pub fn begin(&mut self, params: &dyn Params<F>, weight: f64) -> Result<(), Error> {
+        // In the place of the gradients, which are not there yet: they have the leaves of the parameters.
+        let shard = Shard { grads: Ok(params), weight };
+        self.exchange.take_last(&self.ranks, params, shard)?;
+        let local = self.inner.validate().and_then(|()| self.inner.ready());
+        self.exchange.agree(&self.ranks, &self.inner, params, shard, local)?;
+        let mean = self.room(params)?;
+        self.running = self.exchange.begin(self.ranks.clone(), Target::All, mean)?;
+        Ok(())
+    }
+
+    /// Hands in the gradient of the leaf of that name.
+    ///
+    /// # Errors
+    /// For a leaf that is not there, has another shape, or was handed in before; it is then also that of
+    /// [`finish`](Self::finish), on all ranks.
+    pub fn ready(&mut self, name: &str, gradient: &dyn Leaf<F>) -> Result<(), Error> {
+        self.running.ready(name, gradient)
+    }
+
+    /// Waits for the exchange, and steps.
+    ///
+    /// # Errors
+    /// As [`step`](Optimizer::step); [`ErrorKind::Leaves`](crate::ErrorKind::Leaves) names leaves whose
+    /// gradients were not handed in.
+    pub fn finish(&mut self, params: &mut dyn ParamsMut<F>) -> Result<StepInfo, Error> {
+        let (work, complete) = self.running.finish()?;
+        self.exchange.take_back(work.nodes, work.buffers);
+        self.mean = Some(work.mean);
+        let marks = complete.map(|()| []);
+        let agreed = agree(&self.ranks, marks, &[], &vec![0; self.ranks.size()]).map(drop);
+        self.along(params, agreed, &mut |inner, params, mean| inner.step(params, mean))
     }
 }
 

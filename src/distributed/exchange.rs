@@ -5,20 +5,14 @@ use std::ops::Range;
 use super::agree::{Hash, Mark, agree};
 use super::around::{check_weight, mark_of_values, shards_of};
 use super::communicator::Communicator;
-use super::plan::{Piece, Plan, Split, Walk};
+use super::overlap::{Running, Work};
+use super::plan::{Piece, Plan, Split};
+use super::rounds::{Course, Node, Target, rounds};
 use crate::error::{Error, ErrorKind, Tree};
-use crate::mean::{are_branches, blend, blend_into, joins, nodes_within, share};
+use crate::mean::{are_branches, blend, joins, nodes_within, share};
 use crate::optimizer::Optimizer;
-use crate::params::{Leaf, Params};
+use crate::params::{Params, Snapshot};
 use crate::scalar::Scalar;
-
-/// Shards that this rank has added up: a node of the tree of all.
-#[derive(Debug, Clone)]
-struct Node<F> {
-    shards: Range<usize>,
-    weight: f64,
-    values: Vec<F>,
-}
 
 /// What becomes of a call with a shard.
 pub(super) enum Taken {
@@ -42,12 +36,9 @@ pub(super) struct Exchange<F> {
     trouble: Option<Error>,
     nodes: Vec<Node<F>>,
     free: Vec<Vec<F>>,
-    /// Of all nodes of all ranks: pairs that are brought together, and at which share.
-    steps: Vec<(usize, usize, f64)>,
-    /// Leaves that are trained; the others do not travel.
-    pub(super) active: Vec<bool>,
-    sent: Vec<F>,
-    received: Vec<F>,
+    /// Of this step, once ranks agree.
+    pub(super) course: Course,
+    buffers: [Vec<F>; 2],
 }
 
 /// A call with a shard: where its gradients are, or why there are none.
@@ -68,10 +59,8 @@ impl<F: Scalar> Exchange<F> {
             trouble: None,
             nodes: Vec::new(),
             free: Vec::new(),
-            steps: Vec::new(),
-            active: Vec::new(),
-            sent: Vec::new(),
-            received: Vec::new(),
+            course: Course::default(),
+            buffers: [Vec::new(), Vec::new()],
         }
     }
 
@@ -135,6 +124,21 @@ impl<F: Scalar> Exchange<F> {
             self.add(self.shards(ranks), at, grads, shard.weight);
         }
         Taken::Waits
+    }
+
+    /// As [`take`](Self::take), of the last shard alone.
+    pub(super) fn take_last(
+        &mut self,
+        ranks: &dyn Communicator,
+        params: &dyn Params<F>,
+        shard: Shard<'_, F>,
+    ) -> Result<(), Error> {
+        if self.taken + 1 < self.own(ranks).len() {
+            let what = "shards before the last are for `step`; `begin` takes the last alone";
+            return Err(ErrorKind::OutOfTurn { what }.into());
+        }
+        self.take(ranks, params, shard);
+        Ok(())
     }
 
     fn check(
@@ -271,11 +275,12 @@ impl<F: Scalar> Exchange<F> {
         // An error of one rank may have kept it from adding up anything.
         weights.resize(counts[ranks.rank()], 0.0);
         let mut weights = agree(ranks, marks, &weights, &counts)?;
-        self.steps.clear();
+        self.course.joins.clear();
         for (a, b) in joins(shards, &nodes.concat()) {
-            self.steps.push((a, b, share(weights[a], weights[b])));
+            self.course.joins.push((a, b, share(weights[a], weights[b])));
             weights[a] += weights[b];
         }
+        (self.course.chain, self.course.counts) = (chain, counts);
         match weights.first() {
             Some(&weight) if weight > 0.0 && weight.is_finite() => Ok(()),
             _ => Err(ErrorKind::EmptyBatch { owner: "distributed" }.into()),
@@ -293,9 +298,10 @@ impl<F: Scalar> Exchange<F> {
         let [leaves, layouts] = plan.marks(params)?;
         let treatments = plan.roster.entries().iter();
         let treatments = treatments.map(|entry| optimizer.treatment(&entry.name, &entry.shape));
-        self.active.clear();
-        self.active.extend(treatments.map(|treatment| treatment.trained));
-        let treated = Hash::new().numbers(self.active.iter().map(|&active| u64::from(active)));
+        self.course.active.clear();
+        self.course.active.extend(treatments.map(|treatment| treatment.trained));
+        let treated =
+            Hash::new().numbers(self.course.active.iter().map(|&active| u64::from(active)));
         let values = if self.is_settled { 0 } else { mark_of_values(params) };
         Ok([
             ("the leaves", leaves),
@@ -307,103 +313,51 @@ impl<F: Scalar> Exchange<F> {
         ])
     }
 
-    /// Makes the mean, round by round: `each` is given what each rank has of it in a round, and this
-    /// rank's own.
+    /// Makes the mean of all shards and brings it to where it goes.
     pub(super) fn reduce(
         &mut self,
         ranks: &dyn Communicator,
         shard: Shard<'_, F>,
-        each: &mut dyn FnMut(&Plan, &Walk<'_>, &mut [F]) -> Result<(), Error>,
+        target: Target,
+        (mean, gathered): (&mut Snapshot<F>, &mut Vec<F>),
     ) -> Result<(), Error> {
         let grads = shard.grads.map_err(Clone::clone)?;
-        let (rank, size, shards) = (ranks.rank(), ranks.size(), self.shards(ranks));
-        let (chain, _) = self.chain(shards, self.own(ranks).end - 1, shard.weight);
-        let counts: Vec<usize> = (0..size)
-            .map(|rank| nodes_within(shards, shards_of(rank, size, shards)).len())
-            .collect();
-        let Self { plan: Some(plan), nodes, active, sent, received, steps, .. } = self else {
+        let Self { plan: Some(plan), nodes, course, buffers, .. } = self else {
             return Err(ErrorKind::NoLeaves.into());
         };
         let leaves = plan.leaves(grads, Tree::Gradients)?;
-        let apart = nodes.len() - chain.len();
-        let mut walk = Walk::new(plan, active, size);
-        let width = size_of::<F>();
-        while walk.next(bucket(plan.len) / size) {
-            let own = walk.lens[rank];
-            sent.resize(counts[rank] * walk.lens.iter().sum::<usize>(), F::zero());
-            let mut rest = &mut sent[..];
-            for pieces in &walk.pieces {
-                for node in &nodes[..apart] {
-                    for Piece { leaf, range } in pieces {
-                        let (to, after) = rest.split_at_mut(range.len());
-                        let start = plan.places[*leaf].start;
-                        to.copy_from_slice(&node.values[start + range.start..start + range.end]);
-                        rest = after;
-                    }
-                }
-                for piece in pieces {
-                    let (to, after) = rest.split_at_mut(piece.range.len());
-                    last_node(plan, &leaves, nodes, &chain, piece, to);
-                    rest = after;
-                }
-            }
-            if size == 1 {
-                std::mem::swap(sent, received);
-            } else {
-                received.resize(own * counts.iter().sum::<usize>(), F::zero());
-                let to: Vec<usize> =
-                    walk.lens.iter().map(|len| len * counts[rank] * width).collect();
-                let from: Vec<usize> = counts.iter().map(|count| count * own * width).collect();
-                ranks.all_to_all(F::bytes(sent), &to, F::bytes_mut(received), &from)?;
-            }
-            for &(a, b, share) in &*steps {
-                let (left, right) = received.split_at_mut(b * own);
-                blend(&mut left[a * own..(a + 1) * own], &right[..own], share);
-            }
-            each(plan, &walk, &mut received[..own])?;
-        }
-        Ok(())
+        rounds(
+            ranks,
+            (plan, course),
+            nodes,
+            buffers,
+            &mut |plan, Piece { leaf, range }, to| {
+                plan.places[*leaf].read(leaves[*leaf], range.clone(), to);
+            },
+            &mut |plan, walk, own| target.write(ranks, plan, walk, own, (mean, gathered)),
+        )
+    }
+
+    /// Begins to do so in a thread, to which the last shard's gradients are handed leaf by leaf.
+    pub(super) fn begin<C: Communicator + 'static>(
+        &mut self,
+        ranks: C,
+        target: Target,
+        mean: Snapshot<F>,
+    ) -> Result<Running<F>, Error> {
+        let Self { plan: Some(plan), nodes, course, buffers, .. } = self else {
+            return Err(ErrorKind::NoLeaves.into());
+        };
+        let (plan, course) = (plan.clone(), course.clone());
+        let (nodes, buffers) = (std::mem::take(nodes), std::mem::take(buffers));
+        Running::begin(ranks, Work { plan, course, nodes, buffers, mean, target })
+    }
+
+    /// Takes back what the thread has worked with.
+    pub(super) fn take_back(&mut self, nodes: Vec<Node<F>>, buffers: [Vec<F>; 2]) {
+        (self.nodes, self.buffers) = (nodes, buffers);
     }
 }
 
 /// Elements of a leaf that are brought together at once.
 const PIECE: usize = 1 << 12;
-
-/// The last node of this rank: the last shard, and those before it that it belongs to.
-fn last_node<F: Scalar>(
-    plan: &Plan,
-    leaves: &[&dyn Leaf<F>],
-    nodes: &[Node<F>],
-    chain: &[(usize, f64)],
-    piece: &Piece,
-    to: &mut [F],
-) {
-    let place = &plan.places[piece.leaf];
-    let Range { start, end } = piece.range;
-    place.read(leaves[piece.leaf], start..end, to);
-    for &(i, share) in chain {
-        blend_into(&nodes[i].values[place.start + start..place.start + end], to, share);
-    }
-}
-
-/// Elements of all ranks that are moved at once: buffers are a small part of all, and neither so small
-/// that the time to begin a message counts.
-pub(super) fn bucket(elements: usize) -> usize {
-    (elements / 64).clamp(1 << 13, 1 << 19)
-}
-
-/// Gives all ranks what each has of a round; `own` may be longer than a message should be.
-pub(super) fn gather_round<F: Scalar>(
-    ranks: &dyn Communicator,
-    lens: &[usize],
-    own: &[F],
-    all: &mut Vec<F>,
-) -> Result<(), Error> {
-    all.resize(lens.iter().sum(), F::zero());
-    if ranks.size() == 1 {
-        all.copy_from_slice(own);
-        return Ok(());
-    }
-    let counts: Vec<usize> = lens.iter().map(|len| len * size_of::<F>()).collect();
-    ranks.all_gather(F::bytes(own), F::bytes_mut(all), &counts)
-}

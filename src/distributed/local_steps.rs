@@ -2,8 +2,9 @@
 
 use super::agree::agree;
 use super::communicator::Communicator;
-use super::exchange::{Exchange, Shard, Taken, gather_round};
-use super::plan::{Piece, Split};
+use super::exchange::{Exchange, Shard, Taken};
+use super::plan::Split;
+use super::rounds::Target;
 use crate::error::{Error, Tree};
 use crate::optimizer::{Change, Optimizer, StepInfo, Treatment};
 use crate::params::{Params, ParamsMut, Pattern, Snapshot};
@@ -215,16 +216,7 @@ impl<F: Scalar, I: Optimizer<F>, O: Optimizer<F>, C: Communicator> LocalSteps<F,
         let Taken::Last = exchange.take(ranks, start, shard) else { return Ok(()) };
         let local = outer.validate().and_then(|()| outer.ready());
         exchange.agree(ranks, outer, start, shard, local)?;
-        exchange.reduce(ranks, shard, &mut |_, walk, own| {
-            gather_round(ranks, &walk.lens, own, gathered)?;
-            let mut rest = &gathered[..];
-            for Piece { leaf, range } in walk.pieces.iter().flatten() {
-                let (from, after) = rest.split_at(range.len());
-                mean.slice_mut(*leaf)[range.clone()].copy_from_slice(from);
-                rest = after;
-            }
-            Ok(())
-        })
+        exchange.reduce(ranks, shard, Target::All, (mean, gathered))
     }
 
     fn record(&self, start: Option<&Snapshot<F>>, since: u64, outer: u64) -> Record {

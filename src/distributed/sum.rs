@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ndarray::{Array2, ArrayViewMut2};
 
-use super::agree::agree;
+use super::agree::{agree, gather};
 use super::around::shards_of;
 use super::communicator::Communicator;
 use crate::error::{Error, ErrorKind};
@@ -94,14 +94,21 @@ impl<O, C: Communicator> Sum<O, C> {
         *sums += 1;
         let first = shards_of(ranks.rank(), ranks.size(), shards).start;
         let mut nodes: Vec<Node<F>> = Vec::new();
+        // What a gradient has before it is written: where it is a number, that is looked for afterwards.
+        let mark = into.first().copied().filter(|mark| !mark.is_nan());
+        let mut unwritten = u64::MAX;
         let evaluate = || {
             if shards < ranks.size() {
                 let allowed = "a number of at least that of the ranks";
                 return Err(Error::hyperparameter("Sum", "shards", shards as f64, allowed));
             }
             for (i, objective) in (first..).zip(own) {
-                let mut terms = vec![F::nan(); into.len()];
+                let mut terms = into.to_vec();
                 let value = of(objective, &mut terms)?;
+                let is_left = |term: &F| mark == Some(*term);
+                if let Some(at) = terms.iter().position(is_left) {
+                    unwritten = unwritten.min(at as u64);
+                }
                 nodes.push(Node { shards: i..i + 1, value, terms });
                 while let [.., left, right] = &mut nodes[..]
                     && are_branches(shards, &left.shards, &right.shards)
@@ -131,6 +138,13 @@ impl<O, C: Communicator> Sum<O, C> {
         }
         let terms: Vec<&[F]> = nodes.iter().map(|node| &node.terms[..]).collect();
         sum_of_all(ranks, &terms, &counts, &joins, into)?;
+        if let Some(mark) = mark {
+            let all = gather(ranks, &[unwritten], &vec![1; ranks.size()])?;
+            let first = all.into_iter().min().and_then(|at| usize::try_from(at).ok());
+            if let Some(left) = first.and_then(|at| into.get_mut(at)) {
+                *left = mark;
+            }
+        }
         values.first().copied().ok_or_else(|| ErrorKind::EmptyBatch { owner: "Sum" }.into())
     }
 }
@@ -226,7 +240,7 @@ where
 
     fn hessian(&mut self, params: &P, mut hessian: ArrayViewMut2<'_, F>) -> Result<(), Error> {
         let shape = hessian.raw_dim();
-        let mut all = Array2::zeros(shape);
+        let mut all = Array2::from_elem(shape, F::nan());
         let sum = self.add_up(all.as_slice_mut().unwrap_or_default(), |objective, terms| {
             if let Ok(terms) = ArrayViewMut2::from_shape(shape, terms) {
                 objective.hessian(params, terms)?;

@@ -116,6 +116,11 @@ impl<F: Scalar> Snapshot<F> {
         }
     }
 
+    /// In the place of a snapshot that is elsewhere.
+    pub(crate) fn none() -> Self {
+        Self { roster: Roster::default(), leaves: Vec::new() }
+    }
+
     /// The values of a leaf, in the order of its memory.
     pub(crate) fn slice(&self, index: usize) -> &[F] {
         Leaf::as_slice(&self.leaves[index]).unwrap_or_default()

@@ -2,6 +2,9 @@
 
 mod data_parallel;
 mod errors;
+mod local_steps;
 mod memory;
+mod overlap;
 mod sharded;
+mod sum;
 mod support;

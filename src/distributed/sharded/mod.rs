@@ -9,10 +9,12 @@ use std::ops::Range;
 use super::agree::agree;
 use super::communicator::Communicator;
 use super::exchange::{Exchange, Shard, Taken};
-use super::plan::{Piece, Split};
+use super::overlap::Running;
+use super::plan::Split;
+use super::rounds::Target;
 use crate::error::{Error, ErrorKind};
 use crate::optimizer::{Change, Optimizer, StepInfo, Treatment, step_agreed};
-use crate::params::{Params, ParamsMut, Pattern};
+use crate::params::{Leaf, Params, ParamsMut, Pattern, Snapshot};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 use crate::state::State;
@@ -72,6 +74,7 @@ pub struct Sharded<F: Scalar, O, C> {
     /// Whether the optimizer inside has a state of whole leaves, of which a part is to be kept.
     is_whole: bool,
     gathered: Vec<F>,
+    running: Running<F>,
 }
 
 impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
@@ -85,6 +88,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
             parts: None,
             is_whole: false,
             gathered: Vec::new(),
+            running: Running::none(),
         }
     }
 
@@ -162,19 +166,23 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
         shard: Shard<'_, F>,
         averages: bool,
     ) -> Result<StepInfo, Error> {
+        if self.running.is_some() {
+            self.running.refuse(shard.grads)?;
+            return Ok(self.accumulating());
+        }
         let split = self.choose();
         if let Taken::Waits = self.exchange.take(&self.ranks, &*params, shard) {
-            return Ok(StepInfo {
-                step: self.inner.steps(),
-                learning_rate: self.inner.learning_rate(),
-                accumulating: true,
-                ..StepInfo::default()
-            });
+            return Ok(self.accumulating());
         }
         let local = split.and_then(|()| self.inner.validate()).and_then(|()| self.inner.ready());
         let local = local.and_then(|()| self.open(&*params));
         let agreed = self.exchange.agree(&self.ranks, &self.inner, &*params, shard, local);
         let info = agreed.and_then(|()| self.step_parts(params, shard, averages));
+        self.end(info)
+    }
+
+    /// Ends a step, however it came out.
+    fn end(&mut self, info: Result<StepInfo, Error>) -> Result<StepInfo, Error> {
         if info.as_ref().is_ok_and(|info| !info.skipped) {
             self.exchange.settle();
         }
@@ -183,6 +191,15 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
             self.parts = None;
         }
         info
+    }
+
+    fn accumulating(&self) -> StepInfo {
+        StepInfo {
+            step: self.inner.steps(),
+            learning_rate: self.inner.learning_rate(),
+            accumulating: true,
+            ..StepInfo::default()
+        }
     }
 
     /// Finds out how leaves are split, before they are.
@@ -211,24 +228,22 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
         shard: Shard<'_, F>,
         averages: bool,
     ) -> Result<StepInfo, Error> {
-        let Self { inner, ranks, exchange, parts: Some(parts), .. } = self else {
+        let Self { ranks, exchange, parts: Some(parts), .. } = self else {
             return Err(ErrorKind::NoLeaves.into());
         };
-        let rank = ranks.rank();
-        exchange.reduce(ranks, shard, &mut |plan, walk, own| {
-            let mut rest = &*own;
-            for Piece { leaf, range } in &walk.pieces[rank] {
-                let (from, after) = rest.split_at(range.len());
-                let start = range.start - plan.places[*leaf].bounds[rank];
-                parts.grads.slice_mut(*leaf)[start..start + range.len()].copy_from_slice(from);
-                rest = after;
-            }
-            Ok(())
-        })?;
+        exchange.reduce(ranks, shard, Target::Part, (&mut parts.grads, &mut self.gathered))?;
+        self.along(params, averages)
+    }
+
+    /// The step along this rank's part of the mean.
+    fn along(&mut self, params: &mut dyn ParamsMut<F>, averages: bool) -> Result<StepInfo, Error> {
+        let Self { inner, ranks, exchange, parts: Some(parts), gathered, .. } = self else {
+            return Err(ErrorKind::NoLeaves.into());
+        };
         let (split, Some(plan)) = (exchange.split(), &exchange.plan) else {
             return Err(ErrorKind::NoLeaves.into());
         };
-        parts.read(plan, rank, &*params)?;
+        parts.read(plan, ranks.rank(), &*params)?;
         let name = inner.name();
         let Some(partwise) = inner.partwise() else {
             return Err(ErrorKind::NotSplittable { optimizer: name }.into());
@@ -237,9 +252,54 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
         let mut asked = Asked { ranks, plan, is_split: split == Split::Elements, grads };
         let info = step_agreed(partwise, own, grads, averages, &mut asked)?;
         if !info.skipped {
-            own_to_all(ranks, plan, &exchange.active, own, params, &mut self.gathered)?;
+            own_to_all(ranks, plan, &exchange.course.active, own, params, gathered)?;
         }
         Ok(info)
+    }
+}
+
+/// Gradients leaf by leaf, exchanged while others are still being computed.
+impl<F: Scalar, O: Optimizer<F>, C: Communicator + Clone + 'static> Sharded<F, O, C> {
+    /// Begins the last of this rank's shards: see [`DataParallel::begin`](super::DataParallel::begin).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn begin(&mut self, params: &dyn Params<F>, weight: f64) -> Result<(), Error> {
+        let local = self.choose();
+        let shard = Shard { grads: Ok(params), weight };
+        self.exchange.take_last(&self.ranks, params, shard)?;
+        let local = local.and_then(|()| self.inner.validate()).and_then(|()| self.inner.ready());
+        let local = local.and_then(|()| self.open(params));
+        self.exchange.agree(&self.ranks, &self.inner, params, shard, local)?;
+        let Some(parts) = &mut self.parts else { return Err(ErrorKind::NoLeaves.into()) };
+        // The thread has it until `finish`.
+        let grads = std::mem::replace(&mut parts.grads, Snapshot::none());
+        self.running = self.exchange.begin(self.ranks.clone(), Target::Part, grads)?;
+        Ok(())
+    }
+
+    /// Hands in the gradient of the leaf of that name.
+    ///
+    /// # Errors
+    /// As [`DataParallel::ready`](super::DataParallel::ready).
+    pub fn ready(&mut self, name: &str, gradient: &dyn Leaf<F>) -> Result<(), Error> {
+        self.running.ready(name, gradient)
+    }
+
+    /// Waits for the exchange, and steps.
+    ///
+    /// # Errors
+    /// As [`DataParallel::finish`](super::DataParallel::finish).
+    pub fn finish(&mut self, params: &mut dyn ParamsMut<F>) -> Result<StepInfo, Error> {
+        let (work, complete) = self.running.finish()?;
+        self.exchange.take_back(work.nodes, work.buffers);
+        if let Some(parts) = &mut self.parts {
+            parts.grads = work.mean;
+        }
+        let marks = complete.map(|()| []);
+        let agreed = agree(&self.ranks, marks, &[], &vec![0; self.ranks.size()]);
+        let info = agreed.and_then(|_| self.along(params, true));
+        self.end(info)
     }
 }
 

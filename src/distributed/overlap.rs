@@ -1,0 +1,177 @@
+//! The exchange in a thread of its own, while gradients are still being computed.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+
+use super::communicator::{Communicator, transport};
+use super::plan::{Piece, Plan};
+use super::rounds::{Course, Node, Target, rounds};
+use crate::error::{Error, ErrorKind};
+use crate::params::{Leaf, Snapshot};
+use crate::scalar::Scalar;
+
+/// What the thread works on and gives back.
+#[derive(Debug)]
+pub(super) struct Work<F: Scalar> {
+    pub(super) plan: Plan,
+    pub(super) course: Course,
+    pub(super) nodes: Vec<Node<F>>,
+    pub(super) buffers: [Vec<F>; 2],
+    pub(super) mean: Snapshot<F>,
+    pub(super) target: Target,
+}
+
+/// The gradient of a leaf, in the order of the plan; empty where there is none.
+type Arrival<F> = (usize, Vec<F>);
+
+/// An exchange that runs; a clone has none.
+#[derive(Debug)]
+pub(super) struct Running<F: Scalar>(Option<Parts<F>>);
+
+#[derive(Debug)]
+struct Parts<F: Scalar> {
+    plan: Plan,
+    sender: Sender<Arrival<F>>,
+    thread: JoinHandle<Result<Work<F>, Error>>,
+    /// Whether the gradient of each leaf has come.
+    arrived: Vec<bool>,
+    trouble: Option<Error>,
+}
+
+impl<F: Scalar> Clone for Running<F> {
+    fn clone(&self) -> Self {
+        Self(None)
+    }
+}
+
+/// Leaves as they arrive, each waited for when its turn comes.
+struct Arrivals<F> {
+    receiver: Receiver<Arrival<F>>,
+    leaves: Vec<Option<Vec<F>>>,
+}
+
+impl<F: Scalar> Arrivals<F> {
+    fn read(&mut self, piece: &Piece, to: &mut [F]) {
+        while self.leaves[piece.leaf].is_none() {
+            match self.receiver.recv() {
+                Ok((leaf, values)) => self.leaves[leaf] = Some(values),
+                // Nobody will bring it; the others must not wait for this rank.
+                Err(_) => self.leaves[piece.leaf] = Some(Vec::new()),
+            }
+        }
+        let values = self.leaves[piece.leaf].as_deref().unwrap_or_default();
+        match values.get(piece.range.clone()) {
+            Some(values) => to.copy_from_slice(values),
+            None => to.fill(F::zero()),
+        }
+    }
+}
+
+impl<F: Scalar> Running<F> {
+    pub(super) fn none() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(super) fn begin<C: Communicator + 'static>(
+        ranks: C,
+        mut work: Work<F>,
+    ) -> Result<Self, Error> {
+        let (sender, receiver) = mpsc::channel();
+        let plan = work.plan.clone();
+        let leaves = plan.places.len();
+        let run = move || {
+            let mut arrivals = Arrivals { receiver, leaves: vec![None; leaves] };
+            let Work { plan, course, nodes, buffers, mean, target } = &mut work;
+            let mut gathered = Vec::new();
+            rounds(
+                &ranks,
+                (plan, course),
+                nodes,
+                buffers,
+                &mut |_, piece, to| arrivals.read(piece, to),
+                &mut |plan, walk, own| target.write(&ranks, plan, walk, own, (mean, &mut gathered)),
+            )?;
+            Ok(work)
+        };
+        let thread = thread::Builder::new().name("thalweg exchange".to_owned()).spawn(run);
+        let thread = thread.map_err(|error| transport(error.to_string()))?;
+        let arrived = vec![false; leaves];
+        Ok(Self(Some(Parts { plan, sender, thread, arrived, trouble: None })))
+    }
+
+    /// Hands in the gradient of a leaf.
+    pub(super) fn ready(&mut self, name: &str, gradient: &dyn Leaf<F>) -> Result<(), Error> {
+        let Some(parts) = &mut self.0 else {
+            let what = "no exchange runs; `begin` comes before `ready`";
+            return Err(ErrorKind::OutOfTurn { what }.into());
+        };
+        let handed = parts.hand_in(name, gradient);
+        handed.inspect_err(|error| _ = parts.trouble.get_or_insert_with(|| error.clone()))
+    }
+
+    /// Takes an error in the place of gradients; whole gradients come before `begin` or not at all.
+    pub(super) fn refuse<G>(&mut self, grads: Result<G, &Error>) -> Result<(), Error> {
+        match (grads, &mut self.0) {
+            (Err(error), Some(parts)) => {
+                parts.trouble.get_or_insert_with(|| error.clone());
+                Ok(())
+            }
+            _ => {
+                let what = "an exchange runs; `finish` comes before the next step";
+                Err(ErrorKind::OutOfTurn { what }.into())
+            }
+        }
+    }
+
+    /// Waits for the exchange: what it has brought, and whether all gradients were there.
+    pub(super) fn finish(&mut self) -> Result<(Work<F>, Result<(), Error>), Error> {
+        let Some(Parts { plan, sender, thread, arrived, trouble }) = self.0.take() else {
+            let what = "no exchange runs; `begin` comes before `finish`";
+            return Err(ErrorKind::OutOfTurn { what }.into());
+        };
+        drop(sender);
+        let work = thread.join().map_err(|_| transport("its thread has panicked".to_owned()))??;
+        let missing = plan.roster.entries().iter().zip(arrived).filter(|(_, arrived)| !arrived);
+        let missing: Vec<String> = missing.map(|(entry, _)| entry.name.clone()).collect();
+        let complete = match trouble {
+            Some(error) => Err(error),
+            None if missing.is_empty() => Ok(()),
+            None => {
+                let (tree, unexpected) = (crate::Tree::Gradients, Vec::new());
+                Err(ErrorKind::Leaves { tree, missing, unexpected }.into())
+            }
+        };
+        Ok((work, complete))
+    }
+}
+
+impl<F: Scalar> Parts<F> {
+    fn hand_in(&mut self, name: &str, gradient: &dyn Leaf<F>) -> Result<(), Error> {
+        let Some(index) = self.plan.roster.index_of(name) else {
+            let known = self.plan.roster.entries().iter().map(|entry| entry.name.clone());
+            return Err(
+                ErrorKind::UnknownLeaf { leaf: name.to_owned(), known: known.collect() }.into()
+            );
+        };
+        let (place, entry) = (&self.plan.places[index], &self.plan.roster.entries()[index]);
+        if let Some(problem) = gradient.contradiction() {
+            return Err(ErrorKind::ContradictoryLeaf { leaf: name.to_owned(), problem }.into());
+        }
+        if gradient.shape() != entry.shape {
+            let (leaf, parameter) = (name.to_owned(), entry.shape.clone());
+            let gradient = gradient.shape().to_vec();
+            return Err(ErrorKind::GradientShape { leaf, parameter, gradient }.into());
+        }
+        if std::mem::replace(&mut self.arrived[index], true) {
+            let (tree, leaf) = (crate::Tree::Gradients, name.to_owned());
+            return Err(ErrorKind::DuplicateLeaf { tree, leaf }.into());
+        }
+        let mut values = vec![F::zero(); place.len];
+        place.read(gradient, 0..place.len, &mut values);
+        self.sender.send((index, values)).map_err(|_| transport("it has ended".to_owned()))
+    }
+}
