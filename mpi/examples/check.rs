@@ -19,7 +19,8 @@ fn model() -> Model {
 
 fn gradient(step: usize, shard: usize) -> Model {
     let seed = (step * 100 + shard) as f32;
-    let weight = Array2::from_shape_fn((50, 60), |(i, j)| ((i * 60 + j) as f32 * 0.11 + seed).sin());
+    let weight =
+        Array2::from_shape_fn((50, 60), |(i, j)| ((i * 60 + j) as f32 * 0.11 + seed).sin());
     (weight, Array1::from_shape_fn(60, |i| (i as f32 * 0.3 + seed).cos()))
 }
 
@@ -65,11 +66,11 @@ fn bits(mpi: &Mpi) -> Result<(), Error> {
                 leaves.0.step(&mut leaves.1, &gradient(step, shard))?;
             }
         }
-        leaves.0.begin(&leaves.1, 1.0)?;
+        let mut last = leaves.0.begin(&leaves.1, 1.0)?;
         let (weight, bias) = gradient(step, own.end - 1);
-        leaves.0.ready("1", &bias)?;
-        leaves.0.ready("0", &weight)?;
-        leaves.0.finish(&mut leaves.1)?;
+        last.ready("1", &bias)?;
+        last.ready("0", &weight)?;
+        last.finish(&mut leaves.1)?;
         for other in [&data.1, &parts.1, &leaves.1] {
             assert_eq!(*other, alone.1, "step {step}");
         }

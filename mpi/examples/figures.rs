@@ -145,8 +145,7 @@ fn step(mpi: &Mpi) -> Result<(), Error> {
         let mut plain = (AdamW::new(1e-3), model(elements), model(elements));
         let mut data = (DataParallel::new(AdamW::new(1e-3), *mpi), model(elements));
         let mut parts = (Sharded::new(AdamW::new(1e-3), *mpi), model(elements));
-        let mut clipped =
-            (Sharded::new(AdamW::new(1e-3).clip_norm(1e9), *mpi), model(elements));
+        let mut clipped = (Sharded::new(AdamW::new(1e-3).clip_norm(1e9), *mpi), model(elements));
         let size = mpi.size() as f32;
         let mut reduced = || {
             let (adamw, w, mean) = &mut plain;
@@ -188,19 +187,22 @@ fn overlap(mpi: &Mpi) -> Result<(), Error> {
         let computing = pause * LEAVES as u32;
         say(
             mpi,
-            &format!("{LEAVES} leaves of 4 MB, computing takes {computing:?}, {} ranks", mpi.size()),
+            &format!(
+                "{LEAVES} leaves of 4 MB, computing takes {computing:?}, {} ranks",
+                mpi.size()
+            ),
         );
         let mut waited = || {
             (0..LEAVES).for_each(|_| std::thread::sleep(pause));
             after.step(&mut w, &g).map(drop)
         };
         let mut overlapped = || {
-            amid.begin(&others, 1.0)?;
+            let mut step = amid.begin(&others, 1.0)?;
             for i in (0..LEAVES).rev() {
                 std::thread::sleep(pause);
-                amid.ready(&i.to_string(), &g[i])?;
+                step.ready(&i.to_string(), &g[i])?;
             }
-            amid.finish(&mut others).map(drop)
+            step.finish(&mut others).map(drop)
         };
         least(
             mpi,
@@ -216,11 +218,7 @@ fn overlap(mpi: &Mpi) -> Result<(), Error> {
     let mut some = (LocalSteps::new(AdamW::new(1e-3), outer(), 10, *mpi), model(elements));
     let mut whole = || (0..50).try_for_each(|_| every.0.step(&mut every.1, &g).map(drop));
     let mut local = || (0..50).try_for_each(|_| some.0.step(&mut some.1, &g).map(drop));
-    least(
-        mpi,
-        4,
-        &mut [("50 steps, every step", &mut whole), ("50 steps, H = 10", &mut local)],
-    )?;
+    least(mpi, 4, &mut [("50 steps, every step", &mut whole), ("50 steps, H = 10", &mut local)])?;
     Ok(())
 }
 

@@ -5,12 +5,12 @@ use std::ops::Range;
 use super::agree::agree;
 use super::communicator::Communicator;
 use super::exchange::{Exchange, Shard, Taken};
-use super::overlap::Running;
+use super::overlap::ByLeaf;
 use super::plan::Split;
 use super::rounds::Target;
 use crate::error::Error;
 use crate::optimizer::{Optimizer, StepInfo, forward_questions};
-use crate::params::{Leaf, Params, ParamsMut, Snapshot};
+use crate::params::{Params, ParamsMut, Snapshot};
 use crate::scalar::Scalar;
 use crate::state::State;
 
@@ -65,7 +65,6 @@ pub struct DataParallel<F: Scalar, O, C> {
     /// Of the gradients; its memory is kept.
     mean: Option<Snapshot<F>>,
     gathered: Vec<F>,
-    running: Running<F>,
 }
 
 /// The step of the optimizer inside along the mean.
@@ -76,7 +75,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
     /// Steps of `inner` on all ranks.
     pub fn new(inner: O, ranks: C) -> Self {
         let exchange = Exchange::new(Split::Elements);
-        Self { inner, ranks, exchange, mean: None, gathered: Vec::new(), running: Running::none() }
+        Self { inner, ranks, exchange, mean: None, gathered: Vec::new() }
     }
 
     /// Sets S, the number of shards of a batch; at least the number of ranks.
@@ -159,10 +158,6 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
         steps: bool,
         along: Along<'_, F, O>,
     ) -> Result<StepInfo, Error> {
-        if self.running.is_some() {
-            self.running.refuse(shard.grads)?;
-            return Ok(self.accumulating());
-        }
         if let Taken::Waits = self.exchange.take(&self.ranks, &*params, shard) {
             return Ok(self.accumulating());
         }
@@ -230,26 +225,23 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
 /// Gradients leaf by leaf, exchanged while others are still being computed.
 impl<F: Scalar, O: Optimizer<F>, C: Communicator + Clone + 'static> DataParallel<F, O, C> {
     /// Begins the last of this rank's shards, of that weight, whose gradients come leaf by leaf by
-    /// [`ready`](Self::ready); the step is taken by [`finish`](Self::finish). All ranks call it.
+    /// [`ready`](ByLeaf::ready); the step is taken by `finish`. All ranks call it.
     ///
-    /// The exchange runs in a thread of its own, beginning with the last leaf, as a backward pass does: with
-    /// what is sent while computing goes on, the step waits for the rest alone. It pays where computing leaves a
-    /// core, or the whole processor, free. Costs a copy of the gradients that wait.
+    /// The exchange runs in a thread of its own, beginning with the last leaf, as a backward pass does: the
+    /// step then waits for what was not yet sent alone. It pays where computing leaves a core, or the whole
+    /// processor, free. Costs a copy of the gradients that wait.
     ///
     /// ```
     /// use ndarray::{Array1, Array2};
     /// use thalweg::distributed::{DataParallel, Threads};
-    /// use thalweg::{Adam, Optimizer};
+    /// use thalweg::Adam;
     /// Threads::run(2, |ranks| {
     ///     let mut optimizer = DataParallel::new(Adam::new(0.1), ranks);
     ///     let mut w = (Array2::<f32>::ones((30, 40)), Array1::<f32>::ones(40));
-    ///     optimizer.begin(&w, 1.0)?;
-    ///     let last = w.1.clone(); // the last layer's gradient is there first
-    ///     optimizer.ready("1", &last)?;
-    ///     let first = w.0.clone();
-    ///     optimizer.ready("0", &first)?;
-    ///     let info = optimizer.finish(&mut w)?;
-    ///     assert_eq!(info.step, 1);
+    ///     let mut step = optimizer.begin(&w, 1.0)?;
+    ///     step.ready("1", &w.1)?; // the last layer's gradient is there first
+    ///     step.ready("0", &w.0)?;
+    ///     assert_eq!(step.finish(&mut w)?.step, 1);
     ///     Ok(())
     /// })?;
     /// # Ok::<(), thalweg::Error>(())
@@ -258,38 +250,36 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator + Clone + 'static> DataParallel
     /// # Errors
     /// As [`step`](Optimizer::step), on all ranks; [`ErrorKind::OutOfTurn`](crate::ErrorKind::OutOfTurn)
     /// where it is not the last shard's turn.
-    pub fn begin(&mut self, params: &dyn Params<F>, weight: f64) -> Result<(), Error> {
+    pub fn begin(
+        &mut self,
+        params: &dyn Params<F>,
+        weight: f64,
+    ) -> Result<ByLeaf<'_, F, Self>, Error> {
         // In the place of the gradients, which are not there yet: they have the leaves of the parameters.
         let shard = Shard { grads: Ok(params), weight };
         self.exchange.take_last(&self.ranks, params, shard)?;
         let local = self.inner.validate().and_then(|()| self.inner.ready());
         self.exchange.agree(&self.ranks, &self.inner, params, shard, local)?;
         let mean = self.room(params)?;
-        self.running = self.exchange.begin(self.ranks.clone(), Target::All, mean)?;
-        Ok(())
+        let work = self.exchange.lend(Target::All, mean)?;
+        let ranks = self.ranks.clone();
+        ByLeaf::begin(self, ranks, work)
     }
+}
 
-    /// Hands in the gradient of the leaf of that name.
-    ///
-    /// # Errors
-    /// For a leaf that is not there, has another shape, or was handed in before; it is then also that of
-    /// [`finish`](Self::finish), on all ranks.
-    pub fn ready(&mut self, name: &str, gradient: &dyn Leaf<F>) -> Result<(), Error> {
-        self.running.ready(name, gradient)
-    }
-
+impl<F: Scalar, O: Optimizer<F>, C: Communicator> ByLeaf<'_, F, DataParallel<F, O, C>> {
     /// Waits for the exchange, and steps.
     ///
     /// # Errors
     /// As [`step`](Optimizer::step); [`ErrorKind::Leaves`](crate::ErrorKind::Leaves) names leaves whose
     /// gradients were not handed in.
-    pub fn finish(&mut self, params: &mut dyn ParamsMut<F>) -> Result<StepInfo, Error> {
-        let (work, complete) = self.running.finish()?;
-        self.exchange.take_back(work.nodes, work.buffers);
-        self.mean = Some(work.mean);
-        let marks = complete.map(|()| []);
-        let agreed = agree(&self.ranks, marks, &[], &vec![0; self.ranks.size()]).map(drop);
-        self.along(params, agreed, &mut |inner, params, mean| inner.step(params, mean))
+    pub fn finish(self, params: &mut dyn ParamsMut<F>) -> Result<StepInfo, Error> {
+        let (optimizer, work, complete) = self.end()?;
+        optimizer.exchange.take_back(work.nodes, work.buffers);
+        optimizer.mean = Some(work.mean);
+        let (ranks, marks) = (&optimizer.ranks, complete.map(|()| []));
+        let agreed = agree(ranks, marks, &[], &vec![0; ranks.size()]).map(drop);
+        optimizer.along(params, agreed, &mut |inner, params, mean| inner.step(params, mean))
     }
 }
 

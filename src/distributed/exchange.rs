@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::agree::{Hash, Mark, agree};
 use super::around::{check_weight, mark_of_values, shards_of};
 use super::communicator::Communicator;
-use super::overlap::{Running, Work};
+use super::overlap::Work;
 use super::plan::{Piece, Plan, Split};
 use super::rounds::{Course, Node, Target, rounds};
 use crate::error::{Error, ErrorKind, Tree};
@@ -338,19 +338,15 @@ impl<F: Scalar> Exchange<F> {
         )
     }
 
-    /// Begins to do so in a thread, to which the last shard's gradients are handed leaf by leaf.
-    pub(super) fn begin<C: Communicator + 'static>(
-        &mut self,
-        ranks: C,
-        target: Target,
-        mean: Snapshot<F>,
-    ) -> Result<Running<F>, Error> {
+    /// What a thread needs to do so, to which the last shard's gradients are handed leaf by leaf.
+    pub(super) fn lend(&mut self, target: Target, mean: Snapshot<F>) -> Result<Work<F>, Error> {
         let Self { plan: Some(plan), nodes, course, buffers, .. } = self else {
             return Err(ErrorKind::NoLeaves.into());
         };
         let (plan, course) = (plan.clone(), course.clone());
         let (nodes, buffers) = (std::mem::take(nodes), std::mem::take(buffers));
-        Running::begin(ranks, Work { plan, course, nodes, buffers, mean, target })
+        self.taken = 0;
+        Ok(Work { plan, course, nodes, buffers, mean, target })
     }
 
     /// Takes back what the thread has worked with.

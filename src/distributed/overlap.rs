@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use super::communicator::{Communicator, transport};
 use super::plan::{Piece, Plan};
 use super::rounds::{Course, Node, Target, rounds};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Tree};
 use crate::params::{Leaf, Snapshot};
 use crate::scalar::Scalar;
 
@@ -24,12 +24,9 @@ pub(super) struct Work<F: Scalar> {
 /// The gradient of a leaf, in the order of the plan; empty where there is none.
 type Arrival<F> = (usize, Vec<F>);
 
-/// An exchange that runs; a clone has none.
+/// An exchange that runs.
 #[derive(Debug)]
-pub(super) struct Running<F: Scalar>(Option<Parts<F>>);
-
-#[derive(Debug)]
-struct Parts<F: Scalar> {
+struct Running<F: Scalar> {
     plan: Plan,
     sender: Sender<Arrival<F>>,
     thread: JoinHandle<Result<Work<F>, Error>>,
@@ -38,10 +35,15 @@ struct Parts<F: Scalar> {
     trouble: Option<Error>,
 }
 
-impl<F: Scalar> Clone for Running<F> {
-    fn clone(&self) -> Self {
-        Self(None)
-    }
+/// A step whose gradients come leaf by leaf: [`DataParallel::begin`](super::DataParallel::begin) and
+/// [`Sharded::begin`](super::Sharded::begin) make it.
+///
+/// All ranks must come to [`finish`](Self::finish), or end.
+#[derive(Debug)]
+#[must_use = "the other ranks wait for `finish`"]
+pub struct ByLeaf<'o, F: Scalar, O> {
+    pub(super) optimizer: &'o mut O,
+    running: Running<F>,
 }
 
 /// Leaves as they arrive, each waited for when its turn comes.
@@ -67,16 +69,10 @@ impl<F: Scalar> Arrivals<F> {
     }
 }
 
-impl<F: Scalar> Running<F> {
-    pub(super) fn none() -> Self {
-        Self(None)
-    }
-
-    pub(super) fn is_some(&self) -> bool {
-        self.0.is_some()
-    }
-
+impl<'o, F: Scalar, O> ByLeaf<'o, F, O> {
+    /// Begins an exchange for an optimizer.
     pub(super) fn begin<C: Communicator + 'static>(
+        optimizer: &'o mut O,
         ranks: C,
         mut work: Work<F>,
     ) -> Result<Self, Error> {
@@ -100,39 +96,28 @@ impl<F: Scalar> Running<F> {
         let thread = thread::Builder::new().name("thalweg exchange".to_owned()).spawn(run);
         let thread = thread.map_err(|error| transport(error.to_string()))?;
         let arrived = vec![false; leaves];
-        Ok(Self(Some(Parts { plan, sender, thread, arrived, trouble: None })))
+        let running = Running { plan, sender, thread, arrived, trouble: None };
+        Ok(Self { optimizer, running })
     }
 
-    /// Hands in the gradient of a leaf.
-    pub(super) fn ready(&mut self, name: &str, gradient: &dyn Leaf<F>) -> Result<(), Error> {
-        let Some(parts) = &mut self.0 else {
-            let what = "no exchange runs; `begin` comes before `ready`";
-            return Err(ErrorKind::OutOfTurn { what }.into());
-        };
-        let handed = parts.hand_in(name, gradient);
-        handed.inspect_err(|error| _ = parts.trouble.get_or_insert_with(|| error.clone()))
+    /// Hands in the gradient of the leaf of that name, in any order; the last leaf's is sent first.
+    ///
+    /// # Errors
+    /// For a leaf that is not there, has another shape, or was handed in before; it is then also that of
+    /// `finish`, on all ranks.
+    pub fn ready(&mut self, name: &str, gradient: &dyn Leaf<F>) -> Result<(), Error> {
+        let handed = self.running.hand_in(name, gradient);
+        handed.inspect_err(|error| self.refuse(error.clone()))
     }
 
-    /// Takes an error in the place of gradients; whole gradients come before `begin` or not at all.
-    pub(super) fn refuse<G>(&mut self, grads: Result<G, &Error>) -> Result<(), Error> {
-        match (grads, &mut self.0) {
-            (Err(error), Some(parts)) => {
-                parts.trouble.get_or_insert_with(|| error.clone());
-                Ok(())
-            }
-            _ => {
-                let what = "an exchange runs; `finish` comes before the next step";
-                Err(ErrorKind::OutOfTurn { what }.into())
-            }
-        }
+    /// Says that there are no gradients, but an error: that of `finish`, on all ranks.
+    pub fn refuse(&mut self, error: Error) {
+        self.running.trouble.get_or_insert(error);
     }
 
     /// Waits for the exchange: what it has brought, and whether all gradients were there.
-    pub(super) fn finish(&mut self) -> Result<(Work<F>, Result<(), Error>), Error> {
-        let Some(Parts { plan, sender, thread, arrived, trouble }) = self.0.take() else {
-            let what = "no exchange runs; `begin` comes before `finish`";
-            return Err(ErrorKind::OutOfTurn { what }.into());
-        };
+    pub(super) fn end(self) -> Result<(&'o mut O, Work<F>, Result<(), Error>), Error> {
+        let Running { plan, sender, thread, arrived, trouble } = self.running;
         drop(sender);
         let work = thread.join().map_err(|_| transport("its thread has panicked".to_owned()))??;
         let missing = plan.roster.entries().iter().zip(arrived).filter(|(_, arrived)| !arrived);
@@ -141,15 +126,15 @@ impl<F: Scalar> Running<F> {
             Some(error) => Err(error),
             None if missing.is_empty() => Ok(()),
             None => {
-                let (tree, unexpected) = (crate::Tree::Gradients, Vec::new());
+                let (tree, unexpected) = (Tree::Gradients, Vec::new());
                 Err(ErrorKind::Leaves { tree, missing, unexpected }.into())
             }
         };
-        Ok((work, complete))
+        Ok((self.optimizer, work, complete))
     }
 }
 
-impl<F: Scalar> Parts<F> {
+impl<F: Scalar> Running<F> {
     fn hand_in(&mut self, name: &str, gradient: &dyn Leaf<F>) -> Result<(), Error> {
         let Some(index) = self.plan.roster.index_of(name) else {
             let known = self.plan.roster.entries().iter().map(|entry| entry.name.clone());
@@ -167,11 +152,13 @@ impl<F: Scalar> Parts<F> {
             return Err(ErrorKind::GradientShape { leaf, parameter, gradient }.into());
         }
         if std::mem::replace(&mut self.arrived[index], true) {
-            let (tree, leaf) = (crate::Tree::Gradients, name.to_owned());
+            let (tree, leaf) = (Tree::Gradients, name.to_owned());
             return Err(ErrorKind::DuplicateLeaf { tree, leaf }.into());
         }
         let mut values = vec![F::zero(); place.len];
         place.read(gradient, 0..place.len, &mut values);
-        self.sender.send((index, values)).map_err(|_| transport("it has ended".to_owned()))
+        // It may have ended where nothing is to be done for a leaf, or in an error, which `finish` returns.
+        let _ = self.sender.send((index, values));
+        Ok(())
     }
 }

@@ -90,10 +90,10 @@ pub(super) fn rounds<F: Scalar>(
     Ok(())
 }
 
-/// Elements of each rank that are moved at once: buffers are a small part of all, and not so small that
-/// the time to begin a message counts.
+/// Elements of each rank that are moved at once: buffers are a small part of all and lie in the cache, and
+/// are not so small that the time to begin a message counts.
 pub(super) fn bucket(elements: usize, ranks: usize) -> usize {
-    ((elements / 64).clamp(1 << 13, 1 << 19) / ranks).max(1)
+    ((elements / 32).clamp(1 << 14, 1 << 18) / ranks).max(1)
 }
 
 /// Gives all ranks what each has of a round.

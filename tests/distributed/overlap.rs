@@ -49,13 +49,15 @@ fn overlapped(
     for shard in own.start..own.end - 1 {
         of_both!(many, inner => inner.step(w, &gradient(step, shard)))?;
     }
-    of_both!(many, inner => inner.begin(w, 1.0))?;
     let g: Vec<(String, ArrayD<f32>)> = gradient(step, own.end - 1).into_iter().collect();
-    for i in 0..g.len() {
-        let (name, leaf) = &g[(i * 5 + rank + step) % g.len()];
-        of_both!(many, inner => inner.ready(name, leaf))?;
-    }
-    of_both!(many, inner => inner.finish(w))
+    of_both!(many, inner => {
+        let mut last = inner.begin(w, 1.0)?;
+        for i in 0..g.len() {
+            let (name, leaf) = &g[(i * 5 + rank + step) % g.len()];
+            last.ready(name, leaf)?;
+        }
+        last.finish(w)
+    })
 }
 
 #[test]
@@ -92,28 +94,18 @@ fn leaf_by_leaf_is_all_at_once() {
 
 #[test]
 fn what_is_wrong_with_a_leaf_is_an_error_of_all_at_the_end() {
-    type Fault = fn(&mut Many, &mut Model<f32>, &mut Model<f32>);
+    /// Leaves that are handed in beside the right ones, and what becomes of each.
+    type Fault = fn(&mut Model<f32>) -> (Vec<(&'static str, ArrayD<f32>)>, bool);
     let faults: [(&str, Fault); 6] = [
-        ("missing", |_, _, g| _ = g.remove("scale")),
-        ("no leaf", |many, _, _| {
-            let leaf = ArrayD::<f32>::zeros(vec![1]);
-            of_both!(many, inner => inner.ready("new", &leaf)).unwrap_err();
+        ("missing `scale`", |g| (vec![], g.remove("scale").is_none())),
+        ("no leaf named", |_| (vec![("new", ArrayD::zeros(vec![1]))], false)),
+        ("has shape", |_| (vec![("a.weight", ArrayD::zeros(vec![1]))], false)),
+        ("two leaves", |g| (vec![("scale", g["scale"].clone())], false)),
+        ("is NaN", |g| {
+            g.get_mut("b.weight").unwrap()[[1, 1]] = f32::NAN;
+            (vec![], false)
         }),
-        ("shape", |many, _, _| {
-            let leaf = ArrayD::<f32>::zeros(vec![1]);
-            of_both!(many, inner => inner.ready("a.weight", &leaf)).unwrap_err();
-        }),
-        ("two leaves", |many, _, g| {
-            let leaf = &g["scale"];
-            of_both!(many, inner => inner.ready("scale", leaf)).unwrap();
-            of_both!(many, inner => inner.ready("scale", leaf)).unwrap_err();
-            g.remove("scale");
-        }),
-        ("NaN", |_, _, g| g.get_mut("b.weight").unwrap()[[1, 1]] = f32::NAN),
-        ("no data", |many, w, _| {
-            let error = Error::other("no data");
-            of_both!(many, inner => inner.refuse(w, error)).unwrap();
-        }),
+        ("no data", |_| (vec![], true)),
     ];
     for (what, fault) in faults {
         for kind in 0..3 {
@@ -122,18 +114,20 @@ fn what_is_wrong_with_a_leaf_is_an_error_of_all_at_the_end() {
                 let (mut many, mut w) = (many(kind, ranks, 3), model::<f32>(1));
                 overlapped(&mut many, &mut w, 0, rank)?;
                 let before = bits(&w);
-                of_both!(&mut many, inner => inner.begin(&w, 1.0))?;
-                let out_of_turn = of_both!(&mut many, inner => inner.step(&mut w, &gradient(1, 0)));
-                let error = out_of_turn.unwrap_err();
-                assert!(matches!(error.kind(), ErrorKind::OutOfTurn { .. }), "{error}");
                 let mut g = gradient(1, rank);
-                if rank == 2 {
-                    fault(&mut many, &mut w, &mut g);
-                }
-                for (name, leaf) in &g {
-                    let _ = of_both!(&mut many, inner => inner.ready(name, leaf));
-                }
-                let error = of_both!(&mut many, inner => inner.finish(&mut w)).unwrap_err();
+                let (extra, refuses) = if rank == 2 { fault(&mut g) } else { (vec![], false) };
+                let error = of_both!(&mut many, inner => {
+                    let mut last = inner.begin(&w, 1.0)?;
+                    if refuses {
+                        last.refuse(Error::other("no data"));
+                    }
+                    let extra = extra.iter().map(|(name, leaf)| (*name, leaf));
+                    let right = g.iter().map(|(name, leaf)| (name.as_str(), leaf));
+                    for (name, leaf) in right.chain(extra) {
+                        let _ = last.ready(name, leaf);
+                    }
+                    last.finish(&mut w).unwrap_err()
+                });
                 assert_eq!(bits(&w), before);
                 // The next step is as if nothing had been.
                 overlapped(&mut many, &mut w, 1, rank)?;
@@ -157,17 +151,20 @@ fn what_is_wrong_with_a_leaf_is_an_error_of_all_at_the_end() {
 }
 
 #[test]
-fn calls_that_are_not_due_are_refused() {
+fn a_step_that_is_begun_too_early_or_not_finished() {
     let runs = on_ranks(1, |ranks| {
         for kind in 0..3 {
             let (mut many, mut w) = (many(kind, ranks.clone(), 2), model::<f32>(1));
-            let not_due = |error: Error| matches!(error.kind(), ErrorKind::OutOfTurn { .. });
-            assert!(not_due(
-                of_both!(&mut many, inner => inner.ready("scale", &w["scale"])).unwrap_err()
-            ));
-            assert!(not_due(of_both!(&mut many, inner => inner.finish(&mut w)).unwrap_err()));
-            assert!(not_due(of_both!(&mut many, inner => inner.begin(&w, 1.0)).unwrap_err()));
-            overlapped(&mut many, &mut w, 0, 0)?;
+            let early = of_both!(&mut many, inner => inner.begin(&w, 1.0).map(drop)).unwrap_err();
+            assert!(matches!(early.kind(), ErrorKind::OutOfTurn { .. }), "{early}");
+            for step in 0..3 {
+                if step == 2 {
+                    of_both!(&mut many, inner => inner.step(&mut w, &gradient(step, 0)))?;
+                    of_both!(&mut many, inner => drop(inner.begin(&w, 1.0)?));
+                }
+                overlapped(&mut many, &mut w, step, 0)?;
+            }
+            assert_eq!(of_both!(&many, inner => inner.steps()), 3);
         }
         Ok(())
     });

@@ -9,12 +9,12 @@ use std::ops::Range;
 use super::agree::agree;
 use super::communicator::Communicator;
 use super::exchange::{Exchange, Shard, Taken};
-use super::overlap::Running;
+use super::overlap::ByLeaf;
 use super::plan::Split;
 use super::rounds::Target;
 use crate::error::{Error, ErrorKind};
 use crate::optimizer::{Change, Optimizer, StepInfo, Treatment, step_agreed};
-use crate::params::{Leaf, Params, ParamsMut, Pattern, Snapshot};
+use crate::params::{Params, ParamsMut, Pattern, Snapshot};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 use crate::state::State;
@@ -74,7 +74,6 @@ pub struct Sharded<F: Scalar, O, C> {
     /// Whether the optimizer inside has a state of whole leaves, of which a part is to be kept.
     is_whole: bool,
     gathered: Vec<F>,
-    running: Running<F>,
 }
 
 impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
@@ -88,7 +87,6 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
             parts: None,
             is_whole: false,
             gathered: Vec::new(),
-            running: Running::none(),
         }
     }
 
@@ -166,10 +164,6 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
         shard: Shard<'_, F>,
         averages: bool,
     ) -> Result<StepInfo, Error> {
-        if self.running.is_some() {
-            self.running.refuse(shard.grads)?;
-            return Ok(self.accumulating());
-        }
         let split = self.choose();
         if let Taken::Waits = self.exchange.take(&self.ranks, &*params, shard) {
             return Ok(self.accumulating());
@@ -264,7 +258,11 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator + Clone + 'static> Sharded<F, O
     ///
     /// # Errors
     /// As there.
-    pub fn begin(&mut self, params: &dyn Params<F>, weight: f64) -> Result<(), Error> {
+    pub fn begin(
+        &mut self,
+        params: &dyn Params<F>,
+        weight: f64,
+    ) -> Result<ByLeaf<'_, F, Self>, Error> {
         let local = self.choose();
         let shard = Shard { grads: Ok(params), weight };
         self.exchange.take_last(&self.ranks, params, shard)?;
@@ -274,32 +272,27 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator + Clone + 'static> Sharded<F, O
         let Some(parts) = &mut self.parts else { return Err(ErrorKind::NoLeaves.into()) };
         // The thread has it until `finish`.
         let grads = std::mem::replace(&mut parts.grads, Snapshot::none());
-        self.running = self.exchange.begin(self.ranks.clone(), Target::Part, grads)?;
-        Ok(())
+        let work = self.exchange.lend(Target::Part, grads)?;
+        let ranks = self.ranks.clone();
+        ByLeaf::begin(self, ranks, work)
     }
+}
 
-    /// Hands in the gradient of the leaf of that name.
-    ///
-    /// # Errors
-    /// As [`DataParallel::ready`](super::DataParallel::ready).
-    pub fn ready(&mut self, name: &str, gradient: &dyn Leaf<F>) -> Result<(), Error> {
-        self.running.ready(name, gradient)
-    }
-
+impl<F: Scalar, O: Optimizer<F>, C: Communicator> ByLeaf<'_, F, Sharded<F, O, C>> {
     /// Waits for the exchange, and steps.
     ///
     /// # Errors
-    /// As [`DataParallel::finish`](super::DataParallel::finish).
-    pub fn finish(&mut self, params: &mut dyn ParamsMut<F>) -> Result<StepInfo, Error> {
-        let (work, complete) = self.running.finish()?;
-        self.exchange.take_back(work.nodes, work.buffers);
-        if let Some(parts) = &mut self.parts {
+    /// As [`step`](Optimizer::step); [`ErrorKind::Leaves`] names leaves whose gradients were not handed in.
+    pub fn finish(self, params: &mut dyn ParamsMut<F>) -> Result<StepInfo, Error> {
+        let (optimizer, work, complete) = self.end()?;
+        optimizer.exchange.take_back(work.nodes, work.buffers);
+        if let Some(parts) = &mut optimizer.parts {
             parts.grads = work.mean;
         }
-        let marks = complete.map(|()| []);
-        let agreed = agree(&self.ranks, marks, &[], &vec![0; self.ranks.size()]);
-        let info = agreed.and_then(|_| self.along(params, true));
-        self.end(info)
+        let (ranks, marks) = (&optimizer.ranks, complete.map(|()| []));
+        let agreed = agree(ranks, marks, &[], &vec![0; ranks.size()]);
+        let info = agreed.and_then(|_| optimizer.along(params, true));
+        optimizer.end(info)
     }
 }
 

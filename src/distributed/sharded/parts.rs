@@ -109,6 +109,10 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
                 partwise.set_wholes(Some(Arc::new(wholes)));
             }
         }
+        if let Some(parts) = self.parts.as_mut().filter(|parts| parts.grads.entries().is_empty()) {
+            // A step that was begun and not finished has not given it back.
+            parts.grads = parts.params.zeros_like();
+        }
         if self.is_whole {
             let state = self.inner.state().cut::<F>(plan, rank, split)?;
             if let Some(partwise) = self.inner.partwise() {
