@@ -68,7 +68,7 @@ pub fn mean<C: Communicator + ?Sized>(
         let (what, found) = ("the list of own shards' metrics", own.len());
         Err(ErrorKind::Size { what, found, expected }.into())
     };
-    let marks = checked.map(|()| [("the number of shards", shards as u64)]);
+    let marks = checked.map(|()| [("the counts of shards", shards as u64)]);
     let numbers: Vec<f64> = own.iter().flat_map(|&(value, weight)| [value, weight]).collect();
     let counts: Vec<usize> = (0..ranks.size()).map(|rank| 2 * of(rank).len()).collect();
     let all = agree(ranks, marks, &numbers, &counts)?;

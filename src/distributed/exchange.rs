@@ -307,8 +307,8 @@ impl<F: Scalar> Exchange<F> {
             ("the leaves", leaves),
             ("the memory layouts of the parameters", layouts),
             ("the frozen leaves", treated.value()),
-            ("the number of shards", shards as u64),
-            ("the number of steps", optimizer.steps()),
+            ("the counts of shards", shards as u64),
+            ("the counts of steps", optimizer.steps()),
             ("the parameters", values),
         ])
     }
@@ -330,7 +330,7 @@ impl<F: Scalar> Exchange<F> {
             ranks,
             (plan, course),
             nodes,
-            buffers,
+            (buffers, target),
             &mut |plan, Piece { leaf, range }, to| {
                 plan.places[*leaf].read(leaves[*leaf], range.clone(), to);
             },

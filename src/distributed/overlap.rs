@@ -46,6 +46,9 @@ pub struct ByLeaf<'o, F: Scalar, O> {
     running: Running<F>,
 }
 
+/// The optimizer, what the exchange has brought, and whether all gradients were there.
+type Ended<'o, F, O> = (&'o mut O, Work<F>, Result<(), Error>);
+
 /// Leaves as they arrive, each waited for when its turn comes.
 struct Arrivals<F> {
     receiver: Receiver<Arrival<F>>,
@@ -87,7 +90,7 @@ impl<'o, F: Scalar, O> ByLeaf<'o, F, O> {
                 &ranks,
                 (plan, course),
                 nodes,
-                buffers,
+                (buffers, *target),
                 &mut |_, piece, to| arrivals.read(piece, to),
                 &mut |plan, walk, own| target.write(&ranks, plan, walk, own, (mean, &mut gathered)),
             )?;
@@ -115,8 +118,8 @@ impl<'o, F: Scalar, O> ByLeaf<'o, F, O> {
         self.running.trouble.get_or_insert(error);
     }
 
-    /// Waits for the exchange: what it has brought, and whether all gradients were there.
-    pub(super) fn end(self) -> Result<(&'o mut O, Work<F>, Result<(), Error>), Error> {
+    /// Waits for the exchange.
+    pub(super) fn end(self) -> Result<Ended<'o, F, O>, Error> {
         let Running { plan, sender, thread, arrived, trouble } = self.running;
         drop(sender);
         let work = thread.join().map_err(|_| transport("its thread has panicked".to_owned()))??;

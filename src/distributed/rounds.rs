@@ -41,59 +41,86 @@ pub(super) fn rounds<F: Scalar>(
     ranks: &dyn Communicator,
     (plan, course): (&Plan, &Course),
     nodes: &[Node<F>],
-    [sent, received]: &mut [Vec<F>; 2],
+    ([sent, received], target): (&mut [Vec<F>; 2], Target),
     read: Read<'_, F>,
     each: Each<'_, F>,
 ) -> Result<(), Error> {
     let Course { chain, counts, joins, active } = course;
     let (rank, size, width) = (ranks.rank(), ranks.size(), size_of::<F>());
     let apart = nodes.len() - chain.len();
+    // This rank's own nodes do not travel: they lie behind those of the others.
+    let (first, mine, all) =
+        (counts[..rank].iter().sum::<usize>(), counts[rank], counts.iter().sum::<usize>());
+    let place = |node: usize| match node {
+        node if node < first => node,
+        node if node < first + mine => all - mine + node - first,
+        node => node - mine,
+    };
     let mut walk = Walk::new(plan, active, size);
-    while walk.next(bucket(plan.len, size)) {
+    while walk.next(bucket(plan.len, size, target)) {
         let own = walk.lens[rank];
-        sent.resize(counts[rank] * walk.lens.iter().sum::<usize>(), F::zero());
-        let mut rest = &mut sent[..];
-        for pieces in &walk.pieces {
+        let others = walk.lens.iter().sum::<usize>() - own;
+        sent.resize(mine * others, F::zero());
+        received.resize(all * own, F::zero());
+        let (from_others, from_self) = received.split_at_mut((all - mine) * own);
+        let (mut away, mut here) = (&mut sent[..], from_self);
+        for (to_rank, pieces) in walk.pieces.iter().enumerate() {
+            let rest = if to_rank == rank { &mut here } else { &mut away };
             for node in &nodes[..apart] {
                 for Piece { leaf, range } in pieces {
-                    let (to, after) = rest.split_at_mut(range.len());
                     let start = plan.places[*leaf].start;
-                    to.copy_from_slice(&node.values[start + range.start..start + range.end]);
-                    rest = after;
+                    let within = start + range.start..start + range.end;
+                    take(rest, range.len()).copy_from_slice(&node.values[within]);
                 }
             }
             for piece in pieces {
-                let (to, after) = rest.split_at_mut(piece.range.len());
+                let to = take(rest, piece.range.len());
                 read(plan, piece, to);
                 let start = plan.places[piece.leaf].start;
                 for &(i, share) in chain {
                     let within = start + piece.range.start..start + piece.range.end;
                     blend_into(&nodes[i].values[within], to, share);
                 }
-                rest = after;
             }
         }
-        if size == 1 {
-            std::mem::swap(sent, received);
-        } else {
-            received.resize(own * counts.iter().sum::<usize>(), F::zero());
-            let to: Vec<usize> = walk.lens.iter().map(|len| len * counts[rank] * width).collect();
-            let from: Vec<usize> = counts.iter().map(|count| count * own * width).collect();
-            ranks.all_to_all(F::bytes(sent), &to, F::bytes_mut(received), &from)?;
+        if size > 1 {
+            let travels = |len: usize, other: usize| if other == rank { 0 } else { len * width };
+            let lens = walk.lens.iter().enumerate();
+            let to: Vec<usize> = lens.map(|(other, len)| travels(len * mine, other)).collect();
+            let from = counts.iter().enumerate();
+            let from: Vec<usize> = from.map(|(other, count)| travels(count * own, other)).collect();
+            ranks.all_to_all(F::bytes(sent), &to, F::bytes_mut(from_others), &from)?;
         }
         for &(a, b, share) in joins {
-            let (left, right) = received.split_at_mut(b * own);
-            blend(&mut left[a * own..(a + 1) * own], &right[..own], share);
+            let (a, b) = (place(a) * own, place(b) * own);
+            let (left, right) = received.split_at_mut(a.max(b));
+            if a < b {
+                blend(&mut left[a..a + own], &right[..own], share);
+            } else {
+                blend(&mut right[..own], &left[b..b + own], share);
+            }
         }
-        each(plan, &walk, &received[..own])?;
+        let at = place(0) * own;
+        each(plan, &walk, &received[at..at + own])?;
     }
     Ok(())
 }
 
-/// Elements of each rank that are moved at once: buffers are a small part of all and lie in the cache, and
-/// are not so small that the time to begin a message counts.
-pub(super) fn bucket(elements: usize, ranks: usize) -> usize {
-    ((elements / 32).clamp(1 << 14, 1 << 18) / ranks).max(1)
+/// The first elements of what is left.
+fn take<'a, F>(rest: &mut &'a mut [F], len: usize) -> &'a mut [F] {
+    let (first, after) = std::mem::take(rest).split_at_mut(len);
+    *rest = after;
+    first
+}
+
+/// Elements of each rank that are moved at once: few enough to lie in a cache, and so many that the time to
+/// begin a message does not count. Where memory is to be saved, buffers are a small part of all.
+pub(super) fn bucket(elements: usize, ranks: usize, target: Target) -> usize {
+    let part = match target {
+        Target::All => elements / 16,
+        Target::Part => elements / 64,
+    };
+    (part.clamp(1 << 14, 1 << 18) / ranks).max(1)
 }
 
 /// Gives all ranks what each has of a round.
@@ -142,8 +169,10 @@ impl Target {
             }
             return Ok(());
         }
-        gather_round(ranks, &walk.lens, own, gathered)?;
-        let mut rest = &gathered[..];
+        if ranks.size() > 1 {
+            gather_round(ranks, &walk.lens, own, gathered)?;
+        }
+        let mut rest = if ranks.size() > 1 { &gathered[..] } else { own };
         for Piece { leaf, range } in walk.pieces.iter().flatten() {
             let (from, after) = rest.split_at(range.len());
             mean.slice_mut(*leaf)[range.clone()].copy_from_slice(from);

@@ -120,8 +120,8 @@ impl<O, C: Communicator> Sum<O, C> {
                 }
             }
             Ok([
-                ("the number of shards", shards as u64),
-                ("the number of evaluations", *sums),
+                ("the counts of shards", shards as u64),
+                ("the counts of evaluations", *sums),
                 ("the numbers of elements", into.len() as u64),
             ])
         };

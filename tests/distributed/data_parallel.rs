@@ -9,6 +9,8 @@ use super::support::{Model, Seen, every_setting, gradient, model, on_ranks, seen
 
 const STEPS: usize = 4;
 
+type Build = fn() -> Box<dyn Optimizer<f64>>;
+
 /// A run of one process.
 fn alone<F: Scalar>(inner: Box<dyn Optimizer<F>>, shards: usize) -> Vec<Seen> {
     let mut optimizer = Accumulate::new(inner, shards as u64);
@@ -91,7 +93,7 @@ fn any_number_of_shards_on_any_number_of_ranks() {
 
 #[test]
 fn any_optimizer_that_is_none_of_the_engines() {
-    let builds: [fn() -> Box<dyn Optimizer<f64>>; 4] = [
+    let builds: [Build; 4] = [
         || Box::new(Muon::new(0.02).matrices(|_, shape| !shape.contains(&0))),
         || Box::new(Lookahead::new(Adam::new(0.05)).period(2)),
         || Box::new(Lbfgs::new()),

@@ -244,7 +244,8 @@ fn a_panic_or_an_error_of_one_ends_all() {
 
 #[test]
 fn exchanges_that_do_not_fit_are_errors() {
-    let bad: [fn(&Threads) -> Result<(), Error>; 5] = [
+    type Bad = fn(&Threads) -> Result<(), Error>;
+    let bad: [Bad; 5] = [
         |ranks| match ranks.rank() {
             0 => ranks.all_gather(&[1], &mut [0; 2], &[1, 1]),
             _ => ranks.all_to_all(&[1, 1], &[1, 1], &mut [0; 2], &[1, 1]),

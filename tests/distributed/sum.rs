@@ -42,16 +42,14 @@ impl Logistic {
     }
 }
 
+type Make = fn() -> Box<dyn Solver<f64>>;
+
 /// The gradient of all at a point, by one process and rows in one go.
 fn whole_gradient(w: &Array1<f64>) -> Array1<f64> {
     logistic(0, 1).value_and_gradient(w).1
 }
 
-fn run(
-    size: usize,
-    shards: usize,
-    solver: fn() -> Box<dyn Solver<f64>>,
-) -> Vec<(Array1<f64>, u64)> {
+fn run(size: usize, shards: usize, solver: Make) -> Vec<(Array1<f64>, u64)> {
     let runs = on_ranks(size, move |ranks: Threads| {
         let mut objective = Sum::new(ranks, shards, |shard| {
             let of = logistic(shard, shards);
@@ -73,7 +71,7 @@ fn run(
 
 #[test]
 fn every_solver_goes_one_way_on_any_number_of_ranks() {
-    let solvers: [fn() -> Box<dyn Solver<f64>>; 6] = [
+    let solvers: [Make; 6] = [
         || Box::new(Lbfgs::new()),
         || Box::new(ConjugateGradient::new()),
         || Box::new(Bfgs::new()),

@@ -6,7 +6,7 @@ use ndarray::ArrayD;
 
 use super::super::communicator::Communicator;
 use super::super::plan::{Piece, Plan, Split, Walk};
-use super::super::rounds::{bucket, gather_round};
+use super::super::rounds::{Target, bucket, gather_round};
 use super::Sharded;
 use crate::error::{Error, Tree};
 use crate::optimizer::{Optimizer, Wholes};
@@ -78,7 +78,7 @@ pub(super) fn own_to_all<F: Scalar>(
     let rank = ranks.rank();
     let mut walk = Walk::new(plan, active, ranks.size());
     let mut sent = Vec::new();
-    while walk.next(bucket(plan.len, ranks.size())) {
+    while walk.next(bucket(plan.len, ranks.size(), Target::Part)) {
         sent.clear();
         for Piece { leaf, range } in &walk.pieces[rank] {
             let start = range.start - plan.places[*leaf].bounds[rank];

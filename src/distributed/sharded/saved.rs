@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::agree::{Hash, agree};
 use super::super::communicator::Communicator;
 use super::super::plan::{Place, Plan, Split};
-use super::super::rounds::{bucket, gather_round};
+use super::super::rounds::{Target, bucket, gather_round};
 use super::parts::shape_of;
 use super::{NAME, Sharded};
 use crate::error::{Error, ErrorKind};
@@ -60,7 +60,7 @@ fn joined<F: Scalar>(ranks: &dyn Communicator, place: &Place, own: &[F]) -> Resu
     let (rank, size) = (ranks.rank(), ranks.size());
     let mut whole = vec![F::zero(); place.len];
     let longest = (0..size).map(|rank| place.of(rank).len()).max().unwrap_or(0);
-    let step = bucket(usize::MAX, size);
+    let step = bucket(usize::MAX, size, Target::Part);
     let mut all = Vec::new();
     for start in (0..longest).step_by(step) {
         let within = |rank: usize| {
