@@ -33,6 +33,7 @@
 //! | know why a training is slow | [`guide::slow_training`] | [`curvature`]: gradient flow, condition numbers, spectra, saddles |
 //! | write a rule of my own | [`guide::own_rule`] | [`Rule`], [`rule`] |
 //! | choose an optimizer | [`guide::choosing`] | the pages below, [`catalog`] |
+//! | train on several machines | [`guide::distributed`] | [`mod@distributed`]: [`DataParallel`](distributed::DataParallel), [`Sharded`](distributed::Sharded), [`LocalSteps`](distributed::LocalSteps), [`Sum`](distributed::Sum) |
 //! | know which formula exactly, and who agrees | [`guide::conventions`] | the parity matrix |
 //! | come from PyTorch, Optax, Keras or argmin | [`guide::migration`] | their line beside ours |
 //! | stop, save and go on | [`guide::training`](guide::training#stopping-and-going-on) | [`State`], [`mod@state`], `checkpoint` (feature `serde`) |
@@ -71,7 +72,7 @@
 //! | floor | rooms | what |
 //! |---|---|---|
 //! | top | [`guide`] | pages, without code |
-//! | 3 | [`rules`], [`solvers`], [`muon`], [`natural_gradient`], [`curvature`], [`train`] | one file a rule, and the [`catalog`] of them; what couples elements; diagnostics; what stands around the steps |
+//! | 3 | [`rules`], [`solvers`], [`muon`], [`natural_gradient`], [`curvature`], [`train`], [`mod@distributed`] | one file a rule, and the [`catalog`] of them; what couples elements; diagnostics; what stands around the steps; the steps of many ranks |
 //! | 2 | [`Optimizer`], [`Elementwise`] | the trait, and the engine: the one loop |
 //! | 1 | [`mod@params`], [`schedule`], [`regularize`], [`loss`], [`rule`], [`mod@state`], `checkpoint`, reductions, dense algebra | vocabulary, without loops over training |
 //! | 0 | [`Scalar`], [`Error`], intervals, [`Simd`], threads | what everything else speaks of |
@@ -91,12 +92,14 @@ mod basis;
 #[cfg(feature = "serde")]
 pub mod checkpoint;
 pub mod curvature;
+pub mod distributed;
 mod engine;
 mod error;
 pub mod guide;
 mod interval;
 mod linalg;
 pub mod loss;
+mod mean;
 pub mod muon;
 pub mod natural_gradient;
 mod optimizer;
@@ -117,6 +120,8 @@ mod vector;
 // The trait and the engine.
 pub use engine::{Average, Elementwise, NonFinite, Precedence, Settings};
 pub use optimizer::{Change, Optimizer, StepInfo, Treatment};
+#[doc(hidden)]
+pub use optimizer::{OtherRanks, Partwise, Wholes};
 
 // The optimizers.
 pub use muon::Muon;

@@ -1,10 +1,13 @@
 //! The trait that every optimizer implements.
 
 mod changes;
+mod parts;
 
 use std::fmt::Debug;
 
 pub(crate) use changes::{load_groups, save_groups};
+pub(crate) use parts::step_agreed;
+pub use parts::{OtherRanks, Partwise, Wholes};
 
 use crate::error::{Error, ErrorKind};
 use crate::params::{Params, ParamsMut, Pattern};
@@ -217,6 +220,12 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
     /// ([`State::check_leaves`] finds it at once); [`ErrorKind::StateMissing`] and
     /// [`ErrorKind::StateUnexpected`] for one that is damaged.
     fn load_state(&mut self, state: &State) -> Result<(), Error>;
+
+    /// Steps over parts of leaves; `None` where there are none.
+    #[doc(hidden)]
+    fn partwise(&mut self) -> Option<&mut dyn Partwise<F>> {
+        None
+    }
 }
 
 /// What a step reports.
@@ -434,6 +443,10 @@ macro_rules! forward {
 
         fn load_state(&mut $self, state: &$crate::State) -> Result<(), $crate::Error> {
             $inner.load_state(state)
+        }
+
+        fn partwise(&mut $self) -> Option<&mut dyn $crate::optimizer::Partwise<F>> {
+            $inner.partwise()
         }
     };
 }

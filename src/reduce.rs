@@ -49,6 +49,15 @@ impl Sum {
         if self.high.is_finite() { self.high + self.low } else { self.high }
     }
 
+    /// Its two parts.
+    pub(crate) fn parts(self) -> [f64; 2] {
+        [self.high, self.low]
+    }
+
+    pub(crate) fn of_parts([high, low]: [f64; 2]) -> Self {
+        Self { high, low }
+    }
+
     pub(crate) fn add(self, other: Self) -> Self {
         let high = self.high + other.high;
         let part = high - self.high;
@@ -132,6 +141,23 @@ impl<F: Scalar, T: Term> Work for BlockSum<'_, F, T> {
             width /= 2;
         }
         lanes[0]
+    }
+}
+
+/// The sum of a term over a block.
+pub(crate) fn sum_block<F: Scalar, T: Term>(block: &[F], term: T, how: How) -> f64 {
+    how.simd.run(BlockSum(block, term))
+}
+
+/// The sum of the sums of blocks: that of [`sum_slice`] over all of them.
+pub(crate) fn sum_blocks(blocks: &[f64]) -> Sum {
+    match blocks {
+        [] => Sum::default(),
+        [sum] => Sum::of(*sum),
+        _ => {
+            let (left, right) = blocks.split_at(blocks.len() / 2);
+            sum_blocks(left).add(sum_blocks(right))
+        }
     }
 }
 

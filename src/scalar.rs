@@ -84,6 +84,13 @@ pub trait Scalar:
     #[doc(hidden)]
     fn choose<C: ByScalar>() -> C::For<Self>;
 
+    /// Numbers as the bytes that they are in memory.
+    #[doc(hidden)]
+    fn bytes(numbers: &[Self]) -> &[u8];
+
+    #[doc(hidden)]
+    fn bytes_mut(numbers: &mut [Self]) -> &mut [u8];
+
     /// The sign: 1, -1, or the value itself where it is 0 or NaN.
     ///
     /// `Float::signum(0.0)` is 1, with which a zero gradient would move a parameter.
@@ -116,6 +123,14 @@ macro_rules! bits {
         const LARGEST_SQUARABLE: f64 = $scalar::from_bits($largest) as f64;
 
         type Size = $signed;
+
+        fn bytes(numbers: &[Self]) -> &[u8] {
+            pulp::bytemuck::cast_slice(numbers)
+        }
+
+        fn bytes_mut(numbers: &mut [Self]) -> &mut [u8] {
+            pulp::bytemuck::cast_slice_mut(numbers)
+        }
 
         #[inline(always)]
         fn flushed(self) -> Self {

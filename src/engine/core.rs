@@ -9,13 +9,14 @@ use ndarray::ArrayViewD;
 use super::average::Average;
 use super::ledger::{Before, Ledger};
 use super::object::{Changed, Core, Factors};
+use super::part;
 use super::plan::{Change, Group, Plan, Rates, assign, checked_rate};
 use super::program::Program;
 use super::run::{self, Halt};
 use super::scratch::Scratch;
 use super::settings::{Precedence, Settings};
 use crate::error::{Error, ErrorKind, Tree};
-use crate::optimizer::{self, Optimizer, StepInfo, Treatment};
+use crate::optimizer::{self, Optimizer, OtherRanks, Partwise, StepInfo, Treatment, Wholes};
 use crate::params::{Params, ParamsMut, Path, Pattern};
 use crate::reduce;
 use crate::scalar::{ByScalar, Scalar};
@@ -36,6 +37,8 @@ pub(super) struct Engine<F: Scalar> {
     pub(super) scratch: Scratch<F>,
     /// Whether the last step has left a term of the average out.
     pub(super) term_is_due: bool,
+    /// The shapes of the leaves, where what is stepped are parts of them.
+    pub(super) wholes: Option<Arc<Wholes>>,
 }
 
 /// What is counted.
@@ -96,6 +99,7 @@ impl<F: Scalar> Engine<F> {
             ledger: Ledger::default(),
             scratch,
             term_is_due: false,
+            wholes: None,
         }
     }
 
@@ -118,7 +122,7 @@ impl<F: Scalar> Engine<F> {
     fn open(&mut self, params: &dyn Params<F>) -> Result<Option<Before<F>>, Error> {
         self.check()?;
         if self.ledger.is_empty() {
-            self.ledger = Ledger::open(params, &self.plan, &self.groups)?;
+            self.ledger = Ledger::open(params, &self.plan, &self.groups, self.wholes.clone())?;
             return Ok(None);
         }
         let mut before = self.ledger.assign(&self.plan, &self.groups)?;
@@ -167,28 +171,34 @@ impl<F: Scalar> Engine<F> {
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
         averages: bool,
+        others: Option<&mut dyn OtherRanks>,
     ) -> Result<(f64, Option<f64>), (f64, Halt)> {
         let learning_rate = self.prepare(step).map_err(|error| (0.0, Halt::Failed(error)))?;
         let Self { ledger, scratch, plan, .. } = self;
         let average = plan.settings.average.filter(|average| averages && average.takes(step));
         let now = run::Now { step, average };
-        run::run(ledger, scratch, &plan.settings, now, params, grads)
-            .map(|norm| (learning_rate, norm))
-            .map_err(|halt| (learning_rate, halt))
+        let norm = match others {
+            None => run::run(ledger, scratch, &plan.settings, now, params, grads),
+            Some(others) => part::run(ledger, scratch, &plan.settings, now, params, grads, others),
+        };
+        norm.map(|norm| (learning_rate, norm)).map_err(|halt| (learning_rate, halt))
     }
 
-    /// A step; `averages` says whether the average takes its term at once.
-    fn take_step(
+    /// A step, of parts of leaves where there are `others`; `averages` says whether the average takes its
+    /// term at once.
+    pub(super) fn take_step(
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
         averages: bool,
+        mut others: Option<&mut dyn OtherRanks>,
     ) -> Result<StepInfo, Error> {
         self.ready()?;
         let opens = !self.checked || self.ledger.is_empty();
         let before = if opens { self.open(&*params)? } else { None };
         let step = self.counters.steps + 1;
-        match self.attempt(step, params, grads, averages) {
+        let asked = others.as_mut().map(|others| &mut **others as &mut dyn OtherRanks);
+        match self.attempt(step, params, grads, averages, asked) {
             Ok((learning_rate, grad_norm)) => {
                 if opens {
                     self.ledger.drop_averages();
@@ -202,7 +212,13 @@ impl<F: Scalar> Engine<F> {
             Err((learning_rate, halt)) => {
                 let error = match halt {
                     Halt::Failed(error) => Some(error),
-                    Halt::NotFinite { skip: false } => Some(self.refusal(grads)),
+                    Halt::NotFinite { skip: false } => {
+                        let error = self.refusal(grads);
+                        Some(match others {
+                            None => error.unwrap_or_else(|| ErrorKind::NoLeaves.into()),
+                            Some(others) => others.refusal(error),
+                        })
+                    }
                     Halt::NotFinite { skip: true } => None,
                 };
                 if opens {
@@ -219,12 +235,12 @@ impl<F: Scalar> Engine<F> {
 
     /// The error of the first gradient that is not as it must be.
     #[cold]
-    fn refusal(&self, grads: &dyn Params<F>) -> Error {
+    fn refusal(&self, grads: &dyn Params<F>) -> Option<Error> {
         let limit = |path: Path<'_>| {
             let course = self.ledger.course_of(self.ledger.leaf(&path.to_string())?);
             (!course.settings.frozen).then_some(course.traits.largest_gradient)
         };
-        reduce::find_beyond(grads, limit).unwrap_or_else(|| ErrorKind::NoLeaves.into())
+        reduce::find_beyond(grads, limit)
     }
 
     /// Moves parameters by their first slot: w ← w - a·(b·s), or w + a·(b·s) to come back.
@@ -256,7 +272,7 @@ impl<F: Scalar> Optimizer<F> for Engine<F> {
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
     ) -> Result<StepInfo, Error> {
-        self.take_step(params, grads, true)
+        self.take_step(params, grads, true, None)
     }
 
     fn step_before_average(
@@ -264,7 +280,7 @@ impl<F: Scalar> Optimizer<F> for Engine<F> {
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
     ) -> Result<StepInfo, Error> {
-        self.take_step(params, grads, false)
+        self.take_step(params, grads, false, None)
     }
 
     fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
@@ -345,12 +361,9 @@ impl<F: Scalar> Optimizer<F> for Engine<F> {
         let (plan, result) = apply(self.plan.clone());
         result?;
         plan.check()?;
-        if !self.ledger.is_empty() {
-            let entries = self.ledger.roster.entries();
-            if !entries.iter().any(|entry| leaves.matches(&entry.name, &entry.shape)) {
-                let group = leaves.to_string();
-                return Err(ErrorKind::GroupMatchesNothing { group }.into());
-            }
+        if !self.ledger.is_empty() && !self.ledger.has_any(&leaves) {
+            let group = leaves.to_string();
+            return Err(ErrorKind::GroupMatchesNothing { group }.into());
         }
         self.regroup(leaves, Arc::new(move |plan| (apply(plan).0, false)));
         if let Some(group) = self.groups.last_mut() {
@@ -420,6 +433,10 @@ impl<F: Scalar> Optimizer<F> for Engine<F> {
     fn load_state(&mut self, state: &State) -> Result<(), Error> {
         self.load(state)
     }
+
+    fn partwise(&mut self) -> Option<&mut dyn Partwise<F>> {
+        Some(self)
+    }
 }
 
 /// Applies a change to the plan of a group.
@@ -457,6 +474,7 @@ impl<F: Scalar> Core<F> for Engine<F> {
             ledger: self.ledger.clone(),
             scratch: Scratch::new(self.plan.program.kernel()),
             term_is_due: self.term_is_due,
+            wholes: self.wholes.clone(),
         })
     }
 

@@ -13,7 +13,7 @@ use crate::regularize::AdaptiveClip;
 use crate::scalar::Scalar;
 
 /// The least share of agreeing elements that a cautious step makes up for.
-const LEAST_SHARE: f64 = 1e-3;
+pub(super) const LEAST_SHARE: f64 = 1e-3;
 
 /// Gives constants of its own to each leaf that something couples.
 #[cold]

@@ -28,6 +28,8 @@ pub(super) struct LeafState<F: Scalar> {
     packed: Vec<isize>,
     /// Whether large slots lie where the parameter's place wants them.
     is_placed: bool,
+    /// Whether slots and average are kept: of a leaf without elements their lengths do not tell.
+    keeps: [bool; 2],
 }
 
 impl<F: Scalar> LeafState<F> {
@@ -42,6 +44,7 @@ impl<F: Scalar> LeafState<F> {
             cohort: 0,
             is_direct: false,
             is_placed: true,
+            keeps: [false; 2],
         }
     }
 
@@ -65,11 +68,11 @@ impl<F: Scalar> LeafState<F> {
     /// Whether it has all of the first so many slots.
     pub(super) fn has_slots(&self, count: usize) -> bool {
         let len = self.len();
-        self.slots[..count].iter().all(|slot| slot.len() == len)
+        self.keeps[0] && self.slots[..count].iter().all(|slot| slot.len() == len)
     }
 
     pub(super) fn has_average(&self) -> bool {
-        self.average.len() == self.len()
+        self.keeps[1] && self.average.len() == self.len()
     }
 
     /// Makes so many slots, for a parameter at `address`.
@@ -78,18 +81,22 @@ impl<F: Scalar> LeafState<F> {
         for (slot, value) in self.slots[..count].iter_mut().zip(initial) {
             *slot = Slot::filled(value, len, address);
         }
+        self.keeps[0] = true;
     }
 
     pub(super) fn make_average(&mut self, address: usize) {
         self.average = Slot::filled(F::zero(), self.len(), address);
+        self.keeps[1] = true;
     }
 
     pub(super) fn drop_slots(&mut self) {
         self.slots = std::array::from_fn(|_| Slot::default());
+        self.keeps[0] = false;
     }
 
     pub(super) fn drop_average(&mut self) {
         self.average = Slot::default();
+        self.keeps[1] = false;
     }
 
     /// Says that the slots may lie anywhere.
@@ -161,11 +168,13 @@ impl<F: Scalar> LeafState<F> {
 
     /// A slot in the leaf's logical shape; `None` where the leaf has none.
     pub(super) fn slot(&self, index: usize) -> Option<ArrayViewD<'_, F>> {
-        self.order.logical(self.slots.get(index)?.as_slice(), &self.shape)
+        let slot = self.slots.get(index).filter(|_| self.keeps[0])?;
+        self.order.logical(slot.as_slice(), &self.shape)
     }
 
     /// The average in the leaf's logical shape, where it is kept.
     pub(super) fn average(&self) -> Option<ArrayViewD<'_, F>> {
-        self.order.logical(self.average.as_slice(), &self.shape)
+        let average = Some(&self.average).filter(|_| self.keeps[1])?;
+        self.order.logical(average.as_slice(), &self.shape)
     }
 }

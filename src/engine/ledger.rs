@@ -1,11 +1,14 @@
 //! The leaves of an optimizer, by name: the state of each, and what those share that go on alike.
 
+use std::sync::Arc;
+
 use super::average::Average;
 use super::leaf::LeafState;
 use super::plan::{Course, Group, Plan};
 use super::settings::Settings;
 use crate::error::{Error, ErrorKind, Tree};
-use crate::params::{Entry, Order, Params, ParamsMut, Path, Roster};
+use crate::optimizer::Wholes;
+use crate::params::{Entry, Order, Params, ParamsMut, Path, Pattern, Roster};
 use crate::rule::Clock;
 use crate::scalar::Scalar;
 
@@ -18,6 +21,8 @@ pub(super) struct Ledger<F: Scalar> {
     pub(super) courses: Vec<Course<F>>,
     /// Where leaves stand: one cohort for those that are treated alike and began at one step.
     pub(super) cohorts: Vec<Cohort>,
+    /// The shapes of the leaves, where these are parts of them.
+    pub(super) wholes: Option<Arc<Wholes>>,
 }
 
 /// What is true of some leaves alike.
@@ -58,6 +63,7 @@ impl<F: Scalar> Default for Ledger<F> {
             leaves: Vec::new(),
             courses: Vec::new(),
             cohorts: Vec::new(),
+            wholes: None,
         }
     }
 }
@@ -68,8 +74,9 @@ impl<F: Scalar> Ledger<F> {
         params: &dyn Params<F>,
         plan: &Plan<F>,
         groups: &[Group<F>],
+        wholes: Option<Arc<Wholes>>,
     ) -> Result<Self, Error> {
-        let mut ledger = Self { roster: Roster::of(params)?, ..Self::default() };
+        let mut ledger = Self { roster: Roster::of(params)?, wholes, ..Self::default() };
         params.visit(Path::ROOT, &mut |_, leaf| {
             let order = Order::of(leaf.shape(), leaf.strides());
             ledger.leaves.push(LeafState::new(leaf.shape(), order));
@@ -84,12 +91,13 @@ impl<F: Scalar> Ledger<F> {
         entries: Vec<Entry>,
         plan: &Plan<F>,
         groups: &[Group<F>],
+        wholes: Option<Arc<Wholes>>,
     ) -> Result<Self, Error> {
         let roster = Roster::from_entries(entries)?;
         let leaf =
             |entry: &Entry| LeafState::new(&entry.shape, Order::row_major(entry.shape.len()));
         let leaves = roster.entries().iter().map(leaf).collect();
-        let mut ledger = Self { roster, leaves, ..Self::default() };
+        let mut ledger = Self { roster, leaves, wholes, ..Self::default() };
         ledger.assign(plan, groups)?;
         Ok(ledger)
     }
@@ -104,9 +112,9 @@ impl<F: Scalar> Ledger<F> {
         groups: &[Group<F>],
     ) -> Result<Before<F>, Error> {
         let entries = self.roster.entries();
+        let shapes: Vec<&[usize]> = entries.iter().map(|entry| self.shape_of(entry)).collect();
         for group in groups {
-            let matches = |entry: &Entry| group.pattern.matches(&entry.name, &entry.shape);
-            if !entries.iter().any(matches) {
+            if !self.has_any(&group.pattern) {
                 let group = group.pattern.to_string();
                 return Err(ErrorKind::GroupMatchesNothing { group }.into());
             }
@@ -114,7 +122,7 @@ impl<F: Scalar> Ledger<F> {
         let mut courses: Vec<(Vec<usize>, Course<F>)> = Vec::new();
         let mut cohorts: Vec<Cohort> = Vec::new();
         let mut places = Vec::with_capacity(entries.len());
-        for (Entry { name, shape }, leaf) in entries.iter().zip(&self.leaves) {
+        for ((Entry { name, .. }, shape), leaf) in entries.iter().zip(shapes).zip(&self.leaves) {
             let matches = |&i: &usize| groups[i].pattern.matches(name, shape);
             let of: Vec<usize> = (0..groups.len()).filter(matches).collect();
             let before = self.cohorts.get(leaf.cohort);
@@ -179,7 +187,7 @@ impl<F: Scalar> Ledger<F> {
         params: &dyn Params<F>,
         before: &mut Before<F>,
     ) -> Result<(), Error> {
-        let Self { roster, leaves, courses, cohorts } = self;
+        let Self { roster, leaves, courses, cohorts, .. } = self;
         roster.meet(params, Tree::Parameters, |index, w| {
             let leaf = &mut leaves[index];
             let address = w.as_slice().map_or(0, |slice| slice.as_ptr().addr());
@@ -214,7 +222,7 @@ impl<F: Scalar> Ledger<F> {
         average: Average,
         params: &mut dyn ParamsMut<F>,
     ) -> Result<(), Error> {
-        let Self { roster, leaves, courses, cohorts } = self;
+        let Self { roster, leaves, courses, cohorts, .. } = self;
         roster.meet(&*params, Tree::Parameters, |_, _| {})?;
         roster.meet_mut(params, Tree::Parameters, |index, w| {
             let leaf = &mut leaves[index];
@@ -255,8 +263,21 @@ impl<F: Scalar> Ledger<F> {
     pub(super) fn groups_of(&self, course: usize, groups: &[Group<F>]) -> Vec<usize> {
         let is_of = |leaf: &LeafState<F>| self.cohorts[leaf.cohort].course == course;
         let Some(place) = self.leaves.iter().position(is_of) else { return Vec::new() };
-        let Entry { name, shape } = &self.roster.entries()[place];
-        (0..groups.len()).filter(|&i| groups[i].pattern.matches(name, shape)).collect()
+        let entry = &self.roster.entries()[place];
+        let matches = |&i: &usize| groups[i].pattern.matches(&entry.name, self.shape_of(entry));
+        (0..groups.len()).filter(matches).collect()
+    }
+
+    /// The shape of a leaf, of which a part may be all that is here.
+    pub(super) fn shape_of<'l>(&'l self, entry: &'l Entry) -> &'l [usize] {
+        let whole = self.wholes.as_ref().and_then(|wholes| wholes.get(&entry.name));
+        whole.unwrap_or(&entry.shape)
+    }
+
+    /// Whether a leaf is of that pattern.
+    pub(super) fn has_any(&self, pattern: &Pattern) -> bool {
+        let matches = |entry: &Entry| pattern.matches(&entry.name, self.shape_of(entry));
+        self.roster.entries().iter().any(matches)
     }
 
     /// The leaf of that name.

@@ -47,7 +47,7 @@ pub(super) fn look<F: Scalar>(
 
 /// Whether a gradient is larger than the state of its leaf can keep.
 #[cold]
-fn exceeds<F: Scalar>(
+pub(super) fn exceeds<F: Scalar>(
     courses: &[Course<F>],
     cohorts: &[Cohort],
     lists: &Lists<'_, F>,
@@ -66,7 +66,7 @@ fn exceeds<F: Scalar>(
 }
 
 /// The largest |g|, as [`Scalar::size`] tells it.
-fn largest<F: Scalar>(lists: &Lists<'_, F>, how: How) -> F::Size {
+pub(super) fn largest<F: Scalar>(lists: &Lists<'_, F>, how: How) -> F::Size {
     let strided = lists.strided.iter().rev().map(|leaf| leaf.largest(how));
     let strided = strided.fold(F::Size::default(), Ord::max);
     strided.max(sweep::largest(&lists.flat, how))

@@ -28,6 +28,7 @@ mod look;
 mod loops;
 mod object;
 mod pair;
+mod part;
 mod plan;
 mod program;
 mod run;

@@ -50,7 +50,7 @@ pub(super) fn run<F: Scalar>(
 ) -> Result<Option<f64>, Halt> {
     let how = settings.how();
     let mut lists = scratch.lend();
-    let Ledger { roster, leaves, courses, cohorts } = ledger;
+    let Ledger { roster, leaves, courses, cohorts, .. } = ledger;
     let of = |cohort: usize| Ledger::settings(courses, cohorts, cohort);
     let looked =
         pair(roster, leaves, &of, params, grads, &mut lists).map_err(Halt::from).and_then(|()| {
@@ -74,7 +74,7 @@ pub(super) fn run<F: Scalar>(
 /// Begins the step of each cohort: from here on nothing can fail. Returns whether the elements of a
 /// leaf are coupled.
 #[inline]
-fn begin<F: Scalar>(
+pub(super) fn begin<F: Scalar>(
     courses: &mut [Course<F>],
     cohorts: &mut [Cohort],
     now: Now,
@@ -103,7 +103,7 @@ fn begin<F: Scalar>(
 
 /// Runs the one loop over every leaf.
 #[inline]
-fn update<F: Scalar>(scratch: &Scratch<F>, lists: &mut Lists<'_, F>, how: How) {
+pub(super) fn update<F: Scalar>(scratch: &Scratch<F>, lists: &mut Lists<'_, F>, how: How) {
     let constants = scratch.constants();
     sweep::sweep(constants, how, &mut lists.flat);
     while let Some(mut leaf) = lists.strided.pop() {
@@ -114,7 +114,7 @@ fn update<F: Scalar>(scratch: &Scratch<F>, lists: &mut Lists<'_, F>, how: How) {
 /// What follows the loop: bounds, the averages that wait for them, those of frozen leaves, and the
 /// count of terms.
 #[inline]
-fn follow<F: Scalar>(
+pub(super) fn follow<F: Scalar>(
     ledger: &mut Ledger<F>,
     average: Option<Average>,
     params: &mut dyn ParamsMut<F>,
@@ -137,7 +137,7 @@ fn bound<F: Scalar>(
     average: Option<Average>,
     params: &mut dyn ParamsMut<F>,
 ) {
-    let Ledger { roster, leaves, courses, cohorts } = ledger;
+    let Ledger { roster, leaves, courses, cohorts, .. } = ledger;
     let met = roster.meet_mut(params, Tree::Parameters, |index, w| {
         let leaf = &mut leaves[index];
         let cohort = &cohorts[leaf.cohort];

@@ -123,6 +123,7 @@ impl<F: Scalar> Engine<F> {
             precedence: self.precedence.clone(),
             checked: true,
             term_is_due: false,
+            wholes: self.wholes.clone(),
             plan,
             rates,
             counters,
@@ -153,7 +154,8 @@ impl<F: Scalar> Engine<F> {
             shape: shape.to_vec(),
         };
         let entries = record.leaves().map(entry).collect();
-        let mut ledger = Ledger::<F>::of_entries(entries, &loaded.plan, &loaded.groups)?;
+        let mut ledger =
+            Ledger::<F>::of_entries(entries, &loaded.plan, &loaded.groups, self.wholes.clone())?;
         let places: Vec<Vec<usize>> =
             (0..ledger.courses.len()).map(|i| ledger.groups_of(i, &loaded.groups)).collect();
         for (i, course) in ledger.courses.iter_mut().enumerate() {

@@ -100,6 +100,18 @@ pub(super) fn sum<F: Scalar, T: Term>(leaves: &[Flat<'_, F>], term: T, how: How)
     }
 }
 
+/// The sum of the sums of leaves: that of [`sum`].
+pub(super) fn add_up(leaves: &[Sum]) -> Sum {
+    match leaves {
+        [] => Sum::default(),
+        [sum] => *sum,
+        _ => {
+            let (left, right) = leaves.split_at(leaves.len() / 2);
+            add_up(left).add(add_up(right))
+        }
+    }
+}
+
 fn is_large<F: Scalar>(leaves: &[Flat<'_, F>], how: How) -> bool {
     cfg!(feature = "rayon")
         && leaves.iter().map(|leaf| leaf.stretch.g.len()).sum::<usize>() > how.parallel_above

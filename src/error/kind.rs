@@ -613,6 +613,50 @@ pub enum ErrorKind {
         /// The value: NaN, ∞ or -∞.
         value: f64,
     },
+
+    /// What happened on one rank and cannot be sent as it is: an error of the caller's own, or a panic.
+    #[error("rank {rank}: {problem}")]
+    Rank {
+        /// The rank.
+        rank: usize,
+        /// What its error says.
+        problem: String,
+    },
+
+    /// Bytes did not get from rank to rank. The run is over: start again from the last checkpoint.
+    #[error("the exchange between ranks failed: {problem}")]
+    Transport {
+        /// What is known of it.
+        problem: String,
+    },
+
+    /// What must be the same on all ranks is not.
+    #[error(
+        "{what} of rank {rank} differ from those of rank 0; ranks must be built and called alike"
+    )]
+    RanksDiffer {
+        /// What differs.
+        what: String,
+        /// The first rank where it does.
+        rank: usize,
+    },
+
+    /// An optimizer whose state cannot be split over ranks.
+    #[error(
+        "{optimizer} cannot be split over ranks; use `DataParallel`, or give `Sharded` the optimizer that \
+         is inside and put this one around it"
+    )]
+    NotSplittable {
+        /// The optimizer.
+        optimizer: &'static str,
+    },
+
+    /// Elements of a leaf that must stay together are to be split over ranks.
+    #[error("{what} cannot be split by elements; use `Split::Leaves`")]
+    NeedsWholeLeaves {
+        /// What couples the elements.
+        what: &'static str,
+    },
 }
 
 /// A leaf's name in a message; a lone array has none.

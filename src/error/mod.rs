@@ -1,6 +1,7 @@
 //! What can go wrong, and what to do about it.
 
 mod kind;
+mod wire;
 
 use std::fmt;
 

@@ -21,16 +21,14 @@ pub(super) struct Group {
     pub(super) is_handed_on: bool,
 }
 
-impl Group {
-    fn matches(&self, entry: &Entry) -> bool {
-        self.leaves.matches(&entry.name, &entry.shape)
-    }
-}
-
 impl<F: Scalar> Muon<F> {
+    fn matches(&self, group: &Group, entry: &Entry) -> bool {
+        group.leaves.matches(&entry.name, self.shape_of(entry))
+    }
+
     fn own(&self, entry: &Entry) -> Own {
         let mut own = Own { frozen: false, factor: 1.0 };
-        for group in self.groups.iter().filter(|group| group.matches(entry)) {
+        for group in self.groups.iter().filter(|group| self.matches(group, entry)) {
             own.frozen = group.change.frozen.unwrap_or(own.frozen);
             own.factor = group.change.rate_factor.unwrap_or(own.factor);
         }
@@ -50,7 +48,7 @@ impl<F: Scalar> Muon<F> {
     fn parts(&self, group: &Group, ledger: &Ledger<F>) -> Result<[bool; 2], Error> {
         let leaves = ledger.roster.entries().iter().zip(&ledger.momenta);
         let mut has = [false; 2];
-        for (_, m) in leaves.filter(|(entry, _)| group.matches(entry)) {
+        for (_, m) in leaves.filter(|(entry, _)| self.matches(group, entry)) {
             has[usize::from(m.is_none())] = true;
         }
         if has == [false; 2] {

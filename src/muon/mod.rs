@@ -14,7 +14,7 @@ use ndarray::{ArrayD, ArrayViewD};
 use crate::engine::NonFinite;
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Optimizer, Wholes};
 use crate::params::{Entry, Roster};
 use crate::reduce::How;
 use crate::regularize::Decay;
@@ -157,6 +157,8 @@ pub struct Muon<F: Scalar> {
     skipped: u64,
     ledger: Option<Ledger<F>>,
     scratch: Scratch<F>,
+    /// The shapes of the leaves, where some of these are other ranks'.
+    wholes: Option<Arc<Wholes>>,
 }
 
 impl<F: Scalar> Muon<F> {
@@ -188,6 +190,7 @@ impl<F: Scalar> Muon<F> {
             skipped: 0,
             ledger: None,
             scratch: Scratch::default(),
+            wholes: None,
         }
     }
 
@@ -383,7 +386,14 @@ impl<F: Scalar> Muon<F> {
     }
 
     fn is_matrix(&self, entry: &Entry) -> bool {
-        entry.shape.len() >= 2 && (self.matrices)(&entry.name, &entry.shape)
+        let shape = self.shape_of(entry);
+        shape.len() >= 2 && (self.matrices)(&entry.name, shape)
+    }
+
+    /// The shape of a leaf, which may be another rank's.
+    fn shape_of<'e>(&'e self, entry: &'e Entry) -> &'e [usize] {
+        let whole = self.wholes.as_ref().and_then(|wholes| wholes.get(&entry.name));
+        whole.unwrap_or(&entry.shape)
     }
 
     /// The state of a model that has taken no step.
@@ -404,6 +414,7 @@ impl<F: Scalar> Clone for Muon<F> {
             groups: self.groups.clone(),
             ledger: self.ledger.clone(),
             scratch: Scratch::default(),
+            wholes: self.wholes.clone(),
             ..*self
         }
     }

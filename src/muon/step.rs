@@ -2,13 +2,16 @@
 
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 
 use super::ledger::Ledger;
 use super::{Muon, NAME};
 use crate::engine::{NonFinite, recycle};
 use crate::error::{Error, ErrorKind, Tree};
 use crate::linalg::newton_schulz::Workspace;
-use crate::optimizer::{Change, Optimizer, StepInfo, Treatment};
+use crate::optimizer::{
+    Change, Optimizer, OtherRanks, Partwise, StepInfo, Treatment, Wholes, step_agreed,
+};
 use crate::params::{Leaf, LeafMut, Params, ParamsMut, Path, Pattern, Roster};
 use crate::reduce;
 use crate::rule::bias_correction;
@@ -198,11 +201,13 @@ fn pair<'a, F: Scalar>(
     roster.meet(grads, Tree::Gradients, |index, g| gs[index] = Some(g))
 }
 
-impl<F: Scalar> Optimizer<F> for Muon<F> {
-    fn step(
+impl<F: Scalar> Muon<F> {
+    /// A step, of the leaves that are this rank's where there are `others`.
+    fn take_step(
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
+        mut others: Option<&mut dyn OtherRanks>,
     ) -> Result<StepInfo, Error> {
         if !self.checked {
             self.check()?;
@@ -230,16 +235,30 @@ impl<F: Scalar> Optimizer<F> for Muon<F> {
         let (mut ws, mut gs) = (recycle(scratch.params), recycle(scratch.grads));
 
         let mut panicked = None;
-        let outcome = pair(&ledger.roster, params, grads, (&mut ws, &mut gs)).and_then(|()| {
+        let paired = pair(&ledger.roster, params, grads, (&mut ws, &mut gs));
+        let paired = match &mut others {
+            Some(others) => others.agree(paired),
+            None => paired,
+        };
+        let outcome = paired.and_then(|()| {
             let is_good = |(i, g): (usize, &Option<&dyn Leaf<F>>)| {
                 !ledger.trains(i) || g.is_none_or(|g| self.is_finite(g))
             };
-            if self.non_finite != NonFinite::Propagate && !gs.iter().enumerate().all(is_good) {
+            let looks = self.non_finite != NonFinite::Propagate;
+            let mut is_bad = looks && !gs.iter().enumerate().all(is_good);
+            if let Some(others) = others.as_mut().filter(|_| looks) {
+                is_bad = others.largest(u64::from(is_bad))? > 0;
+            }
+            if is_bad {
                 let place = |path: Path<'_>| ledger.roster.index_of(&path.to_string());
                 let counts = |path: Path<'_>| place(path).is_some_and(|i| ledger.trains(i));
-                return match reduce::find_non_finite(grads, counts) {
-                    Some(error) if self.non_finite == NonFinite::Reject => Err(error),
-                    _ => Ok(false),
+                if self.non_finite == NonFinite::Skip {
+                    return Ok(false);
+                }
+                let error = reduce::find_non_finite(grads, counts);
+                return match others.as_mut() {
+                    Some(others) => Err(others.refusal(error)),
+                    None => error.map_or(Ok(false), Err),
                 };
             }
             // Whatever can still fail or be skipped is AdamW's, and comes before the first write.
@@ -247,7 +266,12 @@ impl<F: Scalar> Optimizer<F> for Muon<F> {
                 let mut params = OthersMut { ledger: &ledger, params: &mut ws };
                 let grads = Others { ledger: &ledger, grads: &gs };
                 // A panic of what the user gave, such as a schedule, must not lose the momenta.
-                let step = AssertUnwindSafe(|| self.adamw.step(&mut params, &grads));
+                let step = AssertUnwindSafe(|| match (others.as_mut(), self.adamw.partwise()) {
+                    (Some(others), Some(adamw)) => {
+                        step_agreed(adamw, &mut params, &grads, true, &mut **others)
+                    }
+                    _ => self.adamw.step(&mut params, &grads),
+                });
                 match panic::catch_unwind(step) {
                     Ok(info) => {
                         if info?.skipped {
@@ -297,6 +321,52 @@ impl<F: Scalar> Optimizer<F> for Muon<F> {
             self.skipped += 1;
         }
         Ok(StepInfo { step: self.steps, learning_rate, skipped: !taken, ..StepInfo::default() })
+    }
+}
+
+impl<F: Scalar> Partwise<F> for Muon<F> {
+    fn assert_splittable(&self) -> Result<(), Error> {
+        Err(ErrorKind::NeedsWholeLeaves { what: "an orthogonalized matrix (`Muon`)" }.into())
+    }
+
+    fn set_wholes(&mut self, wholes: Option<Arc<Wholes>>) {
+        self.wholes.clone_from(&wholes);
+        if let Some(adamw) = self.adamw.partwise() {
+            adamw.set_wholes(wholes);
+        }
+    }
+
+    fn load_parts(&mut self, state: &State) -> Result<(), Error> {
+        let mut fresh = self.clone();
+        fresh.ledger = None;
+        fresh.adamw.reset();
+        fresh.load(state)?;
+        *self = fresh;
+        Ok(())
+    }
+
+    fn step_parts(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+        _averages: bool,
+        others: &mut dyn OtherRanks,
+    ) -> Result<StepInfo, Error> {
+        self.take_step(params, grads, Some(others))
+    }
+}
+
+impl<F: Scalar> Optimizer<F> for Muon<F> {
+    fn step(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<StepInfo, Error> {
+        self.take_step(params, grads, None)
+    }
+
+    fn partwise(&mut self) -> Option<&mut dyn Partwise<F>> {
+        Some(self)
     }
 
     fn validate(&self) -> Result<(), Error> {

@@ -114,6 +114,17 @@ impl Order {
         axes
     }
 
+    /// The index of the element at that place of a leaf of that shape.
+    pub(crate) fn index_of(&self, place: usize, shape: &[usize]) -> Vec<usize> {
+        let (mut index, mut rest) = (vec![0; shape.len()], place);
+        for &axis in self.axes.iter().rev() {
+            let (len, i) = (shape[axis].max(1), rest % shape[axis].max(1));
+            index[axis] = if self.reversed[axis] { len - 1 - i } else { i };
+            rest /= len;
+        }
+        index
+    }
+
     /// `flat`, which holds a leaf of that shape in this order, as an array of that shape.
     pub(crate) fn logical<'a, F>(
         &self,

@@ -116,6 +116,21 @@ impl<F: Scalar> Snapshot<F> {
         }
     }
 
+    /// In the place of a snapshot that is elsewhere.
+    pub(crate) fn none() -> Self {
+        Self { roster: Roster::default(), leaves: Vec::new() }
+    }
+
+    /// The values of a leaf, in the order of its memory.
+    pub(crate) fn slice(&self, index: usize) -> &[F] {
+        Leaf::as_slice(&self.leaves[index]).unwrap_or_default()
+    }
+
+    /// As [`slice`](Snapshot::slice), to write.
+    pub(crate) fn slice_mut(&mut self, index: usize) -> &mut [F] {
+        LeafMut::as_slice_mut(&mut self.leaves[index]).unwrap_or_default()
+    }
+
     /// Name and shape of each leaf, in the tree's order.
     pub(crate) fn entries(&self) -> &[Entry] {
         self.roster.entries()

@@ -116,7 +116,7 @@ impl Record {
 
 impl LeafRecord {
     /// An array of the leaf, in its shape.
-    pub(super) fn array<'a, F: Scalar>(
+    pub(crate) fn array<'a, F: Scalar>(
         &self,
         name: &str,
         numbers: &'a Numbers,

@@ -132,7 +132,11 @@ impl Numbers {
 
     pub(crate) fn of<F: Scalar>(view: ArrayViewD<'_, F>) -> Self {
         // `Scalar` is sealed: it is one or the other.
-        let values: Box<dyn Any> = Box::new(view.iter().copied().collect::<Vec<F>>());
+        Self::of_vec(view.iter().copied().collect::<Vec<F>>())
+    }
+
+    pub(crate) fn of_vec<F: Scalar>(values: Vec<F>) -> Self {
+        let values: Box<dyn Any> = Box::new(values);
         match values.downcast::<Vec<f32>>() {
             Ok(values) => Self::F32(*values),
             Err(values) => Self::F64(values.downcast().map_or_else(|_| Vec::new(), |v| *v)),
@@ -225,12 +229,58 @@ impl State {
     /// # Errors
     /// [`ErrorKind::Leaves`] and [`ErrorKind::StateInvalid`] for a shape.
     pub fn check_leaves<F: Scalar>(&self, params: &dyn Params<F>) -> Result<(), Error> {
-        let roster = Roster::of(params)?;
+        self.check_roster(&Roster::of(params)?)
+    }
+
+    /// As [`check_leaves`](Self::check_leaves), of leaves that are known.
+    pub(crate) fn check_roster(&self, roster: &Roster) -> Result<(), Error> {
         // An optimizer inside may have a part of the leaves alone.
         match self.records.iter().find(|record| !record.leaves.is_empty()) {
-            Some(record) => record.places(&roster).map(|_| ()),
+            Some(record) => record.places(roster).map(|_| ()),
             None => Ok(()),
         }
+    }
+}
+
+impl State {
+    /// The same with other leaves, which have the same names.
+    pub(crate) fn map_leaves(
+        &self,
+        each: &mut dyn FnMut(&LeafRecord) -> Result<LeafRecord, Error>,
+    ) -> Result<Self, Error> {
+        let mut mapped = self.clone_without_leaves();
+        for (to, from) in mapped.records.iter_mut().zip(&self.records) {
+            to.leaves = from.leaves.iter().map(&mut *each).collect::<Result<_, _>>()?;
+        }
+        Ok(mapped)
+    }
+
+    /// The number of records.
+    pub(crate) fn len(&self) -> u64 {
+        self.records.len() as u64
+    }
+
+    /// The state of two optimizers side by side.
+    pub(crate) fn followed_by(mut self, other: Self) -> Self {
+        self.records.extend(other.records);
+        self
+    }
+
+    /// The first so many records, and the others; both must be some.
+    pub(crate) fn split(mut self, at: u64) -> Result<(Self, Self), Error> {
+        let at = usize::try_from(at).unwrap_or(usize::MAX);
+        if at == 0 || at >= self.records.len() {
+            return Err(missing("optimizer inside"));
+        }
+        let records = self.records.split_off(at);
+        let version = self.version;
+        Ok((self, Self { version, records }))
+    }
+
+    fn clone_without_leaves(&self) -> Self {
+        let records = self.records.iter();
+        let records = records.map(|record| record.filtered(|_| true).without_leaves()).collect();
+        Self { version: self.version, records }
     }
 }
 

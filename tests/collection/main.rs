@@ -17,6 +17,8 @@ mod starts;
 mod conjugate_gradient;
 #[path = "../curvature/mod.rs"]
 mod curvature;
+#[path = "../distributed/mod.rs"]
+mod distributed;
 #[path = "../goldens/mod.rs"]
 mod goldens;
 #[path = "../least_squares/mod.rs"]

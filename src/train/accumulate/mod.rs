@@ -1,13 +1,16 @@
 //! Several small batches as one.
 
+mod waiting;
+
 use super::leaves::{check_gradients, treatments};
 use crate::engine::NonFinite;
-use crate::error::{Error, ErrorKind, Tree};
+use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
 use crate::optimizer::{Optimizer, StepInfo, Treatment, forward_questions};
-use crate::params::{Params, ParamsMut, Snapshot, pairs_mut};
+use crate::params::{Params, ParamsMut};
 use crate::scalar::Scalar;
 use crate::state::{Record, State, invalid, missing};
+use waiting::Waiting;
 
 const NAME: &str = "Accumulate";
 
@@ -18,13 +21,15 @@ const NAME: &str = "Accumulate";
 /// clipping, along ḡ. [`flush`](Self::flush) steps along what waits, at the end of an epoch, say.
 ///
 /// Each gradient weighs cᵢ = 1, which is right for micro-batches of one size;
-/// [`step_weighted`](Self::step_weighted) takes the number of examples or tokens instead. The mean is a
-/// running one, ḡ += (g - ḡ)·c/Σc: where the gradients are finite, so is it.
+/// [`step_weighted`](Self::step_weighted) takes the number of examples or tokens instead. Gradients are
+/// brought together along a binary tree, two means of weights a and b as ḡₐ + (ḡ_b - ḡₐ)·b/(a + b): where
+/// they are finite, so is their mean, and [`DataParallel`](crate::distributed::DataParallel) with as many
+/// shards on any number of ranks gives the same bits.
 ///
 /// A gradient that is not finite follows a policy of its own at its own call: one that is skipped does
 /// not count among the k. Gradients of leaves that are frozen are not looked at, and a leaf's mean is of
-/// those that came while it was trained. Costs a copy of the gradients in memory, two from the first
-/// step on, and one pass over them a call.
+/// those that came while it was trained. Costs ⌈log₂ k⌉ + 1 copies of the gradients in memory, and about two
+/// passes over them a call.
 ///
 /// ```
 /// use ndarray::array;
@@ -44,61 +49,8 @@ pub struct Accumulate<F: Scalar, O> {
     added: u64,
     skipped: u64,
     waiting: Option<Waiting<F>>,
-    /// What the last step went along; its memory is kept.
-    last: Option<Snapshot<F>>,
     /// Of the leaves; their memory is kept.
     treatments: Vec<Treatment>,
-}
-
-/// The mean so far, and the weights that have gone into it, leaf by leaf.
-#[derive(Debug, Clone)]
-struct Waiting<F: Scalar> {
-    mean: Snapshot<F>,
-    weights: Vec<f64>,
-}
-
-impl<F: Scalar> Waiting<F> {
-    fn of(params: &dyn Params<F>) -> Result<Self, Error> {
-        let mean = Snapshot::of(params)?.zeros_like();
-        Ok(Self { weights: vec![0.0; mean.entries().len()], mean })
-    }
-
-    fn clear(&mut self) {
-        self.mean.fill(F::zero());
-        self.weights.fill(0.0);
-    }
-}
-
-/// Adds gradients of that weight to a mean; those of leaves that are frozen are left out.
-fn add<F: Scalar>(
-    mean: &mut Snapshot<F>,
-    weights: &[f64],
-    treatments: &[Treatment],
-    grads: &dyn Params<F>,
-    weight: f64,
-) -> Result<(), Error> {
-    mean.change(grads, Tree::Gradients, |index, mean, g| {
-        if treatments[index].trained {
-            let share = weight / (weights[index] + weight);
-            pairs_mut(mean, g, |mean, g| *mean = between(*mean, g, share));
-        }
-    })
-}
-
-/// The number at that part of the way from one to another.
-#[inline]
-fn between<F: Scalar>(from: F, to: F, share: f64) -> F {
-    if share == 1.0 {
-        return to;
-    }
-    let (from, to) = (from.into_f64(), to.into_f64());
-    let way = to - from;
-    F::from_f64(if way.is_finite() {
-        from + way * share
-    } else {
-        // The two are far apart, on either side of 0.
-        from * (1.0 - share) + to * share
-    })
 }
 
 impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
@@ -111,7 +63,6 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
             added: 0,
             skipped: 0,
             waiting: None,
-            last: None,
             treatments: Vec::new(),
         }
     }
@@ -186,8 +137,8 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
         let Some(waiting) = self.waiting.as_mut().filter(|_| self.added > 0) else {
             return Ok(None);
         };
-        waiting.mean.check(&*params)?;
-        let info = self.inner.step(params, &waiting.mean)?;
+        waiting.leaves().check(&*params)?;
+        let info = self.inner.step(params, waiting.mean_with(None, &[])?)?;
         waiting.clear();
         self.added = 0;
         Ok(Some(info))
@@ -211,15 +162,15 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
                 first.insert(Waiting::of(&*params)?)
             }
         };
-        waiting.mean.check(&*params)?;
+        waiting.leaves().check(&*params)?;
         self.inner.ready()?;
-        if waiting.weights.iter().any(|total| !(total + weight).is_finite()) {
+        if !waiting.has_room_for(weight) {
             let allowed = "weights whose sum is finite";
             return Err(Error::hyperparameter(NAME, "weight", weight, allowed));
         }
-        treatments(&self.inner, &waiting.mean, &mut self.treatments);
+        treatments(&self.inner, waiting.leaves(), &mut self.treatments);
         let looks = self.non_finite != NonFinite::Propagate;
-        if let Err(error) = check_gradients(&waiting.mean, &self.treatments, grads, looks) {
+        if let Err(error) = check_gradients(waiting.leaves(), &self.treatments, grads, looks) {
             let skips = self.non_finite == NonFinite::Skip;
             if skips && matches!(error.kind(), ErrorKind::NonFiniteGradient { .. }) {
                 self.skipped += 1;
@@ -228,20 +179,13 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
             return Err(error);
         }
         let info = if self.added.saturating_add(1) < self.count {
-            add(&mut waiting.mean, &waiting.weights, &self.treatments, grads, weight)?;
-            for (total, _) in
-                waiting.weights.iter_mut().zip(&self.treatments).filter(|(_, t)| t.trained)
-            {
-                *total += weight;
-            }
+            waiting.add(grads, &self.treatments, weight)?;
             self.added += 1;
             None
         } else {
-            // The mean stays as it is until the step has succeeded.
-            let last = self.last.get_or_insert_with(|| waiting.mean.clone());
-            last.take(&waiting.mean)?;
-            add(last, &waiting.weights, &self.treatments, grads, weight)?;
-            let info = step(&mut self.inner, params, &*last)?;
+            // Those that wait are kept until the step has succeeded.
+            let mean = waiting.mean_with(Some((grads, weight)), &self.treatments)?;
+            let info = step(&mut self.inner, params, mean)?;
             waiting.clear();
             self.added = 0;
             Some(info)
@@ -265,40 +209,10 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
         record.text("non_finite", format!("{:?}", self.non_finite));
         record.count("added", added);
         record.count("skipped", skipped);
-        if let Some(Waiting { mean, weights }) = waiting {
-            record.tree("mean", mean);
-            for (entry, &weight) in mean.entries().iter().zip(weights) {
-                record.leaf_number(&entry.name, &entry.shape, "weight", weight);
-            }
+        if let Some(waiting) = waiting {
+            waiting.save(&mut record);
         }
         record
-    }
-
-    /// What waits in a record: in one of the first version it is a sum.
-    fn waiting_in(
-        &self,
-        record: &Record,
-        version: u32,
-        added: u64,
-    ) -> Result<Option<Waiting<F>>, Error> {
-        let known = self.waiting.as_ref().map(|waiting| &waiting.mean);
-        if version == 1 {
-            let Some(mut mean) = record.get_snapshot("sum", known)? else { return Ok(None) };
-            let weights = vec![added as f64; mean.entries().len()];
-            mean.scale(1.0 / added.max(1) as f64);
-            return Ok(Some(Waiting { mean, weights }));
-        }
-        let Some(mean) = record.get_snapshot("mean", known)? else { return Ok(None) };
-        let weight = |place| match record.get_leaf_number(place, "weight") {
-            Ok(weight) if weight >= 0.0 && weight.is_finite() => Ok(weight),
-            Ok(weight) => {
-                let leaf = &mean.entries()[place].name;
-                Err(invalid(format!("`weight` of leaf `{leaf}`"), format!("is {weight}")))
-            }
-            Err(error) => Err(error),
-        };
-        let weights = (0..mean.entries().len()).map(weight).collect::<Result<_, _>>()?;
-        Ok(Some(Waiting { mean, weights }))
     }
 
     fn info(&self) -> StepInfo {
@@ -357,7 +271,7 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Accumulate<F, O> {
 
     fn reset(&mut self) {
         self.inner.reset();
-        (self.added, self.skipped, self.waiting, self.last) = (0, 0, None, None);
+        (self.added, self.skipped, self.waiting) = (0, 0, None);
     }
 
     fn name(&self) -> &'static str {
@@ -383,24 +297,28 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Accumulate<F, O> {
         }
         record.compare_text("non_finite", &format!("{:?}", self.non_finite))?;
         let (added, skipped) = (record.get_counter("added")?, record.get_counter("skipped")?);
-        let waiting = self.waiting_in(record, state.version(), added)?;
+        let known = self.waiting.as_ref().map(Waiting::leaves);
+        let mut waiting = Waiting::load(record, state.version(), added, known)?;
         if added > 0 && waiting.is_none() {
             return Err(missing("mean"));
         }
-        if added == 0 && waiting.iter().any(|waiting| waiting.weights.iter().any(|&w| w != 0.0)) {
+        if added == 0 && waiting.as_ref().is_some_and(Waiting::has_weight) {
             return Err(invalid("`added`".to_owned(), "is 0 beside weights".to_owned()));
         }
         if state.version() == 1 {
             let mut like = self.record(added, skipped, None);
-            if let Some(Waiting { mean, .. }) = &waiting {
-                like.tree("sum", mean);
+            if let Some(waiting) = &waiting {
+                like.tree("sum", waiting.leaves());
             }
             record.assert_like(&like)?;
         } else {
             record.assert_like(&self.record(added, skipped, waiting.as_ref()))?;
         }
+        if let Some(waiting) = waiting.as_mut().filter(|_| added == 0) {
+            waiting.clear();
+        }
         self.inner.load_state(&state.inner()?)?;
-        (self.added, self.skipped, self.waiting, self.last) = (added, skipped, waiting, None);
+        (self.added, self.skipped, self.waiting) = (added, skipped, waiting);
         Ok(())
     }
 }

@@ -1,0 +1,359 @@
+//! Gradients of shards become the mean of all shards, a piece on each rank.
+
+use std::ops::Range;
+
+use super::agree::{Hash, Mark, agree};
+use super::around::{check_weight, mark_of_values, shards_of};
+use super::communicator::Communicator;
+use super::overlap::Work;
+use super::plan::{Piece, Plan, Split};
+use super::rounds::{Course, Node, Target, rounds};
+use crate::error::{Error, ErrorKind, Tree};
+use crate::mean::{are_branches, blend, joins, nodes_within, share};
+use crate::optimizer::Optimizer;
+use crate::params::{Params, Snapshot};
+use crate::scalar::Scalar;
+
+/// What becomes of a call with a shard.
+pub(super) enum Taken {
+    /// OtherRanks of this rank's are to come.
+    Waits,
+    /// It was the last.
+    Last,
+}
+
+/// The gradients of this rank's shards on their way into the mean.
+#[derive(Debug, Clone)]
+pub(super) struct Exchange<F> {
+    /// How many shards a batch has; as many as ranks unless set.
+    shards: Option<usize>,
+    split: Split,
+    pub(super) plan: Option<Plan>,
+    /// Whether a step was taken with that plan.
+    is_settled: bool,
+    /// Own shards that were taken, and the first error among them.
+    taken: usize,
+    trouble: Option<Error>,
+    nodes: Vec<Node<F>>,
+    free: Vec<Vec<F>>,
+    /// Of this step, once ranks agree.
+    pub(super) course: Course,
+    buffers: [Vec<F>; 2],
+}
+
+/// A call with a shard: where its gradients are, or why there are none.
+#[derive(Clone, Copy)]
+pub(super) struct Shard<'g, F: Scalar> {
+    pub(super) grads: Result<&'g dyn Params<F>, &'g Error>,
+    pub(super) weight: f64,
+}
+
+impl<F: Scalar> Exchange<F> {
+    pub(super) fn new(split: Split) -> Self {
+        Self {
+            shards: None,
+            split,
+            plan: None,
+            is_settled: false,
+            taken: 0,
+            trouble: None,
+            nodes: Vec::new(),
+            free: Vec::new(),
+            course: Course::default(),
+            buffers: [Vec::new(), Vec::new()],
+        }
+    }
+
+    pub(super) fn set_shards(&mut self, shards: usize) {
+        self.shards = Some(shards);
+    }
+
+    pub(super) fn set_split(&mut self, split: Split) {
+        self.split = split;
+        self.plan = None;
+    }
+
+    pub(super) fn split(&self) -> Split {
+        self.split
+    }
+
+    pub(super) fn shards(&self, ranks: &dyn Communicator) -> usize {
+        self.shards.unwrap_or(ranks.size())
+    }
+
+    /// The shards of this rank; where there are fewer than ranks, one, so that every rank hears of it.
+    pub(super) fn own(&self, ranks: &dyn Communicator) -> Range<usize> {
+        let shards = self.shards(ranks);
+        if shards < ranks.size() { 0..1 } else { shards_of(ranks.rank(), ranks.size(), shards) }
+    }
+
+    /// Finds out the leaves, where no step has.
+    pub(super) fn open(
+        &mut self,
+        ranks: &dyn Communicator,
+        params: &dyn Params<F>,
+    ) -> Result<(), Error> {
+        if self.plan.is_none() {
+            self.plan = Some(Plan::of(params, ranks.size(), self.split)?);
+            self.is_settled = false;
+        }
+        Ok(())
+    }
+
+    /// Takes a shard. What is wrong with it is said by [`agree`](Self::agree), on all ranks.
+    pub(super) fn take(
+        &mut self,
+        ranks: &dyn Communicator,
+        params: &dyn Params<F>,
+        shard: Shard<'_, F>,
+    ) -> Taken {
+        let own = self.own(ranks);
+        let checked = match self.trouble {
+            None => self.check(ranks, params, shard),
+            Some(_) => Ok(()),
+        };
+        if let Err(error) = checked {
+            self.trouble.get_or_insert(error);
+        }
+        let at = own.start + self.taken;
+        self.taken += 1;
+        if self.taken >= own.len() {
+            return Taken::Last;
+        }
+        if let (None, Ok(grads)) = (&self.trouble, shard.grads) {
+            self.add(self.shards(ranks), at, grads, shard.weight);
+        }
+        Taken::Waits
+    }
+
+    /// As [`take`](Self::take), of the last shard alone.
+    pub(super) fn take_last(
+        &mut self,
+        ranks: &dyn Communicator,
+        params: &dyn Params<F>,
+        shard: Shard<'_, F>,
+    ) -> Result<(), Error> {
+        if self.taken + 1 < self.own(ranks).len() {
+            let what = "shards before the last are for `step`; `begin` takes the last alone";
+            return Err(ErrorKind::OutOfTurn { what }.into());
+        }
+        self.take(ranks, params, shard);
+        Ok(())
+    }
+
+    fn check(
+        &mut self,
+        ranks: &dyn Communicator,
+        params: &dyn Params<F>,
+        shard: Shard<'_, F>,
+    ) -> Result<(), Error> {
+        let (shards, size) = (self.shards(ranks), ranks.size());
+        if shards < size {
+            let allowed = "a number of at least that of the ranks";
+            return Err(Error::hyperparameter("distributed", "shards", shards as f64, allowed));
+        }
+        let grads = shard.grads.map_err(Clone::clone)?;
+        check_weight(shard.weight)?;
+        self.open(ranks, params)?;
+        if let Some(plan) = &self.plan {
+            plan.roster.meet(params, Tree::Parameters, |_, _| {})?;
+            plan.roster.meet(grads, Tree::Gradients, |_, _| {})?;
+        }
+        Ok(())
+    }
+
+    /// Adds a shard that is not the last.
+    fn add(&mut self, shards: usize, at: usize, grads: &dyn Params<F>, weight: f64) {
+        let Self { plan: Some(plan), nodes, free, .. } = self else { return };
+        let own = at..at + 1;
+        let mut values = match nodes.last_mut() {
+            Some(last) if are_branches(shards, &last.shards, &own) => {
+                let part = share(last.weight, weight);
+                (last.weight, last.shards.end) = (last.weight + weight, own.end);
+                // The leaves were met.
+                let mut piece = Vec::new();
+                let _ = plan.roster.meet(grads, Tree::Gradients, |index, leaf| {
+                    let place = &plan.places[index];
+                    let last = &mut last.values[place.start..place.start + place.len];
+                    for (i, last) in last.chunks_mut(PIECE).enumerate() {
+                        let range = i * PIECE..i * PIECE + last.len();
+                        piece.resize(last.len(), F::zero());
+                        place.read(leaf, range, &mut piece);
+                        blend(last, &piece, part);
+                    }
+                });
+                None
+            }
+            _ => Some(free.pop().unwrap_or_else(|| vec![F::zero(); plan.len])),
+        };
+        if let Some(values) = &mut values {
+            let _ = plan.roster.meet(grads, Tree::Gradients, |index, leaf| {
+                let place = &plan.places[index];
+                place.read(leaf, 0..place.len, &mut values[place.start..place.start + place.len]);
+            });
+        }
+        nodes.extend(values.map(|values| Node { shards: own, weight, values }));
+        while let [.., left, right] = &mut nodes[..]
+            && are_branches(shards, &left.shards, &right.shards)
+        {
+            blend(&mut left.values, &right.values, share(left.weight, right.weight));
+            (left.weight, left.shards.end) = (left.weight + right.weight, right.shards.end);
+            free.extend(nodes.pop().map(|node| node.values));
+        }
+    }
+
+    /// Forgets the shards of this step.
+    pub(super) fn clear(&mut self) {
+        self.free.extend(self.nodes.drain(..).map(|node| node.values));
+        (self.taken, self.trouble) = (0, None);
+        if !self.is_settled {
+            self.forget();
+        }
+    }
+
+    /// Forgets the leaves.
+    pub(super) fn forget(&mut self) {
+        (self.plan, self.is_settled) = (None, false);
+        self.nodes.clear();
+        self.free.clear();
+        (self.taken, self.trouble) = (0, None);
+    }
+
+    /// A step was taken: its leaves are those of all steps to come.
+    pub(super) fn settle(&mut self) {
+        self.is_settled = true;
+    }
+
+    /// Which nodes the last shard, the one at that place, is brought together with, and what comes out.
+    fn chain(&self, shards: usize, at: usize, weight: f64) -> (Vec<(usize, f64)>, f64) {
+        let (mut own, mut total, mut chain) = (at..at + 1, weight, Vec::new());
+        for (i, node) in self.nodes.iter().enumerate().rev() {
+            if !are_branches(shards, &node.shards, &own) {
+                break;
+            }
+            chain.push((i, share(node.weight, total)));
+            (own.start, total) = (node.shards.start, total + node.weight);
+        }
+        (chain, total)
+    }
+
+    /// That all is well on all ranks, and that they agree; `local` is what this rank finds beside its
+    /// shards. After an error the shards are forgotten, on all ranks.
+    pub(super) fn agree(
+        &mut self,
+        ranks: &dyn Communicator,
+        optimizer: &dyn Optimizer<F>,
+        params: &dyn Params<F>,
+        shard: Shard<'_, F>,
+        local: Result<(), Error>,
+    ) -> Result<(), Error> {
+        let agreed = self.agreed(ranks, optimizer, params, shard, local);
+        agreed.inspect_err(|_| self.clear())
+    }
+
+    fn agreed(
+        &mut self,
+        ranks: &dyn Communicator,
+        optimizer: &dyn Optimizer<F>,
+        params: &dyn Params<F>,
+        shard: Shard<'_, F>,
+        local: Result<(), Error>,
+    ) -> Result<(), Error> {
+        let shards = self.shards(ranks);
+        let marks = match self.trouble.take() {
+            Some(error) => Err(error),
+            None => local.and_then(|()| self.marks(shards, optimizer, params)),
+        };
+        let last = self.own(ranks).end - 1;
+        let (chain, weight) = self.chain(shards, last, shard.weight);
+        let apart = self.nodes.len() - chain.len();
+        let mut weights: Vec<f64> = self.nodes[..apart].iter().map(|node| node.weight).collect();
+        weights.push(weight);
+        let of = |rank| nodes_within(shards, shards_of(rank, ranks.size(), shards));
+        let nodes: Vec<Vec<Range<usize>>> = (0..ranks.size()).map(of).collect();
+        let counts: Vec<usize> = nodes.iter().map(Vec::len).collect();
+        // An error of one rank may have kept it from adding up anything.
+        weights.resize(counts[ranks.rank()], 0.0);
+        let mut weights = agree(ranks, marks, &weights, &counts)?;
+        self.course.joins.clear();
+        for (a, b) in joins(shards, &nodes.concat()) {
+            self.course.joins.push((a, b, share(weights[a], weights[b])));
+            weights[a] += weights[b];
+        }
+        (self.course.chain, self.course.counts) = (chain, counts);
+        match weights.first() {
+            Some(&weight) if weight > 0.0 && weight.is_finite() => Ok(()),
+            _ => Err(ErrorKind::EmptyBatch { owner: "distributed" }.into()),
+        }
+    }
+
+    /// What must be the same on all ranks.
+    fn marks(
+        &mut self,
+        shards: usize,
+        optimizer: &dyn Optimizer<F>,
+        params: &dyn Params<F>,
+    ) -> Result<[Mark; 6], Error> {
+        let Some(plan) = &self.plan else { return Err(ErrorKind::NoLeaves.into()) };
+        let [leaves, layouts] = plan.marks(params)?;
+        let treatments = plan.roster.entries().iter();
+        let treatments = treatments.map(|entry| optimizer.treatment(&entry.name, &entry.shape));
+        self.course.active.clear();
+        self.course.active.extend(treatments.map(|treatment| treatment.trained));
+        let treated =
+            Hash::new().numbers(self.course.active.iter().map(|&active| u64::from(active)));
+        let values = if self.is_settled { 0 } else { mark_of_values(params) };
+        Ok([
+            ("the leaves", leaves),
+            ("the memory layouts of the parameters", layouts),
+            ("the frozen leaves", treated.value()),
+            ("the counts of shards", shards as u64),
+            ("the counts of steps", optimizer.steps()),
+            ("the parameters", values),
+        ])
+    }
+
+    /// Makes the mean of all shards and brings it to where it goes.
+    pub(super) fn reduce(
+        &mut self,
+        ranks: &dyn Communicator,
+        shard: Shard<'_, F>,
+        target: Target,
+        (mean, gathered): (&mut Snapshot<F>, &mut Vec<F>),
+    ) -> Result<(), Error> {
+        let grads = shard.grads.map_err(Clone::clone)?;
+        let Self { plan: Some(plan), nodes, course, buffers, .. } = self else {
+            return Err(ErrorKind::NoLeaves.into());
+        };
+        let leaves = plan.leaves(grads, Tree::Gradients)?;
+        rounds(
+            ranks,
+            (plan, course),
+            nodes,
+            (buffers, target),
+            &mut |plan, Piece { leaf, range }, to| {
+                plan.places[*leaf].read(leaves[*leaf], range.clone(), to);
+            },
+            &mut |plan, walk, own| target.write(ranks, plan, walk, own, (mean, gathered)),
+        )
+    }
+
+    /// What a thread needs to do so, to which the last shard's gradients are handed leaf by leaf.
+    pub(super) fn lend(&mut self, target: Target, mean: Snapshot<F>) -> Result<Work<F>, Error> {
+        let Self { plan: Some(plan), nodes, course, buffers, .. } = self else {
+            return Err(ErrorKind::NoLeaves.into());
+        };
+        let (plan, course) = (plan.clone(), course.clone());
+        let (nodes, buffers) = (std::mem::take(nodes), std::mem::take(buffers));
+        self.taken = 0;
+        Ok(Work { plan, course, nodes, buffers, mean, target })
+    }
+
+    /// Takes back what the thread has worked with.
+    pub(super) fn take_back(&mut self, nodes: Vec<Node<F>>, buffers: [Vec<F>; 2]) {
+        (self.nodes, self.buffers) = (nodes, buffers);
+    }
+}
+
+/// Elements of a leaf that are brought together at once.
+const PIECE: usize = 1 << 12;

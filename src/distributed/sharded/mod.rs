@@ -1,0 +1,409 @@
+//! A part of the state and of the update on each rank.
+
+mod others;
+mod parts;
+mod saved;
+
+use std::ops::Range;
+
+use super::agree::agree;
+use super::communicator::Communicator;
+use super::exchange::{Exchange, Shard, Taken};
+use super::overlap::ByLeaf;
+use super::plan::Split;
+use super::rounds::Target;
+use crate::error::{Error, ErrorKind};
+use crate::optimizer::{Change, Optimizer, StepInfo, Treatment, step_agreed};
+use crate::params::{Params, ParamsMut, Pattern, Snapshot};
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+use crate::state::State;
+use others::Asked;
+use parts::{Parts, own_to_all};
+
+const NAME: &str = "Sharded";
+
+/// An optimizer whose state is split over ranks: each has a part of it and updates a part of the parameters.
+///
+/// It is called as [`DataParallel`](super::DataParallel) is, and takes the same steps, to the last bit: those of one process,
+/// with any rule, clipping, groups and averages. Instead of all of the mean gradient, each rank gets its part of it, takes its
+/// part of the step, and the parts of the parameters go round (Rajbhandari et al., "ZeRO: memory
+/// optimizations toward training trillion parameter models", 2020, stage 1). What is sent is the same; beside parameters and gradients a rank needs
+/// 1/R of the state, of the mean gradient and of a copy of the parameters: for Adam in `f32`
+/// 8 + 16/R bytes an element instead of 20.
+///
+/// How leaves are split says [`Split`]: by elements, unless something needs whole leaves, or as
+/// [`split`](Self::split) says. The parameters' arrays that leave gaps in memory are summed in another order
+/// where a norm is taken: it is then that of one process within 1e-15.
+///
+/// What is inside is an optimizer of a rule, or [`Muon`](crate::Muon) by whole leaves; other wrappers go
+/// around a `Sharded`.
+///
+/// [`gather_state`](Self::gather_state) brings the state of one process together, which goes on with any
+/// number of ranks, any split, or without a wrapper; [`state`](Optimizer::state) is this rank's part.
+///
+/// ```
+/// use ndarray::{Array1, Array2};
+/// use thalweg::distributed::{Communicator, Sharded, Threads, on_first};
+/// use thalweg::{AdamW, Optimizer};
+///
+/// let train = |ranks: Threads| {
+///     let adamw = AdamW::new(1e-2).clip_norm(1.0).group("1", |bias| bias.weight_decay(0.0));
+///     let mut optimizer = Sharded::new(adamw, ranks).shards(4);
+///     let mut w = (Array2::<f32>::ones((60, 50)), Array1::ones(50));
+///     for _ in 0..3 {
+///         for shard in optimizer.own() {
+///             let g = (&w.0 * (shard + 1) as f32, &w.1 * 0.5);
+///             optimizer.step(&mut w, &g)?;
+///         }
+///     }
+///     Ok((w, optimizer.gather_state()?))
+/// };
+/// let alone = Threads::run(1, train)?.remove(0);
+/// assert!(Threads::run(3, train)?.iter().all(|run| *run == alone)); // bit for bit
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Sharded<F: Scalar, O, C> {
+    inner: O,
+    ranks: C,
+    split: Option<Split>,
+    exchange: Exchange<F>,
+    /// What of parameters and gradients is this rank's.
+    parts: Option<Parts<F>>,
+    /// Whether the optimizer inside has a state of whole leaves, of which a part is to be kept.
+    is_whole: bool,
+    gathered: Vec<F>,
+}
+
+impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
+    /// Steps of `inner`, split over the ranks.
+    pub fn new(inner: O, ranks: C) -> Self {
+        Self {
+            inner,
+            ranks,
+            split: None,
+            exchange: Exchange::new(Split::Elements),
+            parts: None,
+            is_whole: false,
+            gathered: Vec::new(),
+        }
+    }
+
+    /// Sets S, the number of shards of a batch; at least the number of ranks.
+    #[must_use]
+    pub fn shards(mut self, shards: usize) -> Self {
+        self.exchange.set_shards(shards);
+        self
+    }
+
+    /// Sets how leaves are split. What cannot be split by elements is an error of the first step.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use thalweg::distributed::{Sharded, Solo, Split};
+    /// use thalweg::{Muon, Optimizer};
+    /// let mut optimizer = Sharded::new(Muon::new(0.02), Solo).split(Split::Elements);
+    /// let error = optimizer.step(&mut array![[1.0]], &array![[1.0]]).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "an orthogonalized matrix (`Muon`) cannot be split by elements; use `Split::Leaves`"
+    /// );
+    /// ```
+    #[must_use]
+    pub fn split(mut self, split: Split) -> Self {
+        self.split = Some(split);
+        self
+    }
+
+    /// The shards of every batch that are this rank's.
+    pub fn own(&self) -> Range<usize> {
+        self.exchange.own(&self.ranks)
+    }
+
+    /// The ranks.
+    pub fn ranks(&self) -> &C {
+        &self.ranks
+    }
+
+    /// The optimizer inside, which has a part of the state.
+    pub fn inner(&self) -> &O {
+        &self.inner
+    }
+
+    /// As [`step`](Optimizer::step), for a shard of that weight: see
+    /// [`DataParallel::step_weighted`](super::DataParallel::step_weighted).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn step_weighted(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+        weight: f64,
+    ) -> Result<StepInfo, Error> {
+        self.take(params, Shard { grads: Ok(grads), weight }, true)
+    }
+
+    /// In the place of [`step`](Optimizer::step), where there is no gradient for a shard, but an error:
+    /// see [`DataParallel::refuse`](super::DataParallel::refuse).
+    ///
+    /// # Errors
+    /// That error, or that of a lower rank, at the last of this rank's shards.
+    pub fn refuse(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        error: Error,
+    ) -> Result<StepInfo, Error> {
+        self.take(params, Shard { grads: Err(&error), weight: 0.0 }, true)
+    }
+
+    fn take(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        shard: Shard<'_, F>,
+        averages: bool,
+    ) -> Result<StepInfo, Error> {
+        let split = self.choose();
+        if let Taken::Waits = self.exchange.take(&self.ranks, &*params, shard) {
+            return Ok(self.accumulating());
+        }
+        let local = split.and_then(|()| self.inner.validate()).and_then(|()| self.inner.ready());
+        let local = local.and_then(|()| self.open(&*params));
+        let agreed = self.exchange.agree(&self.ranks, &self.inner, &*params, shard, local);
+        let info = agreed.and_then(|()| self.step_parts(params, shard, averages));
+        self.end(info)
+    }
+
+    /// Ends a step, however it came out.
+    fn end(&mut self, info: Result<StepInfo, Error>) -> Result<StepInfo, Error> {
+        if info.as_ref().is_ok_and(|info| !info.skipped) {
+            self.exchange.settle();
+        }
+        self.exchange.clear();
+        if self.exchange.plan.is_none() {
+            self.parts = None;
+        }
+        info
+    }
+
+    fn accumulating(&self) -> StepInfo {
+        StepInfo {
+            step: self.inner.steps(),
+            learning_rate: self.inner.learning_rate(),
+            accumulating: true,
+            ..StepInfo::default()
+        }
+    }
+
+    /// Finds out how leaves are split, before they are.
+    fn choose(&mut self) -> Result<(), Error> {
+        if self.exchange.plan.is_some() {
+            return Ok(());
+        }
+        let name = self.inner.name();
+        let Some(partwise) = self.inner.partwise() else {
+            return Err(ErrorKind::NotSplittable { optimizer: name }.into());
+        };
+        let splittable = partwise.assert_splittable();
+        let split = match self.split {
+            Some(Split::Elements) => splittable.map(|()| Split::Elements)?,
+            None if splittable.is_ok() => Split::Elements,
+            _ => Split::Leaves,
+        };
+        self.exchange.set_split(split);
+        Ok(())
+    }
+
+    /// The step, once all ranks agree on it.
+    fn step_parts(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        shard: Shard<'_, F>,
+        averages: bool,
+    ) -> Result<StepInfo, Error> {
+        let Self { ranks, exchange, parts: Some(parts), .. } = self else {
+            return Err(ErrorKind::NoLeaves.into());
+        };
+        exchange.reduce(ranks, shard, Target::Part, (&mut parts.grads, &mut self.gathered))?;
+        self.along(params, averages)
+    }
+
+    /// The step along this rank's part of the mean.
+    fn along(&mut self, params: &mut dyn ParamsMut<F>, averages: bool) -> Result<StepInfo, Error> {
+        let Self { inner, ranks, exchange, parts: Some(parts), gathered, .. } = self else {
+            return Err(ErrorKind::NoLeaves.into());
+        };
+        let (split, Some(plan)) = (exchange.split(), &exchange.plan) else {
+            return Err(ErrorKind::NoLeaves.into());
+        };
+        parts.read(plan, ranks.rank(), &*params)?;
+        let name = inner.name();
+        let Some(partwise) = inner.partwise() else {
+            return Err(ErrorKind::NotSplittable { optimizer: name }.into());
+        };
+        let Parts { params: own, grads } = parts;
+        let mut asked = Asked { ranks, plan, is_split: split == Split::Elements, grads };
+        let info = step_agreed(partwise, own, grads, averages, &mut asked)?;
+        if !info.skipped {
+            own_to_all(ranks, plan, &exchange.course.active, own, params, gathered)?;
+        }
+        Ok(info)
+    }
+}
+
+/// Gradients leaf by leaf, exchanged while others are still being computed.
+impl<F: Scalar, O: Optimizer<F>, C: Communicator + Clone + 'static> Sharded<F, O, C> {
+    /// Begins the last of this rank's shards: see [`DataParallel::begin`](super::DataParallel::begin).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn begin(
+        &mut self,
+        params: &dyn Params<F>,
+        weight: f64,
+    ) -> Result<ByLeaf<'_, F, Self>, Error> {
+        let local = self.choose();
+        let shard = Shard { grads: Ok(params), weight };
+        self.exchange.take_last(&self.ranks, params, shard)?;
+        let local = local.and_then(|()| self.inner.validate()).and_then(|()| self.inner.ready());
+        let local = local.and_then(|()| self.open(params));
+        self.exchange.agree(&self.ranks, &self.inner, params, shard, local)?;
+        let Some(parts) = &mut self.parts else { return Err(ErrorKind::NoLeaves.into()) };
+        // The thread has it until `finish`.
+        let grads = std::mem::replace(&mut parts.grads, Snapshot::none());
+        let work = self.exchange.lend(Target::Part, grads)?;
+        let ranks = self.ranks.clone();
+        ByLeaf::begin(self, ranks, work)
+    }
+}
+
+impl<F: Scalar, O: Optimizer<F>, C: Communicator> ByLeaf<'_, F, Sharded<F, O, C>> {
+    /// Waits for the exchange, and steps.
+    ///
+    /// # Errors
+    /// As [`step`](Optimizer::step); [`ErrorKind::Leaves`] names leaves whose gradients were not handed in.
+    pub fn finish(self, params: &mut dyn ParamsMut<F>) -> Result<StepInfo, Error> {
+        let (optimizer, work, complete) = self.end()?;
+        optimizer.exchange.take_back(work.nodes, work.buffers);
+        if let Some(parts) = &mut optimizer.parts {
+            parts.grads = work.mean;
+        }
+        let (ranks, marks) = (&optimizer.ranks, complete.map(|()| []));
+        let agreed = agree(ranks, marks, &[], &vec![0; ranks.size()]);
+        let info = agreed.and_then(|_| optimizer.along(params, true));
+        optimizer.end(info)
+    }
+}
+
+impl<F: Scalar, O: Optimizer<F>, C: Communicator> Optimizer<F> for Sharded<F, O, C> {
+    fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
+        self.inner.treatment(leaf, shape)
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.inner.learning_rate()
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
+        self.inner.set_learning_rate(learning_rate)
+    }
+
+    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
+        self.inner.scale_rate(factor)
+    }
+
+    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), Error> {
+        self.inner.set_schedule(schedule)
+    }
+
+    fn change_group(&mut self, leaves: Pattern, change: Change) -> Result<(), Error> {
+        self.inner.change_group(leaves, change)
+    }
+
+    fn steps(&self) -> u64 {
+        self.inner.steps()
+    }
+
+    /// A call for one of this rank's shards: all ranks make one for each of theirs.
+    ///
+    /// # Errors
+    /// As [`DataParallel`](super::DataParallel)'s; [`ErrorKind::NeedsWholeLeaves`] and
+    /// [`ErrorKind::NotSplittable`] for what is inside.
+    fn step(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<StepInfo, Error> {
+        self.take(params, Shard { grads: Ok(grads), weight: 1.0 }, true)
+    }
+
+    fn step_before_average(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+    ) -> Result<StepInfo, Error> {
+        self.take(params, Shard { grads: Ok(grads), weight: 1.0 }, false)
+    }
+
+    fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        let (Some(parts), Some(plan)) = (&mut self.parts, &self.exchange.plan) else {
+            return Ok(());
+        };
+        parts.read(plan, self.ranks.rank(), &*params)?;
+        self.inner.average_again(&mut parts.params)
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        self.inner.validate()
+    }
+
+    fn ready(&self) -> Result<(), Error> {
+        self.inner.ready()
+    }
+
+    fn skipped(&self) -> u64 {
+        self.inner.skipped()
+    }
+
+    fn reset(&mut self) {
+        self.inner.reset();
+        self.exchange.forget();
+        (self.parts, self.is_whole) = (None, false);
+        if let Some(partwise) = self.inner.partwise() {
+            partwise.set_wholes(None);
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    /// All ranks call it.
+    fn swap_average(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
+        let opened = self.choose();
+        let opened = opened.and_then(|()| self.exchange.open(&self.ranks, &*params));
+        let opened = opened.and_then(|()| self.open(&*params));
+        let Self { inner, ranks, exchange, parts, gathered, .. } = self;
+        let read = opened.and_then(|()| match (&mut *parts, &exchange.plan) {
+            (Some(parts), Some(plan)) => parts.read(plan, ranks.rank(), &*params),
+            _ => Ok(()),
+        });
+        agree(ranks, read.map(|()| []), &[], &vec![0; ranks.size()])?;
+        let (Some(parts), Some(plan)) = (parts, &exchange.plan) else { return Ok(()) };
+        inner.swap_average(&mut parts.params)?;
+        let all = vec![true; plan.places.len()];
+        own_to_all(ranks, plan, &all, &parts.params, params, gathered)
+    }
+
+    /// The state of this rank's part: it goes on with the same rank of as many.
+    fn state(&self) -> State {
+        self.own_state()
+    }
+
+    /// Takes the state of one process, as [`gather_state`](Sharded::gather_state) brings it together, or this rank's
+    /// own.
+    fn load_state(&mut self, state: &State) -> Result<(), Error> {
+        self.load(state)
+    }
+}

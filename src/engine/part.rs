@@ -1,0 +1,439 @@
+//! A step over parts of leaves: what is found out about a leaf as a whole, ranks find out together.
+//!
+//! A part begins at a whole block, so that a sum over the leaf is the sum of the same blocks, added along
+//! the same tree, as that of one process.
+
+use std::sync::Arc;
+
+use super::around::{Loop, Outer, Quantities};
+use super::core::Engine;
+use super::couple::{self, LEAST_SHARE};
+use super::leaf::LeafState;
+use super::ledger::{Cohort, Ledger};
+use super::pair::pair;
+use super::plan::Course;
+use super::program::Stretch;
+use super::run::{Halt, Now, begin, follow, update};
+use super::scale::{Norm, Scale};
+use super::scratch::{Lists, Scratch};
+use super::settings::{NonFinite, Settings};
+use super::sweep::Flat;
+use super::{look, sweep};
+use crate::error::{Error, ErrorKind};
+use crate::optimizer::{OtherRanks, Partwise, StepInfo, Wholes};
+use crate::params::{Entry, Params, ParamsMut};
+use crate::reduce::{self, BLOCK, How, ScaledSquare, Square, Sum, Term};
+use crate::regularize::Units;
+use crate::scalar::Scalar;
+use crate::state::State;
+
+impl<F: Scalar> Partwise<F> for Engine<F> {
+    fn assert_splittable(&self) -> Result<(), Error> {
+        let check = |settings: &Settings| {
+            let by_units = settings.clip_adaptive.is_some_and(|clip| clip.units != Units::Leaf);
+            let what = match settings.max_norm {
+                Some(_) => "a bound of norms (`max_norm`)",
+                None if by_units => "clipping by units (`clip_adaptive`)",
+                None => return Ok(()),
+            };
+            Err(ErrorKind::NeedsWholeLeaves { what }.into())
+        };
+        check(&self.plan.settings)?;
+        // Groups go upon each other; each by itself says what it may bring in.
+        let groups = self.groups.iter();
+        groups.map(|group| self.plan.changed([group].into_iter())).try_for_each(|plan| match plan {
+            Ok(plan) => check(&plan.settings),
+            // The step says what is wrong with it.
+            Err(_) => Ok(()),
+        })
+    }
+
+    fn set_wholes(&mut self, wholes: Option<Arc<Wholes>>) {
+        self.ledger.wholes.clone_from(&wholes);
+        self.wholes = wholes;
+    }
+
+    fn load_parts(&mut self, state: &State) -> Result<(), Error> {
+        let before = std::mem::take(&mut self.ledger);
+        self.load(state).inspect_err(|_| self.ledger = before)
+    }
+
+    fn step_parts(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+        averages: bool,
+        others: &mut dyn OtherRanks,
+    ) -> Result<StepInfo, Error> {
+        self.take_step(params, grads, averages, Some(others))
+    }
+}
+
+/// A leaf that is not frozen and has elements, some of them on this rank or none.
+struct Member {
+    cohort: usize,
+    bounds: Vec<usize>,
+    is_here: bool,
+    /// Whether its units have norms of their own: it is then not swept as a slice.
+    has_units: bool,
+}
+
+impl Member {
+    fn len_of(&self, rank: usize) -> usize {
+        self.bounds[rank + 1] - self.bounds[rank]
+    }
+
+    fn len(&self) -> usize {
+        self.bounds.last().copied().unwrap_or(0)
+    }
+}
+
+fn members<F: Scalar>(ledger: &Ledger<F>, others: &dyn OtherRanks) -> Vec<Member> {
+    let Ledger { roster, leaves, courses, cohorts, .. } = ledger;
+    let member = |(entry, leaf): (&Entry, &LeafState<F>)| {
+        let settings = Ledger::settings(courses, cohorts, leaf.cohort);
+        let (bounds, rank) = (others.bounds(&entry.name).to_vec(), others.rank());
+        let axes = ledger.shape_of(entry).len();
+        let has_units = settings.clip_adaptive.is_some_and(|clip| clip.units.axis(axes).is_some());
+        let is_here = bounds.get(rank) < bounds.get(rank + 1);
+        let member = Member { cohort: leaf.cohort, bounds, is_here, has_units };
+        (!settings.frozen && member.len() > 0).then_some(member)
+    };
+    roster.entries().iter().zip(leaves).filter_map(member).collect()
+}
+
+/// As [`run`](super::run::run), with others.
+#[cold]
+pub(super) fn run<F: Scalar>(
+    ledger: &mut Ledger<F>,
+    scratch: &mut Scratch<F>,
+    settings: &Settings,
+    now: Now,
+    params: &mut dyn ParamsMut<F>,
+    grads: &dyn Params<F>,
+    others: &mut dyn OtherRanks,
+) -> Result<Option<f64>, Halt> {
+    let how = settings.how();
+    let members = members(ledger, others);
+    let mut lists = scratch.lend();
+    let Ledger { roster, leaves, courses, cohorts, .. } = ledger;
+    let of = |cohort: usize| Ledger::settings(courses, cohorts, cohort);
+    let paired = pair(roster, leaves, &of, params, grads, &mut lists);
+    let step = || {
+        others.agree(paired)?;
+        let mut whole = Whole { members: &members, others: &mut *others, how };
+        let (norm, scale) = whole.look(settings, courses, cohorts, &mut lists)?;
+        if begin(courses, cohorts, now, scale, scratch) {
+            if whole.others.is_split() {
+                whole.couple(courses, cohorts, &mut lists, scratch, scale)?;
+            } else {
+                couple::couple(courses, cohorts, &mut lists, scratch, scale, how);
+            }
+        }
+        update(scratch, &mut lists, how);
+        Ok(norm.map(Norm::value))
+    };
+    let outcome = step();
+    scratch.take_back(lists);
+    if outcome.is_ok() {
+        follow(ledger, now.average, params);
+    }
+    outcome
+}
+
+/// The leaves that are stepped, and who knows of their other parts.
+struct Whole<'m> {
+    members: &'m [Member],
+    others: &'m mut dyn OtherRanks,
+    how: How,
+}
+
+/// What is summed over a block of the leaf at that place, squares times the square of a power of two.
+type OfBlock<'o, F, const N: usize> = &'o mut dyn FnMut(usize, f64, Stretch<'_, F>) -> [f64; N];
+
+impl Whole<'_> {
+    /// The norm of the gradients, where it is wanted, and by what it scales them.
+    fn look<F: Scalar>(
+        &mut self,
+        settings: &Settings,
+        courses: &[Course<F>],
+        cohorts: &[Cohort],
+        lists: &mut Lists<'_, F>,
+    ) -> Result<(Option<Norm>, Scale<F>), Halt> {
+        let skip = settings.non_finite == NonFinite::Skip;
+        let norm = if settings.wants_norm() { Some(self.norm(lists)?) } else { None };
+        let scale = Scale::of(settings.clip_norm, norm);
+        if settings.non_finite == NonFinite::Propagate {
+            return Ok((norm, scale));
+        }
+        let largest = match norm {
+            Some(norm) if !norm.is_finite() => return Err(Halt::NotFinite { skip }),
+            Some(norm) => norm.value(),
+            None => {
+                let own = look::largest(lists, self.how);
+                let is_finite = reduce::is_finite_size::<F>(own);
+                let own = if is_finite { F::of_size(own).into_f64() } else { f64::INFINITY };
+                // Of numbers that are not negative, the bits are in their order.
+                f64::from_bits(self.others.largest(own.to_bits())?)
+            }
+        };
+        if largest.is_infinite() {
+            return Err(Halt::NotFinite { skip });
+        }
+        let limits = courses.iter().map(|course| course.traits.largest_gradient);
+        let limit = limits.fold(f64::INFINITY, f64::min);
+        if largest * scale.value() > limit {
+            let exceeds = look::exceeds(courses, cohorts, lists, scale, self.how);
+            if self.others.largest(u64::from(exceeds))? > 0 {
+                return Err(Halt::NotFinite { skip });
+            }
+        }
+        Ok((norm, scale))
+    }
+
+    /// ‖g‖₂ over all leaves.
+    fn norm<F: Scalar>(&mut self, lists: &mut Lists<'_, F>) -> Result<Norm, Error> {
+        let plain = self.sum_of_all(lists, Square)?;
+        let mut failed = None;
+        let norm = Norm::from_sums(plain, |term| {
+            self.sum_of_all(lists, term).unwrap_or_else(|error| {
+                failed = Some(error);
+                f64::NAN
+            })
+        });
+        failed.map_or(Ok(norm), Err)
+    }
+
+    fn sum_of_all<F: Scalar, T: Term>(
+        &mut self,
+        lists: &mut Lists<'_, F>,
+        term: T,
+    ) -> Result<f64, Error> {
+        let sums = if self.others.is_split() {
+            let which = vec![true; self.members.len()];
+            let how = self.how;
+            let sums = self.sums(&which, &mut lists.flat, 1.0, &mut |_, _, block| {
+                [reduce::sum_block(block.g, term, how)]
+            })?;
+            sums.into_iter().map(|[sum]| sum).collect()
+        } else {
+            self.sums_of_owners(lists, term)?
+        };
+        let with = |units: bool| {
+            let those = self.members.iter().zip(&sums);
+            those.filter(move |(member, _)| member.has_units == units).map(|(_, &sum)| sum)
+        };
+        let flat: Vec<Sum> = with(false).collect();
+        Ok(with(true).fold(sweep::add_up(&flat), Sum::add).value())
+    }
+
+    /// The sum over each leaf, which is all one rank's.
+    fn sums_of_owners<F: Scalar, T: Term>(
+        &mut self,
+        lists: &Lists<'_, F>,
+        term: T,
+    ) -> Result<Vec<Sum>, Error> {
+        let (mut flat, mut strided) = (lists.flat.iter(), lists.strided.iter());
+        let mut own = Vec::new();
+        for member in self.members.iter().filter(|member| member.is_here) {
+            let sum = if member.has_units {
+                strided.next().map(|leaf| leaf.sum(term, self.how))
+            } else {
+                flat.next().map(|leaf| reduce::sum_slice(leaf.stretch.g, term, self.how))
+            };
+            own.extend(sum.unwrap_or_default().parts());
+        }
+        let members = self.members;
+        let all = self.gather(&own, &|i, rank| 2 * usize::from(members[i].len_of(rank) > 0))?;
+        let sum = |numbers: Vec<f64>| match numbers[..] {
+            [high, low] => Sum::of_parts([high, low]),
+            _ => Sum::default(),
+        };
+        Ok(all.into_iter().map(sum).collect())
+    }
+
+    /// The numbers of each leaf, those of its first part first; `count` says how many a rank has of one.
+    fn gather(
+        &mut self,
+        own: &[f64],
+        count: &dyn Fn(usize, usize) -> usize,
+    ) -> Result<Vec<Vec<f64>>, Error> {
+        let ranks = self.members.first().map_or(0, |member| member.bounds.len() - 1);
+        let of = |rank| (0..self.members.len()).map(|i| count(i, rank)).sum();
+        let counts: Vec<usize> = (0..ranks).map(of).collect();
+        let all = self.others.gather(own, &counts)?;
+        let mut rest = &all[..];
+        let mut parts: Vec<&[f64]> = Vec::with_capacity(ranks);
+        for &count in &counts {
+            let (part, after) = rest.split_at(count);
+            parts.push(part);
+            rest = after;
+        }
+        let numbers = |i: usize| {
+            let mut numbers = Vec::new();
+            for (rank, part) in parts.iter_mut().enumerate() {
+                let (own, after) = part.split_at(count(i, rank));
+                numbers.extend(own);
+                *part = after;
+            }
+            numbers
+        };
+        Ok((0..self.members.len()).map(numbers).collect())
+    }
+
+    /// Sums over each of those leaves, which are split, of what `of` sums over a block.
+    fn sums<F: Scalar, const N: usize>(
+        &mut self,
+        which: &[bool],
+        flat: &mut [Flat<'_, F>],
+        power: f64,
+        of: OfBlock<'_, F, N>,
+    ) -> Result<Vec<[Sum; N]>, Error> {
+        let members = self.members;
+        let here = (0..members.len()).filter(|&i| members[i].is_here);
+        let mut own = Vec::new();
+        for (i, leaf) in here.zip(flat).filter(|(i, _)| which[*i]) {
+            let mut rest = leaf.stretch.reborrow();
+            while !rest.w.is_empty() {
+                let n = BLOCK.min(rest.w.len());
+                let (block, after) = rest.split_at(n);
+                own.extend(of(i, power, block));
+                rest = after;
+            }
+        }
+        let all = self.gather(&own, &|i, rank| {
+            if which[i] { N * members[i].len_of(rank).div_ceil(BLOCK) } else { 0 }
+        })?;
+        let sums = |numbers: Vec<f64>| {
+            std::array::from_fn(|i| {
+                let blocks: Vec<f64> = numbers.iter().skip(i).step_by(N).copied().collect();
+                reduce::sum_blocks(&blocks)
+            })
+        };
+        Ok(all.into_iter().map(sums).collect())
+    }
+
+    /// The norms over each of those leaves whose squares `of` sums, also where these overflow or vanish.
+    fn norms<F: Scalar, const N: usize>(
+        &mut self,
+        which: &[bool],
+        flat: &mut [Flat<'_, F>],
+        of: OfBlock<'_, F, N>,
+    ) -> Result<Vec<[Norm; N]>, Error> {
+        let plain = self.sums(which, flat, 1.0, of)?;
+        let mut powers = Vec::new();
+        let those = || plain.iter().zip(which).filter(|(_, which)| **which);
+        for sum in those().flat_map(|(sums, _)| sums) {
+            let _ = Norm::from_sums(sum.value(), |ScaledSquare(power)| {
+                if !powers.contains(&power) {
+                    powers.push(power);
+                }
+                0.0
+            });
+        }
+        // The same on all ranks, of which some have none of the leaves.
+        powers.sort_by(f64::total_cmp);
+        let mut scaled = Vec::new();
+        for power in powers {
+            scaled.push((power, self.sums(which, flat, power, of)?));
+        }
+        let norms = |i: usize| {
+            std::array::from_fn(|j| {
+                Norm::from_sums(plain[i][j].value(), |ScaledSquare(power)| {
+                    let sums = scaled.iter().find(|(other, _)| *other == power);
+                    sums.map_or(0.0, |(_, sums)| sums[i][j].value())
+                })
+            })
+        };
+        Ok((0..plain.len()).map(norms).collect())
+    }
+
+    /// As [`couple`](couple::couple), of leaves that are split.
+    fn couple<F: Scalar>(
+        &mut self,
+        courses: &[Course<F>],
+        cohorts: &[Cohort],
+        lists: &mut Lists<'_, F>,
+        scratch: &mut Scratch<F>,
+        scale: Scale<F>,
+    ) -> Result<(), Error> {
+        let (members, how, flat) = (self.members, self.how, &mut lists.flat);
+        let course = |i: usize| &courses[cohorts[members[i].cohort].course];
+        let of = |wants: &dyn Fn(&Course<F>) -> bool| -> Vec<bool> {
+            (0..members.len()).map(|i| course(i).traits.couples && wants(course(i))).collect()
+        };
+        let any = |which: &[bool]| which.contains(&true);
+        let Scratch { kernel, outer, factors, .. } = scratch;
+        factors.clear();
+
+        // What a norm of the gradient or of the parameter scales.
+        let adaptive = of(&|course| course.settings.clip_adaptive.is_some());
+        let clipped = of(&|course| {
+            course.settings.clip_leaf_norm.is_some() || course.settings.clip_adaptive.is_some()
+        });
+        let square = |x: &[F], power| match power {
+            1.0 => reduce::sum_block(x, Square, how),
+            power => reduce::sum_block(x, ScaledSquare(power), how),
+        };
+        let none = Norm::from_sums(0.0, |_| 0.0);
+        let (mut of_g, mut of_w) = (vec![[none]; members.len()], vec![[none]; members.len()]);
+        if any(&clipped) {
+            of_g = self.norms(&clipped, flat, &mut |_, power, block| [square(block.g, power)])?;
+        }
+        if any(&adaptive) {
+            of_w = self.norms(&adaptive, flat, &mut |_, power, block| [square(block.w, power)])?;
+        }
+        let mut places = vec![0; members.len()];
+        for (i, member) in members.iter().enumerate() {
+            let (course, settings) = (course(i), &course(i).settings);
+            places[i] = member.cohort;
+            if !course.traits.couples {
+                continue;
+            }
+            let mut own = scale;
+            if let Some(limit) = settings.clip_leaf_norm {
+                own = own.within(limit, of_g[i][0]);
+            }
+            if let Some(clip) = settings.clip_adaptive {
+                own = own.within(clip.limit(of_w[i][0].value()), of_g[i][0]);
+            }
+            places[i] = kernel.repeat(member.cohort);
+            let mut around = outer[member.cohort];
+            if own != scale {
+                let (rate, average) = (course.learning_rate, around.average);
+                around = Outer::new(settings, course.traits.is_plain, rate, own, average);
+            }
+            outer.push(around);
+        }
+
+        let normed = of(&|course| course.program().about().norms);
+        if any(&normed) {
+            let constants = Loop { kernel: &**kernel, outer };
+            let norms = self.norms(&normed, flat, &mut |i, power, block| {
+                let power = F::from_f64(power);
+                // The squares of any `f32` are neither too large nor too small.
+                let helps = power > F::zero() && power.is_finite();
+                let power = if helps { power } else { F::one() };
+                constants.measure(places[i], Quantities::OfRule { power }, how.simd, block)
+            })?;
+            for i in (0..members.len()).filter(|&i| normed[i]) {
+                kernel.of_leaf(places[i], course(i).program(), norms[i].map(Norm::value));
+            }
+        }
+
+        let cautious = of(&|course| course.settings.cautious);
+        if any(&cautious) {
+            let constants = Loop { kernel: &**kernel, outer };
+            let counts = self.sums(&cautious, flat, 1.0, &mut |i, _, block| {
+                constants.measure(places[i], Quantities::Agreeing, how.simd, block)
+            })?;
+            for i in (0..members.len()).filter(|&i| cautious[i]) {
+                let share = counts[i][0].value() / members[i].len() as f64;
+                outer[places[i]].caution = Some(F::from_f64(share.max(LEAST_SHARE).recip()));
+            }
+        }
+        let here = (0..members.len()).filter(|&i| members[i].is_here);
+        here.zip(flat).for_each(|(i, leaf)| leaf.constants = places[i]);
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! Gradients that wait for a step: means of 1, 2, 4, … of them, as a binary counter carries.
+
+use crate::error::{Error, Tree};
+use crate::mean::{between, share};
+use crate::optimizer::Treatment;
+use crate::params::{Params, Snapshot, pairs_mut};
+use crate::scalar::Scalar;
+use crate::state::{Record, invalid, missing};
+
+/// The mean of some gradients.
+#[derive(Debug, Clone)]
+struct Node<F: Scalar> {
+    mean: Snapshot<F>,
+    /// What has gone into it, leaf by leaf.
+    weights: Vec<f64>,
+    count: u64,
+}
+
+impl<F: Scalar> Node<F> {
+    fn of(mean: Snapshot<F>) -> Self {
+        Self { weights: vec![0.0; mean.entries().len()], mean, count: 0 }
+    }
+
+    /// Becomes that gradient; of leaves that are frozen it is 0.
+    fn take(
+        &mut self,
+        grads: &dyn Params<F>,
+        treatments: &[Treatment],
+        weight: f64,
+    ) -> Result<(), Error> {
+        self.mean.change(grads, Tree::Gradients, |index, mean, g| {
+            let trained = treatments[index].trained;
+            pairs_mut(mean, g, |mean, g| *mean = if trained { g } else { F::zero() });
+        })?;
+        let weight_of = |t: &Treatment| if t.trained { weight } else { 0.0 };
+        self.weights.clear();
+        self.weights.extend(treatments.iter().map(weight_of));
+        self.count = 1;
+        Ok(())
+    }
+
+    /// Becomes the mean of itself and a gradient.
+    fn add(
+        &mut self,
+        grads: &dyn Params<F>,
+        treatments: &[Treatment],
+        weight: f64,
+    ) -> Result<(), Error> {
+        let Self { mean, weights, count } = self;
+        mean.change(grads, Tree::Gradients, |index, mean, g| {
+            if treatments[index].trained {
+                let share = share(weights[index], weight);
+                pairs_mut(mean, g, |mean, g| *mean = between(*mean, g, share));
+            }
+        })?;
+        let trained = weights.iter_mut().zip(treatments).filter(|(_, t)| t.trained);
+        trained.for_each(|(total, _)| *total += weight);
+        *count += 1;
+        Ok(())
+    }
+
+    /// Becomes the mean of itself and another, which came after it or, where `before`, before it.
+    fn join(&mut self, other: &Self, before: bool) -> Result<(), Error> {
+        let Self { mean, weights, count } = self;
+        mean.change(&other.mean, Tree::Gradients, |index, own, theirs| {
+            if before {
+                let share = share(other.weights[index], weights[index]);
+                pairs_mut(own, theirs, |own, theirs| *own = between(theirs, *own, share));
+            } else {
+                let share = share(weights[index], other.weights[index]);
+                pairs_mut(own, theirs, |own, theirs| *own = between(*own, theirs, share));
+            }
+        })?;
+        weights.iter_mut().zip(&other.weights).for_each(|(own, other)| *own += other);
+        *count += other.count;
+        Ok(())
+    }
+}
+
+/// The gradients that wait, and the memory for them, which is kept.
+#[derive(Debug, Clone)]
+pub(super) struct Waiting<F: Scalar> {
+    /// The first has the most gradients.
+    nodes: Vec<Node<F>>,
+    free: Vec<Node<F>>,
+    /// The mean of all.
+    all: Node<F>,
+}
+
+impl<F: Scalar> Waiting<F> {
+    pub(super) fn of(params: &dyn Params<F>) -> Result<Self, Error> {
+        let all = Node::of(Snapshot::of(params)?.zeros_like());
+        Ok(Self { nodes: Vec::new(), free: Vec::new(), all })
+    }
+
+    /// The leaves; their values are anything.
+    pub(super) fn leaves(&self) -> &Snapshot<F> {
+        &self.all.mean
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.free.append(&mut self.nodes);
+    }
+
+    /// Whether a weight can be added to all that wait.
+    pub(super) fn has_room_for(&self, weight: f64) -> bool {
+        let total = |leaf: usize| self.nodes.iter().map(|node| node.weights[leaf]).sum::<f64>();
+        (0..self.all.weights.len()).all(|leaf| (total(leaf) + weight).is_finite())
+    }
+
+    /// Adds gradients that were checked.
+    pub(super) fn add(
+        &mut self,
+        grads: &dyn Params<F>,
+        treatments: &[Treatment],
+        weight: f64,
+    ) -> Result<(), Error> {
+        match self.nodes.last_mut() {
+            Some(last) if last.count == 1 => last.add(grads, treatments, weight)?,
+            _ => {
+                let mut node = self.free.pop().unwrap_or_else(|| self.all.clone());
+                node.take(grads, treatments, weight)?;
+                self.nodes.push(node);
+            }
+        }
+        while let [.., left, right] = &mut self.nodes[..]
+            && left.count == right.count
+        {
+            left.join(right, false)?;
+            self.free.extend(self.nodes.pop());
+        }
+        Ok(())
+    }
+
+    /// The mean of all that wait, and of gradients that were checked; those that wait still do.
+    pub(super) fn mean_with(
+        &mut self,
+        last: Option<(&dyn Params<F>, f64)>,
+        treatments: &[Treatment],
+    ) -> Result<&Snapshot<F>, Error> {
+        let mut before = self.nodes.iter().rev();
+        match (last, before.len()) {
+            (Some((grads, weight)), _) => self.all.take(grads, treatments, weight)?,
+            (None, 0) => self.all.mean.fill(F::zero()),
+            (None, _) => {
+                if let Some(node) = before.next() {
+                    self.all.mean.take(&node.mean)?;
+                    self.all.weights.clone_from(&node.weights);
+                }
+            }
+        }
+        before.try_for_each(|node| self.all.join(node, true))?;
+        Ok(&self.all.mean)
+    }
+
+    pub(super) fn save(&self, record: &mut Record) {
+        let several = self.nodes.len() > 1;
+        if several {
+            record.count("means", self.nodes.len() as u64);
+        }
+        for (i, node) in self.nodes.iter().enumerate() {
+            record.tree(&name("mean", i), &node.mean);
+            for (entry, &weight) in node.mean.entries().iter().zip(&node.weights) {
+                record.leaf_number(&entry.name, &entry.shape, &name("weight", i), weight);
+            }
+            if several {
+                record.count(name("gradients", i), node.count);
+            }
+        }
+    }
+
+    /// What waits in a record; in one of the first version it is a sum. The leaves must be those of
+    /// `known`.
+    pub(super) fn load(
+        record: &Record,
+        version: u32,
+        added: u64,
+        known: Option<&Snapshot<F>>,
+    ) -> Result<Option<Self>, Error> {
+        if version == 1 {
+            let Some(mut mean) = record.get_snapshot("sum", known)? else { return Ok(None) };
+            let weights = vec![added as f64; mean.entries().len()];
+            mean.scale(1.0 / added.max(1) as f64);
+            return Ok(Some(Self::from_nodes(vec![Node { mean, weights, count: added }])));
+        }
+        let count = record.get_count_or("means", 1);
+        let mut nodes = Vec::new();
+        // A list that is longer than the counter has digits ends at the first that is not there.
+        for i in 0..count.min(64) as usize {
+            let array = name("mean", i);
+            let Some(mean) = record.get_snapshot::<F>(&array, known)? else {
+                if count == 1 {
+                    return Ok(None);
+                }
+                return Err(missing(&array));
+            };
+            let of_leaf = name("weight", i);
+            let weight = |place| match record.get_leaf_number(place, &of_leaf) {
+                Ok(weight) if weight >= 0.0 && weight.is_finite() => Ok(weight),
+                Ok(weight) => {
+                    let leaf = &mean.entries()[place].name;
+                    Err(invalid(format!("`{of_leaf}` of leaf `{leaf}`"), format!("is {weight}")))
+                }
+                Err(error) => Err(error),
+            };
+            let weights = (0..mean.entries().len()).map(weight).collect::<Result<_, _>>()?;
+            let of_node = name("gradients", i);
+            let gradients = if count == 1 { added } else { record.get_counter(&of_node)? };
+            nodes.push(Node { mean, weights, count: gradients });
+        }
+        let falls = nodes.windows(2).all(|pair| pair[0].count > pair[1].count);
+        let sum = nodes.iter().try_fold(0_u64, |sum, node| sum.checked_add(node.count));
+        if !falls || sum != Some(added) || count as usize != nodes.len() {
+            let problem = format!("does not fit {added} gradients");
+            return Err(invalid("`means`".to_owned(), problem));
+        }
+        Ok(Some(Self::from_nodes(nodes)))
+    }
+
+    fn from_nodes(nodes: Vec<Node<F>>) -> Self {
+        let all = Node::of(nodes[0].mean.zeros_like());
+        Self { nodes, free: Vec::new(), all }
+    }
+
+    pub(super) fn has_weight(&self) -> bool {
+        self.nodes.iter().any(|node| node.weights.iter().any(|&weight| weight != 0.0))
+    }
+}
+
+/// The first has the name that it has where it is the only one.
+fn name(what: &str, i: usize) -> String {
+    if i == 0 { what.to_owned() } else { format!("{what}.{i}") }
+}

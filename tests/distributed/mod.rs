@@ -1,0 +1,10 @@
+//! Many ranks, as threads: the bits of one process, and one error on all.
+
+mod data_parallel;
+mod errors;
+mod local_steps;
+mod memory;
+mod overlap;
+mod sharded;
+mod sum;
+mod support;
