@@ -158,6 +158,13 @@ kinds! {
     NoStatistics { steps }
     NotObserved { leaf }
     NonFiniteStatistic { what, index, value }
+    Bounds { leaf, index, lower, upper }
+    OpenBound { end }
+    BoundShape { leaf, parameter, bound }
+    MatchesNothing { what, pattern }
+    NoResiduals { solver }
+    NoJacobian {}
+    TooFewResiduals { observations, parameters }
     Rank { rank, problem }
     Transport { problem }
     RanksDiffer { what, rank }

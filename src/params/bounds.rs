@@ -262,21 +262,6 @@ impl<F: Scalar> Walls<F> {
         x.iter().zip(self.ends()).all(|(&x, (l, u))| l <= x && x <= u)
     }
 
-    /// P(x - g) - x of each element, without the rounding of x - g: -g where no wall is in the way.
-    pub(crate) fn projected<'a>(
-        &'a self,
-        x: &'a [F],
-        g: &'a [F],
-    ) -> impl ExactSizeIterator<Item = F> + 'a {
-        x.iter().zip(g).zip(self.ends()).map(|((&x, &g), (l, u))| clipped(-g, l - x, u - x))
-    }
-
-    /// max|P(x - g) - x|; ∞ where one is NaN.
-    pub(crate) fn projected_gradient_max(&self, x: &[F], g: &[F]) -> f64 {
-        let size = |d: F| if d.is_nan() { f64::INFINITY } else { d.into_f64().abs() };
-        self.projected(x, g).map(size).fold(0.0, f64::max)
-    }
-
     /// The end that each element is at; where both are one, that towards which -g points.
     pub(crate) fn active<'a>(
         &'a self,

@@ -138,9 +138,9 @@ impl Flatten {
     pub(crate) fn each_mut<F: Scalar>(
         &self,
         tree: &mut dyn ParamsMut<F>,
-        mut each: impl FnMut(usize, &mut dyn LeafMut<F>),
+        each: impl FnMut(usize, &mut dyn LeafMut<F>),
     ) -> Result<(), Error> {
-        self.roster.meet_mut(tree, Tree::Parameters, |index, leaf| each(index, leaf))
+        self.roster.meet_mut(tree, Tree::Parameters, each)
     }
 
     /// The leaf of that index in a vector of [`len`](Flatten::len) elements, in its shape.

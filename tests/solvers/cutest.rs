@@ -3,9 +3,9 @@
 use serde_json::Value;
 use thalweg::solvers::{Bfgs, Lbfgs, Solver, Stop, minimize};
 
-use crate::starts::start;
 use crate::objective::On;
 use crate::problems::cutest;
+use crate::starts::start;
 
 /// The geometric mean of our evaluations over theirs, of runs that end at one minimum, and their number.
 fn beside(make: fn() -> Box<dyn Solver<f64>>, theirs: &str) -> (f64, usize) {
