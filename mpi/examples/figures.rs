@@ -77,12 +77,11 @@ fn model(elements: usize) -> Vec<Array1<f32>> {
     (0..LEAVES).map(leaf).collect()
 }
 
+/// One of several ways of doing something, and its name.
+type Way<'w> = (&'w str, &'w mut dyn FnMut() -> Result<(), Error>);
+
 /// Runs ways of doing one thing in turn, and returns the least time of each, in milliseconds.
-fn least(
-    mpi: &Mpi,
-    repetitions: usize,
-    ways: &mut [(&str, &mut dyn FnMut() -> Result<(), Error>)],
-) -> Result<Vec<f64>, Error> {
+fn least(mpi: &Mpi, repetitions: usize, ways: &mut [Way<'_>]) -> Result<Vec<f64>, Error> {
     let mut times = vec![f64::INFINITY; ways.len()];
     for repetition in 0..repetitions {
         for (time, (_, way)) in times.iter_mut().zip(&mut *ways) {
@@ -224,8 +223,8 @@ fn overlap(mpi: &Mpi) -> Result<(), Error> {
 
 fn measure(mpi: Mpi) -> Result<(), Error> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let sections: [(&str, fn(&Mpi) -> Result<(), Error>); 3] =
-        [("exchange", exchange), ("step", step), ("overlap", overlap)];
+    type Section = (&'static str, fn(&Mpi) -> Result<(), Error>);
+    let sections: [Section; 3] = [("exchange", exchange), ("step", step), ("overlap", overlap)];
     for (name, section) in sections {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
             section(&mpi)?;
