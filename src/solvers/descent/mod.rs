@@ -57,6 +57,8 @@ pub struct Descent<'a, F: Scalar> {
     start_value: f64,
     /// By how much a model of the solver's promises to lower f.
     promise: f64,
+    /// What a solver knows of the rounding of f; 0 if nothing.
+    rounding: f64,
     /// Recoveries in a row that lowered f by very little.
     weak: u32,
     /// How often a step has made the gradient doubtful.
@@ -97,6 +99,7 @@ impl<'a, F: Scalar> Descent<'a, F> {
             length: 0.0,
             start_value: f64::NAN,
             promise: f64::INFINITY,
+            rounding: 0.0,
             weak: 0,
             doubts: 0,
         }

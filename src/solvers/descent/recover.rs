@@ -136,9 +136,14 @@ impl<F: Scalar> Descent<'_, F> {
         self.promise = decrease;
     }
 
+    /// Says what rounding of the parameters makes of f, where a solver knows it.
+    pub(crate) fn note_rounding(&mut self, rounding: f64) {
+        self.rounding = rounding;
+    }
+
     /// Differences of f of this size are rounding of f itself.
     fn rounding(&self) -> f64 {
-        4.0 * F::epsilon().into_f64() * self.current.value.abs()
+        (4.0 * F::epsilon().into_f64() * self.current.value.abs()).max(self.rounding)
     }
 
     /// Looks at f along -∇f, or with each element of it by the square of its parameter's size.

@@ -87,6 +87,7 @@ impl Model {
         (self.along, self.rest) = svd.project(&residuals.to_vec());
         (self.observations, self.rows) = (m, rows.to_vec());
         self.residuals = descent.residuals()?.to_vec();
+        descent.note_rounding(self.rounding(descent.x()));
         self.svd = Some(svd);
         Ok(())
     }
