@@ -145,6 +145,16 @@ fn places(size: usize, counts: &[usize], bytes: usize) -> Result<[Vec<Count>; 2]
     Ok([counts.iter().map(|&count| count as Count).collect(), counts.iter().map(place).collect()])
 }
 
+/// Bytes that lie somewhere: no bytes may lie at address 1, which Open MPI takes for `MPI_IN_PLACE`.
+fn somewhere<'a>(bytes: &'a [u8], place: &'a [u8; 1]) -> &'a [u8] {
+    if bytes.is_empty() { &place[..0] } else { bytes }
+}
+
+/// As [`somewhere`], to write.
+fn somewhere_mut<'a>(bytes: &'a mut [u8], place: &'a mut [u8; 1]) -> &'a mut [u8] {
+    if bytes.is_empty() { &mut place[..0] } else { bytes }
+}
+
 impl Communicator for Mpi {
     fn rank(&self) -> usize {
         self.rank
@@ -160,7 +170,9 @@ impl Communicator for Mpi {
             let (found, expected) = (own.len(), counts[self.rank]);
             return Err(transport(format!("{found} bytes are sent instead of {expected}")));
         }
-        let mut all = PartitionMut::new(all, lens, starts);
+        let (place, mut place_mut) = ([0; 1], [0; 1]);
+        let mut all = PartitionMut::new(somewhere_mut(all, &mut place_mut), lens, starts);
+        let own = somewhere(own, &place);
         SimpleCommunicator::world().all_gather_varcount_into(own, &mut all);
         Ok(())
     }
@@ -174,7 +186,9 @@ impl Communicator for Mpi {
     ) -> Result<(), Error> {
         let [sent_lens, sent_starts] = places(self.size, to, sent.len())?;
         let [lens, starts] = places(self.size, from, received.len())?;
-        let sent = Partition::new(sent, sent_lens, sent_starts);
+        let (place, mut place_mut) = ([0; 1], [0; 1]);
+        let sent = Partition::new(somewhere(sent, &place), sent_lens, sent_starts);
+        let received = somewhere_mut(received, &mut place_mut);
         let mut received = PartitionMut::new(received, lens, starts);
         SimpleCommunicator::world().all_to_all_varcount_into(&sent, &mut received);
         Ok(())

@@ -25,9 +25,9 @@ use crate::state::State;
 /// [`Accumulate`](crate::train::Accumulate) with S micro-batches. S should be a power of two that is a
 /// multiple of the number of ranks, or more is sent.
 ///
-/// A rank that has no gradient for a shard calls [`refuse`](Self::refuse) instead: its error is then that of all
-/// ranks. So is the error of a call that has one on any rank, and nothing has changed on any of them. The
-/// first step finds out whether all ranks have the same parameters.
+/// A rank that has no gradient for a shard calls [`refuse`](Self::refuse) instead: its error is then
+/// that of all ranks. So is the error of a call that has one on any rank, and nothing has changed on any
+/// of them. The first step finds out whether all ranks have the same parameters.
 ///
 /// Memory: the mean of the gradients beside what the optimizer inside has, and log₂(S/R) more where a rank
 /// has several shards. A rank sends 2(R-1)/R times the gradients a step. Its [`state`](Optimizer::state)
@@ -105,8 +105,8 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
         &mut self.inner
     }
 
-    /// As [`step`](Optimizer::step), for a shard of that weight: its number of rows, or of tokens. In [0, ∞);
-    /// the gradient of a shard whose weight is 0 does not count, whatever it is.
+    /// As [`step`](Optimizer::step), for a shard of that weight: its number of rows, or of tokens. In
+    /// [0, ∞); the gradient of a shard whose weight is 0 does not count, whatever it is.
     ///
     /// # Errors
     /// As [`step`](Optimizer::step), and [`ErrorKind::EmptyBatch`](crate::ErrorKind::EmptyBatch) where
@@ -227,9 +227,9 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator + Clone + 'static> DataParallel
     /// Begins the last of this rank's shards, of that weight, whose gradients come leaf by leaf by
     /// [`ready`](ByLeaf::ready); the step is taken by `finish`. All ranks call it.
     ///
-    /// The exchange runs in a thread of its own, beginning with the last leaf, as a backward pass does: the
-    /// step then waits for what was not yet sent alone. It pays where computing leaves a core, or the whole
-    /// processor, free. Costs a copy of the gradients that wait.
+    /// The exchange runs in a thread of its own, beginning with the last leaf, as a backward pass does:
+    /// the step then waits for what was not yet sent alone. It pays where computing leaves a core, or
+    /// the whole processor, free. Costs a copy of the gradients that wait.
     ///
     /// ```
     /// use ndarray::{Array1, Array2};

@@ -14,21 +14,22 @@ use crate::state::{Record, State, invalid, missing};
 
 const NAME: &str = "LocalSteps";
 
-/// **DiLoCo**: each rank takes H steps of its own on its own data; then an outer optimizer takes one step of
-/// all, along the mean of how far the ranks have come.
+/// **DiLoCo**: each rank takes H steps of its own on its own data; then an outer optimizer takes one
+/// step of all, along the mean of how far the ranks have come.
 ///
 /// Every H-th call is a meeting: with φ where the last one has left the parameters, the outer optimizer
-/// steps from φ along the gradient φ - w, averaged over the ranks, and all go on from where that leads. What is
-/// sent is 1/H of what [`DataParallel`](super::DataParallel) sends.
+/// steps from φ along the gradient φ - w, averaged over the ranks, and all go on from where that leads.
+/// What is sent is 1/H of what [`DataParallel`](super::DataParallel) sends.
 ///
 /// | outer optimizer | |
 /// |---|---|
 /// | [`Nesterov::new`](crate::Nesterov::new)`(0.7)` | DiLoCo's |
 /// | [`Sgd::new`](crate::Sgd::new)`(1.0)` | the mean of the parameters: local SGD, federated averaging |
 ///
-/// Where H steps take longer than a meeting, a slow network does. It is another algorithm than that of one process: what it comes to depends on the number of ranks, and is to be tried.
-/// The state of the optimizer inside is each rank's own; rank r of R goes on from what rank r of R has
-/// saved, and between meetings its parameters are its own too.
+/// Where H steps take longer than a meeting, a slow network does. It is another algorithm than that of
+/// one process: what it comes to depends on the number of ranks, and is to be tried. The state of the
+/// optimizer inside is each rank's own; rank r of R goes on from what rank r of R has saved, and between
+/// meetings its parameters are its own too.
 ///
 /// An error of one rank is its own at once, and that of all ranks at the next meeting, where all return to
 /// φ. Every call counts among the H, whatever comes of it: where there is no gradient, call

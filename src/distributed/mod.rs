@@ -18,8 +18,8 @@
 //!    [`ErrorKind::Transport`](crate::ErrorKind::Transport): the exchange itself is broken, and the run over.)
 //! 4. A state is that of one process.
 //!
-//! The page [`guide::distributed`](crate::guide::distributed) has a whole program, and says how to choose and
-//! what it costs.
+//! The page [`guide::distributed`](crate::guide::distributed) has a whole program, and says how to
+//! choose and what it costs.
 
 mod agree;
 mod around;

@@ -113,14 +113,16 @@ fn take<'a, F>(rest: &mut &'a mut [F], len: usize) -> &'a mut [F] {
     first
 }
 
-/// Elements of each rank that are moved at once: few enough to lie in a cache, and so many that the time to
-/// begin a message does not count. Where memory is to be saved, buffers are a small part of all.
+/// Elements of each rank that are moved at once: few enough to lie in a cache, and so many that the time
+/// to begin a message does not count. Where memory is to be saved, buffers are a small part of all.
 pub(super) fn bucket(elements: usize, ranks: usize, target: Target) -> usize {
     let part = match target {
         Target::All => elements / 16,
         Target::Part => elements / 64,
     };
-    (part.clamp(1 << 14, 1 << 18) / ranks).max(1)
+    // With many ranks, what one gets of a bucket is not to become too small.
+    let most = (1 << 18).max(ranks << 14);
+    (part.clamp(1 << 14, most) / ranks).max(1)
 }
 
 /// Gives all ranks what each has of a round.

@@ -15,13 +15,14 @@ use crate::solvers::{Flat, FlatMut, Objective};
 /// f(w) = Σ fᵢ(w) over shards of the data, which lie on many ranks: an objective for every solver of
 /// [`minimize`](crate::solvers::minimize()).
 ///
-/// Each rank calls `minimize` with the same solver, from the same parameters; each evaluation adds up the
-/// shards of all, along a binary tree over their number. So all ranks see one function and go one way, and the bits depend
-/// on the number of shards, not on that of ranks. Products with the Hessian and the Hessian are added up
-/// likewise, where each shard's objective has them.
+/// Each rank calls `minimize` with the same solver, from the same parameters; each evaluation adds up
+/// the shards of all, along a binary tree over their number. So all ranks see one function and go one
+/// way, and the bits depend on the number of shards, not on that of ranks. Products with the Hessian and
+/// the Hessian are added up likewise, where each shard's objective has them.
 ///
-/// An error of one rank is that of all. What ends a minimization must be the same on all ranks: evaluations,
-/// tolerances, a target; not [`time`](crate::solvers::Stop::time), which is each rank's own.
+/// An error of one rank is that of all. What ends a minimization must be the same on all ranks:
+/// evaluations, tolerances, a target; not [`time`](crate::solvers::Stop::time), which is each rank's
+/// own.
 ///
 /// ```
 /// use ndarray::{Array1, array};

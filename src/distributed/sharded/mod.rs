@@ -23,18 +23,20 @@ use parts::{Parts, own_to_all};
 
 const NAME: &str = "Sharded";
 
-/// An optimizer whose state is split over ranks: each has a part of it and updates a part of the parameters.
+/// An optimizer whose state is split over ranks: each has a part of it and updates a part of the
+/// parameters.
 ///
-/// It is called as [`DataParallel`](super::DataParallel) is, and takes the same steps, to the last bit: those of one process,
-/// with any rule, clipping, groups and averages. Instead of all of the mean gradient, each rank gets its part of it, takes its
-/// part of the step, and the parts of the parameters go round (Rajbhandari et al., "ZeRO: memory
-/// optimizations toward training trillion parameter models", 2020, stage 1). What is sent is the same; beside parameters and gradients a rank needs
-/// 1/R of the state, of the mean gradient and of a copy of the parameters: for Adam in `f32`
-/// 8 + 16/R bytes an element instead of 20.
+/// It is called as [`DataParallel`](super::DataParallel) is, and takes the same steps, to the last bit:
+/// those of one process, with any rule, clipping, groups and averages. Instead of all of the mean
+/// gradient, each rank gets its part of it, takes its part of the step, and the parts of the parameters
+/// go round (Rajbhandari et al., "ZeRO: memory optimizations toward training trillion parameter models",
+/// 2020, stage 1). What is sent is the same; beside parameters and gradients a rank needs 1/R of the
+/// state, of the mean gradient and of a copy of the parameters: for Adam in `f32` 8 + 16/R bytes an
+/// element instead of 20.
 ///
 /// How leaves are split says [`Split`]: by elements, unless something needs whole leaves, or as
-/// [`split`](Self::split) says. The parameters' arrays that leave gaps in memory are summed in another order
-/// where a norm is taken: it is then that of one process within 1e-15.
+/// [`split`](Self::split) says. The parameters' arrays that leave gaps in memory are summed in another
+/// order where a norm is taken: it is then that of one process within 1e-15.
 ///
 /// What is inside is an optimizer of a rule, or [`Muon`](crate::Muon) by whole leaves; other wrappers go
 /// around a `Sharded`.
@@ -282,7 +284,8 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> ByLeaf<'_, F, Sharded<F, O, C>
     /// Waits for the exchange, and steps.
     ///
     /// # Errors
-    /// As [`step`](Optimizer::step); [`ErrorKind::Leaves`] names leaves whose gradients were not handed in.
+    /// As [`step`](Optimizer::step); [`ErrorKind::Leaves`] names leaves whose gradients were not handed
+    /// in.
     pub fn finish(self, params: &mut dyn ParamsMut<F>) -> Result<StepInfo, Error> {
         let (optimizer, work, complete) = self.end()?;
         optimizer.exchange.take_back(work.nodes, work.buffers);
@@ -401,8 +404,8 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Optimizer<F> for Sharded<F, O,
         self.own_state()
     }
 
-    /// Takes the state of one process, as [`gather_state`](Sharded::gather_state) brings it together, or this rank's
-    /// own.
+    /// Takes the state of one process, as [`gather_state`](Sharded::gather_state) brings it together, or
+    /// this rank's own.
     fn load_state(&mut self, state: &State) -> Result<(), Error> {
         self.load(state)
     }

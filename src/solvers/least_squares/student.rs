@@ -24,19 +24,23 @@ pub(super) fn two_sided(probability: f64, freedom: f64) -> f64 {
 fn beyond(x: f64, freedom: f64) -> f64 {
     let square = x * x;
     let whole = freedom + square;
-    incomplete_beta(0.5 * freedom, 0.5, freedom / whole, square / whole)
+    let (a, y, rest) = (0.5 * freedom, freedom / whole, square / whole);
+    if y <= 0.0 || rest <= 0.0 {
+        return if rest <= 0.0 { 1.0 } else { 0.0 };
+    }
+    // yᵃ(1 - y)^½/B(a, ½), and the side on which the fraction converges fast.
+    let logarithm = if y < 0.5 { y.ln() } else { (-rest).ln_1p() };
+    let power = a * logarithm + 0.5 * rest.ln();
+    let scale = (power + ln_gamma_ratio(a) - 0.5 * std::f64::consts::PI.ln()).exp();
+    if y > (a + 1.0) / (a + 2.5) {
+        1.0 - scale * fraction(0.5, a, rest) / 0.5
+    } else {
+        scale * fraction(a, 0.5, y) / a
+    }
 }
 
-/// The regularized incomplete beta function I_x(a, b) for x + y = 1, by its continued fraction on the side
-/// where that converges fast. DLMF 8.17.22; Lentz's way of evaluating it.
-fn incomplete_beta(a: f64, b: f64, x: f64, y: f64) -> f64 {
-    if x <= 0.0 || y <= 0.0 {
-        return if x <= 0.0 { 0.0 } else { 1.0 };
-    }
-    if x > (a + 1.0) / (a + b + 2.0) {
-        return 1.0 - incomplete_beta(b, a, y, x);
-    }
-    let logarithm = ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * y.ln();
+/// The continued fraction of the incomplete beta function. DLMF 8.17.22; Lentz's way of evaluating it.
+fn fraction(a: f64, b: f64, x: f64) -> f64 {
     let away = |value: f64| if value.abs() < 1e-300 { 1e-300 } else { value };
     let mut d = away(1.0 - (a + b) / (a + 1.0) * x).recip();
     let (mut c, mut fraction) = (1.0, d);
@@ -55,19 +59,18 @@ fn incomplete_beta(a: f64, b: f64, x: f64, y: f64) -> f64 {
             break;
         }
     }
-    logarithm.exp() * fraction / a
+    fraction
 }
 
-/// ln Γ(x) for x > 0, by Stirling's series from 15 on.
-fn ln_gamma(x: f64) -> f64 {
-    let (mut x, mut product) = (x, 1.0);
-    while x < 15.0 {
-        product *= x;
-        x += 1.0;
+/// ln(Γ(a + ½)/Γ(a)): of large a by its series, of small ones by that of a + k.
+fn ln_gamma_ratio(a: f64) -> f64 {
+    let (mut a, mut product) = (a, 1.0);
+    while a < 30.0 {
+        product *= a / (a + 0.5);
+        a += 1.0;
     }
-    let square = x.powi(-2);
-    let series = ((-square / 1680.0 + 1.0 / 1260.0) * square - 1.0 / 360.0) * square + 1.0 / 12.0;
-    (x - 0.5) * x.ln() - x + 0.5 * (2.0 * std::f64::consts::PI).ln() + series / x - f64::ln(product)
+    let series = -1.0 / (8.0 * a) + a.powi(-3) / 192.0 - a.powi(-5) / 640.0;
+    0.5 * a.ln() + series + f64::ln(product)
 }
 
 #[cfg(test)]
