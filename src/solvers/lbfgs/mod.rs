@@ -18,7 +18,7 @@ use crate::scalar::Scalar;
 use crate::vector;
 
 /// The first step, relative to the parameters.
-const FIRST: f64 = 0.3;
+const FIRST: f64 = 0.2;
 const MEMORY: Interval = Interval::closed(1.0, 1e6, "a number of pairs from 1 to 1e6");
 
 /// **L-BFGS**: d = -Hg, w += αd, where H stands for the inverse Hessian and is made of the last m
@@ -36,8 +36,8 @@ const MEMORY: Interval = Interval::closed(1.0, 1e6, "a number of pairs from 1 to
 /// | `memory` m | 20 | from 1 on |
 ///
 /// With an objective it is a [`Solver`] for [`minimize`](super::minimize()): α = 1 is tried first, then
-/// what the [`LineSearch`] says, [`Cubic`] with σ = 0.6 by default. The first step is -g, no longer
-/// than 0.3·max(1, ‖w‖). More pairs mean fewer evaluations where the curvatures differ much. The values
+/// what the [`LineSearch`] says, [`Cubic`] with σ = 0.7 by default. The first step is -g, no longer
+/// than 0.2·max(1, ‖w‖). More pairs mean fewer evaluations where the curvatures differ much. The values
 /// say how the curvature changes along s: y + θs/sᵀs takes the place of y, with
 /// θ = 6(f₋ - f) + 3(g + g₋)ᵀs where that is between -0.9 and 3 times sᵀy: the curvature at w, to one
 /// order more. A pair along which f does not curve upward is not kept. Where the direction leads
@@ -115,7 +115,7 @@ impl<F: Scalar> Lbfgs<F> {
     pub fn new() -> Self {
         Self {
             memory: 20,
-            search: Cubic::new().curvature(0.6),
+            search: Cubic::new().curvature(0.7),
             pairs: Pairs::default(),
             whole: Pairs::default(),
             learnt: true,
