@@ -111,8 +111,8 @@ impl<F: Scalar> Rule<F> for Adan {
     }
 
     fn largest_gradient(&self) -> f64 {
-        // What is squared is up to three times as large.
-        0.25 * F::LARGEST_SQUARABLE
+        // What is squared is up to 1 + 2β₂ times as large; half of the largest root is room enough for shares.
+        F::LARGEST_SQUARABLE * (1.8 / (1.0 + 2.0 * self.beta2)).min(1.0)
     }
 
     fn begin(&self, clock: &mut Clock, learning_rate: f64) -> Step<F> {

@@ -84,8 +84,7 @@ impl<F: Scalar> Rule<F> for Madgrad {
     }
 
     fn largest_gradient(&self) -> f64 {
-        // Weights above 1 come late, and a sum of many squares is larger than one.
-        1e-3 * F::LARGEST_SQUARABLE
+        F::LARGEST_SQUARABLE
     }
 
     fn begin(&self, clock: &mut Clock, learning_rate: f64) -> Step<F> {
@@ -101,7 +100,7 @@ impl<F: Scalar> Rule<F> for Madgrad {
     fn update(k: &Step<F>, w: F, g: F, [sum, squares, moved]: [F; 3]) -> (F, [F; 3]) {
         let sum = sum + k.weight * g;
         let squares = squares + g.share_of_square(k.weight);
-        // An infinite sum would make every step to come NaN.
+        // An infinite sum would hold every step to come at the origin.
         let squares = if squares > F::max_value() { F::max_value() } else { squares };
         let change = k.one_minus_momentum * (moved + sum / (squares.cbrt() + k.epsilon));
         (w - change, [sum, squares, moved - change])

@@ -144,7 +144,7 @@ impl<F: Scalar> Rule<F> for Mars {
 
     fn largest_gradient(&self) -> f64 {
         // What is squared is at most 1 + 2ηβ₁/(1-β₁) times as large.
-        F::LARGEST_SQUARABLE / (2.0 + 2.0 * self.share_of_change())
+        F::LARGEST_SQUARABLE * (1.8 / (1.0 + 2.0 * self.share_of_change())).min(1.0)
     }
 
     fn begin(&self, clock: &mut Clock, learning_rate: f64) -> Step<F> {
