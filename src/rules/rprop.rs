@@ -105,13 +105,17 @@ impl<F: Scalar> Rule<F> for Rprop {
             let bound = F::from_f64(step / learning_rate);
             if bound < most { bound } else { most }
         };
-        let least = if learning_rate > 0.0 { bound(self.smallest_step) } else { F::zero() };
+        let (least, largest) = if learning_rate > 0.0 {
+            (bound(self.smallest_step), bound(self.largest_step))
+        } else {
+            (F::zero(), most)
+        };
         Step {
             alpha: F::from_f64(learning_rate),
             shrink: F::from_f64(self.shrink_factor),
             growth: F::from_f64(self.growth_factor),
             least,
-            largest: bound(self.largest_step),
+            largest,
         }
     }
 
