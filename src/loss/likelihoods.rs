@@ -4,10 +4,11 @@ use std::f64::consts::LN_2;
 
 use ndarray::{Array, ArrayRef, Dimension};
 
-use super::check_targets;
 use super::elementwise::{check, mean};
+use super::{check_shape, check_targets};
 use crate::error::Error;
 use crate::interval::Interval;
+use crate::reduce::{BLOCK, How, Itself, Sum, sum_slice};
 use crate::scalar::Scalar;
 
 /// The mean over all elements of ln cosh r, r = s - t, and its gradient tanh(r)/n.
@@ -212,4 +213,69 @@ pub fn focal_into<F: Scalar, D: Dimension>(
         let share = if p == 0.0 { 0.0 } else { p * surprise };
         (weight * surprise, -side * weight * (gamma * share + miss))
     }))
+}
+
+/// The mean over all elements of ½(l + (t - s)²·e⁻ˡ), the negative log-likelihood of targets t of normal
+/// distributions with means s and variances eˡ but for ½ ln 2π, and its gradients by s and by l.
+///
+/// For a network that says how sure it is: one output is the mean, another the logarithm of the variance,
+/// which is any number. As PyTorch's `GaussianNLLLoss` of the variances eˡ.
+///
+/// # Errors
+/// [`ErrorKind::Shape`](crate::ErrorKind::Shape) and [`ErrorKind::EmptyBatch`](crate::ErrorKind::EmptyBatch).
+///
+/// Source: Nix & Weigend, "Estimating the mean and variance of the target probability distribution", 1994.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::loss::gaussian;
+/// let (value, by_mean, by_log_variance) = gaussian(&array![3.0], &array![0.0], &array![1.0])?;
+/// assert_eq!((value, by_mean, by_log_variance), (2.0, array![2.0], array![-1.5]));
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub fn gaussian<F: Scalar, D: Dimension>(
+    means: &ArrayRef<F, D>,
+    log_variances: &ArrayRef<F, D>,
+    targets: &ArrayRef<F, D>,
+) -> Result<(f64, Array<F, D>, Array<F, D>), Error> {
+    let zeros = || Array::zeros(means.raw_dim());
+    let (mut by_mean, mut by_log_variance) = (zeros(), zeros());
+    let value = gaussian_into(means, log_variances, targets, &mut by_mean, &mut by_log_variance)?;
+    Ok((value, by_mean, by_log_variance))
+}
+
+/// As [`gaussian`], with the gradients written into arrays of the means' shape.
+///
+/// # Errors
+/// As [`gaussian`]; the arrays are then as they were.
+pub fn gaussian_into<F: Scalar, D: Dimension>(
+    means: &ArrayRef<F, D>,
+    log_variances: &ArrayRef<F, D>,
+    targets: &ArrayRef<F, D>,
+    by_mean: &mut ArrayRef<F, D>,
+    by_log_variance: &mut ArrayRef<F, D>,
+) -> Result<f64, Error> {
+    const OWNER: &str = "gaussian";
+    check(OWNER, means, targets, by_mean)?;
+    check_shape(OWNER, "array of log-variances", means.shape(), log_variances)?;
+    check_shape(OWNER, "gradient by the log-variances", means.shape(), by_log_variance)?;
+    let n = means.len() as f64;
+    let (mut values, mut filled, mut total) = ([0.0; BLOCK], 0, Sum::default());
+    let inputs = means.iter().zip(log_variances).zip(targets);
+    for (((&s, &l), &t), (g, h)) in inputs.zip(by_mean.iter_mut().zip(by_log_variance)) {
+        let (s, l, t) = (s.into_f64(), l.into_f64(), t.into_f64());
+        let (r, precision) = (s - t, (-l).exp());
+        values[filled] = 0.5 * (l + r * r * precision);
+        *g = F::from_f64(r * precision / n);
+        *h = F::from_f64(0.5 * (1.0 - r * r * precision) / n);
+        filled += 1;
+        if filled == BLOCK {
+            total = total.add(sum_slice(&values, Itself, How::default()));
+            filled = 0;
+        }
+    }
+    if filled > 0 {
+        total = total.add(sum_slice(&values[..filled], Itself, How::default()));
+    }
+    Ok(total.value() / n)
 }

@@ -15,6 +15,7 @@
 //! | [`huber`] | ½r² where \|r\| ≤ δ, else δ(\|r\| - ½δ); r = s - t | any t |
 //! | [`log_cosh`] | ln cosh(s - t) | any t |
 //! | [`quantile`](quantile()) | q(t - s) below t, (1-q)(s - t) above it | any t |
+//! | [`gaussian`] | ½(l + (t - s)²e⁻ˡ), with another gradient by l | any t |
 //! | [`poisson`] | eˢ - t·s | counts t ≥ 0 |
 //! | [`focal`] | (1-p)^γ·(-ln p), p the probability of t | t = 0 and 1 |
 //! | [`hinge`] | max(0, 1 - t·s) | t = ±1 |
@@ -58,7 +59,8 @@ pub use elementwise::{
     mean_squared_error, mean_squared_error_into,
 };
 pub use likelihoods::{
-    focal, focal_into, log_cosh, log_cosh_into, poisson, poisson_into, quantile, quantile_into,
+    focal, focal_into, gaussian, gaussian_into, log_cosh, log_cosh_into, poisson, poisson_into,
+    quantile, quantile_into,
 };
 pub use multiclass_hinge::{multiclass_hinge, multiclass_hinge_into};
 pub use softmax::{

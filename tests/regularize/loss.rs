@@ -4,8 +4,8 @@ use std::f64::consts::LN_2;
 
 use ndarray::{Array2, ArrayRef2, Axis, array};
 use thalweg::loss::{
-    accuracy, binary_cross_entropy, binary_zero_one, focal, hinge, huber, kl_divergence, log_cosh,
-    mean_squared_error, multiclass_hinge, poisson, quantile, smoothed_cross_entropy,
+    accuracy, binary_cross_entropy, binary_zero_one, focal, gaussian, hinge, huber, kl_divergence,
+    log_cosh, mean_squared_error, multiclass_hinge, poisson, quantile, smoothed_cross_entropy,
     soft_cross_entropy, softmax_cross_entropy, weighted_cross_entropy, zero_one,
 };
 use thalweg::{Error, Scalar};
@@ -222,6 +222,51 @@ fn values_and_gradients_are_those_of_other_libraries() {
             -0.05360853502141884,
             0.03652480819463404,
         ],
+    );
+}
+
+/// PyTorch 2.15, `gaussian_nll_loss` of the variances eˡ, derived by s and by l.
+#[test]
+fn the_gaussian_likelihood_is_pytorch_s_in_any_layout_and_of_any_length() {
+    let s = array![[0.3, -1.2, 2.0], [1.5, 0.1, -0.4]];
+    let t = array![[0.2, 0.5, 0.3], [0.0, 0.25, 0.75]];
+    let l = array![[-1.0, 0.5, 2.0], [0.0, -0.3, 1.1]];
+    let (value, by_s, by_l) = gaussian(&s, &l, &t).unwrap();
+    assert!((value / 0.5993141020640902 - 1.0).abs() < 1e-14, "{value}");
+    let exact: [f64; 12] = [
+        0.045304697140984077,
+        -0.1718503535852461,
+        0.03834499691704026,
+        0.25,
+        -0.03374647018940007,
+        -0.0638002910421319,
+        0.08106809847628413,
+        -0.06273946721412588,
+        0.050740085953849115,
+        -0.10416666666666667,
+        0.08080234806912832,
+        0.04664816598410749,
+    ];
+    for (g, exact) in by_s.iter().chain(&by_l).zip(exact) {
+        assert!((g - exact).abs() < 1e-15, "{g} for {exact}");
+    }
+    // More elements than are summed at a time, against the formula.
+    let many: Array2<f64> = Numbers::new(6).array(700, 7, 2.0);
+    let (l, t) = (many.mapv(f64::sin), many.mapv(f64::cos));
+    let plain: f64 =
+        many.iter().zip(&l).zip(&t).map(|((s, l), t)| l + (s - t).powi(2) / l.exp()).sum();
+    let (value, by_s, by_l) = gaussian(&many, &l, &t).unwrap();
+    assert!((value / (plain / 2.0 / 4900.0) - 1.0).abs() < 1e-13);
+    in_layouts(&many, |view| {
+        let (there, g, h) = gaussian(&view, &l, &t).unwrap();
+        assert_eq!(there.to_bits(), value.to_bits());
+        assert_eq!((bits(g.view()), bits(h.view())), (bits(by_s.view()), bits(by_l.view())));
+    });
+    assert!(gaussian(&many, &Array2::zeros((1, 7)), &t).is_err());
+    assert!(gaussian(&many, &l, &Array2::zeros((700, 1))).is_err());
+    assert!(
+        gaussian::<f64, _>(&Array2::zeros((0, 2)), &Array2::zeros((0, 2)), &Array2::zeros((0, 2)))
+            .is_err()
     );
 }
 
