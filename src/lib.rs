@@ -42,7 +42,9 @@
 //!
 //! The optimizers: [`Sgd`], [`Momentum`], [`Nesterov`], [`AdaGrad`], [`RmsProp`], [`RmsPropMomentum`],
 //! [`CenteredRmsProp`], [`AdaDelta`], [`Adam`], [`AdamW`], [`AmsGrad`], [`AdaMax`], [`NAdam`],
-//! [`RAdam`], [`AdaBelief`], [`Yogi`], [`Lion`], [`Lars`], [`Lamb`], [`ScheduleFreeAdamW`]; for
+//! [`RAdam`], [`AdaBelief`], [`Yogi`], [`Lion`], [`Lars`], [`Lamb`], [`ScheduleFreeAdamW`],
+//! [`ScheduleFreeSgd`], [`GpaAdamW`], [`Adan`], [`AdEmaMix`], [`Adopt`], [`Madgrad`], [`SignSgd`], [`Signum`],
+//! [`Rprop`], [`Ftrl`], [`OptimisticGradient`], [`OptimisticAdam`], [`Fromage`], [`Mars`]; for
 //! matrices [`Muon`]; without a learning rate [`ConjugateGradient`] and [`Lbfgs`]. Each page has the
 //! formula, when to use it, a picture of its path, and an example. [`natural_gradient`]
 //! descends by the model's own metric. What stands around a step (groups, clipping, penalties,
@@ -55,7 +57,7 @@
 //! - The same steps give the same bits, whatever the instruction set, the number of threads, the
 //!   memory layout of the arrays and their split into leaves. A sum over all elements (a norm) is the
 //!   same bits over instruction sets and threads, and within 1e-15 over layouts and splits; what
-//!   depends on the norm of a leaf ([`Lars`], [`Lamb`], clipping by leaf) depends on what is a leaf.
+//!   depends on the norm of a leaf ([`Lars`], [`Lamb`], [`Fromage`], [`Mars`], clipping by leaf) depends on what is a leaf.
 //! - State is kept by a leaf's name and shape; a changed name, count or shape is an error that names
 //!   both.
 //! - A step that has seen its leaves before allocates nothing, and passes over memory once; a norm or
@@ -131,20 +133,34 @@ pub use rules::adagrad::Optimizer as AdaGrad;
 pub use rules::adam::Optimizer as Adam;
 pub use rules::adamax::Optimizer as AdaMax;
 pub use rules::adamw::Optimizer as AdamW;
+pub use rules::adan::Optimizer as Adan;
+pub use rules::ademamix::Optimizer as AdEmaMix;
+pub use rules::adopt::Optimizer as Adopt;
 pub use rules::amsgrad::Optimizer as AmsGrad;
 pub use rules::catalog::{Entry, catalog};
 pub use rules::centered_rmsprop::Optimizer as CenteredRmsProp;
+pub use rules::fromage::Optimizer as Fromage;
+pub use rules::ftrl::Optimizer as Ftrl;
+pub use rules::gpa::Optimizer as GpaAdamW;
 pub use rules::lamb::Optimizer as Lamb;
 pub use rules::lars::Optimizer as Lars;
 pub use rules::lion::Optimizer as Lion;
+pub use rules::madgrad::Optimizer as Madgrad;
+pub use rules::mars::Optimizer as Mars;
 pub use rules::momentum::Optimizer as Momentum;
 pub use rules::nadam::Optimizer as NAdam;
 pub use rules::nesterov::Optimizer as Nesterov;
+pub use rules::optimistic_adam::Optimizer as OptimisticAdam;
+pub use rules::optimistic_gradient::Optimizer as OptimisticGradient;
 pub use rules::radam::Optimizer as RAdam;
 pub use rules::rmsprop::Optimizer as RmsProp;
 pub use rules::rmsprop_momentum::Optimizer as RmsPropMomentum;
+pub use rules::rprop::Optimizer as Rprop;
 pub use rules::schedule_free::Optimizer as ScheduleFreeAdamW;
+pub use rules::schedule_free_sgd::Optimizer as ScheduleFreeSgd;
 pub use rules::sgd::Optimizer as Sgd;
+pub use rules::sign_sgd::Optimizer as SignSgd;
+pub use rules::signum::Optimizer as Signum;
 pub use rules::yogi::Optimizer as Yogi;
 pub use solvers::{ConjugateGradient, Lbfgs, least_squares};
 

@@ -54,10 +54,37 @@ pub const FAMILIES: [&str; 4] =
 impl Method {
     /// One of [`FAMILIES`].
     pub fn family(&self) -> &'static str {
-        const PLAIN: [&str; 8] =
-            ["sgd", "momentum", "nesterov", "lars", "lion", "muon", "accumulate", "sam"];
-        const ADAM: [&str; 8] =
-            ["adam", "adamw", "amsgrad", "adamax", "nadam", "radam", "adabelief", "yogi"];
+        const PLAIN: [&str; 13] = [
+            "sgd",
+            "momentum",
+            "nesterov",
+            "lars",
+            "lion",
+            "muon",
+            "accumulate",
+            "sam",
+            "sign-sgd",
+            "signum",
+            "optimistic-gradient",
+            "fromage",
+            "schedule-free-sgd",
+        ];
+        const ADAM: [&str; 14] = [
+            "adam",
+            "adamw",
+            "amsgrad",
+            "adamax",
+            "nadam",
+            "radam",
+            "adabelief",
+            "yogi",
+            "adan",
+            "ademamix",
+            "adopt",
+            "optimistic-adam",
+            "mars",
+            "gpa",
+        ];
         FAMILIES[match self.kind {
             Kind::Solver(_) => 3,
             _ if PLAIN.contains(&self.name) => 0,

@@ -201,7 +201,7 @@ pub fn hinge_into<F: Scalar, D: Dimension>(
     }))
 }
 
-fn check<F: Scalar, D: Dimension>(
+pub(super) fn check<F: Scalar, D: Dimension>(
     owner: &'static str,
     predictions: &ArrayRef<F, D>,
     targets: &ArrayRef<F, D>,
@@ -214,7 +214,7 @@ fn check<F: Scalar, D: Dimension>(
 
 /// The mean of a loss whose value and slope at a prediction and a target `of` gives; in logical
 /// order, so that the layout does not show in the sum.
-fn mean<F: Scalar, D: Dimension>(
+pub(super) fn mean<F: Scalar, D: Dimension>(
     predictions: &ArrayRef<F, D>,
     targets: &ArrayRef<F, D>,
     gradient: &mut ArrayRef<F, D>,

@@ -7,10 +7,17 @@
 //! |---|---|---|
 //! | [`softmax_cross_entropy`] | ln Σⱼ exp sⱼ - s_y | a class y for each row |
 //! | [`smoothed_cross_entropy`] | the same, with ε of the target spread over all classes | a class y for each row |
+//! | [`weighted_cross_entropy`] | the same, with a weight for each example; 0 ignores it | a class y for each row |
+//! | [`kl_divergence`] | Σⱼ tⱼ (ln tⱼ + ln Σₖ exp sₖ - sⱼ) | probabilities t in each row |
 //! | [`soft_cross_entropy`] | Σⱼ tⱼ (ln Σₖ exp sₖ - sⱼ) | probabilities t in each row |
 //! | [`binary_cross_entropy`] | ln(1 + exp s) - t·s | t in [0, 1] |
 //! | [`mean_squared_error`] | (s - t)², without a ½ | any t |
 //! | [`huber`] | ½r² where \|r\| ≤ δ, else δ(\|r\| - ½δ); r = s - t | any t |
+//! | [`log_cosh`] | ln cosh(s - t) | any t |
+//! | [`quantile`](quantile()) | q(t - s) below t, (1-q)(s - t) above it | any t |
+//! | [`gaussian`] | ½(l + (t - s)²e⁻ˡ), with another gradient by l | any t |
+//! | [`poisson`] | eˢ - t·s | counts t ≥ 0 |
+//! | [`focal`] | (1-p)^γ·(-ln p), p the probability of t | t = 0 and 1 |
 //! | [`hinge`] | max(0, 1 - t·s) | t = ±1 |
 //! | [`multiclass_hinge`] | max(0, 1 + max_{j≠y} sⱼ - s_y), of Crammer & Singer | a class y for each row |
 //! | [`zero_one`], [`accuracy`] | whether s_y is not the one largest score | a class y for each row |
@@ -42,6 +49,7 @@
 //! ```
 
 mod elementwise;
+mod likelihoods;
 mod multiclass_hinge;
 mod softmax;
 mod zero_one;
@@ -50,10 +58,15 @@ pub use elementwise::{
     binary_cross_entropy, binary_cross_entropy_into, hinge, hinge_into, huber, huber_into,
     mean_squared_error, mean_squared_error_into,
 };
+pub use likelihoods::{
+    focal, focal_into, gaussian, gaussian_into, log_cosh, log_cosh_into, poisson, poisson_into,
+    quantile, quantile_into,
+};
 pub use multiclass_hinge::{multiclass_hinge, multiclass_hinge_into};
 pub use softmax::{
-    smoothed_cross_entropy, smoothed_cross_entropy_into, soft_cross_entropy,
-    soft_cross_entropy_into, softmax_cross_entropy, softmax_cross_entropy_into,
+    kl_divergence, kl_divergence_into, smoothed_cross_entropy, smoothed_cross_entropy_into,
+    soft_cross_entropy, soft_cross_entropy_into, softmax_cross_entropy, softmax_cross_entropy_into,
+    weighted_cross_entropy, weighted_cross_entropy_into,
 };
 pub use zero_one::{accuracy, binary_zero_one, zero_one};
 
@@ -75,11 +88,12 @@ fn check_shape<F, D: Dimension>(
     Err(ErrorKind::Shape { owner, what, expected, found }.into())
 }
 
-/// Whether there are rows, and each has a class that it has a score for.
+/// Whether there are rows, and each that counts has a class that it has a score for.
 fn check_classes<F>(
     owner: &'static str,
     scores: &ArrayRef2<F>,
     targets: &[usize],
+    counts: impl Fn(usize) -> bool,
 ) -> Result<(), Error> {
     let (rows, classes) = scores.dim();
     if rows != targets.len() {
@@ -89,7 +103,7 @@ fn check_classes<F>(
     if rows == 0 {
         return Err(ErrorKind::EmptyBatch { owner }.into());
     }
-    match targets.iter().position(|&class| class >= classes) {
+    match (0..rows).position(|row| targets[row] >= classes && counts(row)) {
         Some(index) => {
             Err(ErrorKind::Class { owner, index, class: targets[index], classes }.into())
         }

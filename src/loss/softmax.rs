@@ -55,7 +55,63 @@ pub fn softmax_cross_entropy_into<F: Scalar>(
     classes: &[usize],
     gradient: &mut ArrayRef2<F>,
 ) -> Result<f64, Error> {
-    classes_into("softmax_cross_entropy", scores, classes, 0.0, gradient)
+    classes_into("softmax_cross_entropy", scores, classes, 0.0, None, gradient)
+}
+
+/// The cross-entropy of softmax(s) and the class y, Σᵢ wᵢ(ln Σⱼ exp sᵢⱼ - sᵢ_y)/Σᵢ wᵢ over the rows i, and its
+/// gradient: [`softmax_cross_entropy`] with a weight for each example.
+///
+/// The mean is over the weights, as PyTorch's. Weights by class are those of each example's class. A row of weight 0
+/// is not looked at, whatever is in it and in its place of `classes`: so an index to ignore has weight 0.
+///
+/// # Errors
+/// As [`softmax_cross_entropy`]; [`ErrorKind::Target`] where a weight is negative or not finite;
+/// [`ErrorKind::EmptyBatch`] where all are 0.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::loss::weighted_cross_entropy;
+/// const IGNORED: usize = usize::MAX;
+/// let by_class = [1.0, 3.0];
+/// let classes = [0, 1, IGNORED];
+/// let weights = classes.map(|class| by_class.get(class).copied().unwrap_or(0.0));
+/// let scores = array![[0.0, 0.0], [0.0, 0.0], [f64::NAN, 5.0]];
+/// let (value, gradient) = weighted_cross_entropy(&scores, &classes, &weights)?;
+/// assert_eq!(value, 2.0_f64.ln());
+/// assert_eq!(gradient, array![[-0.125, 0.125], [0.375, -0.375], [0.0, 0.0]]);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub fn weighted_cross_entropy<F: Scalar>(
+    scores: &ArrayRef2<F>,
+    classes: &[usize],
+    weights: &[f64],
+) -> Result<(f64, Array2<F>), Error> {
+    let mut gradient = Array2::zeros(scores.raw_dim());
+    Ok((weighted_cross_entropy_into(scores, classes, weights, &mut gradient)?, gradient))
+}
+
+/// As [`weighted_cross_entropy`], with the gradient written into an array of the scores' shape.
+///
+/// # Errors
+/// As [`weighted_cross_entropy`]; the array is then as it was.
+pub fn weighted_cross_entropy_into<F: Scalar>(
+    scores: &ArrayRef2<F>,
+    classes: &[usize],
+    weights: &[f64],
+    gradient: &mut ArrayRef2<F>,
+) -> Result<f64, Error> {
+    const OWNER: &str = "weighted_cross_entropy";
+    if weights.len() != classes.len() {
+        let (expected, found) = (vec![classes.len()], vec![weights.len()]);
+        return Err(
+            ErrorKind::Shape { owner: OWNER, what: "list of weights", expected, found }.into()
+        );
+    }
+    if let Some(row) = weights.iter().position(|w| !(0.0..=f64::MAX).contains(w)) {
+        let (index, value, allowed) = (vec![row], weights[row], "a finite weight >= 0");
+        return Err(ErrorKind::Target { owner: OWNER, index, value, allowed }.into());
+    }
+    classes_into(OWNER, scores, classes, 0.0, Some(weights), gradient)
 }
 
 /// The cross-entropy of softmax(s) and the target (1 - ε)·1_y + ε/K, with K classes: label smoothing.
@@ -100,7 +156,7 @@ pub fn smoothed_cross_entropy_into<F: Scalar>(
     const OWNER: &str = "smoothed_cross_entropy";
     const UNIT: Interval = Interval::closed(0.0, 1.0, "a number in [0, 1]");
     UNIT.check::<f64>(OWNER, "smoothing", smoothing)?;
-    classes_into(OWNER, scores, classes, smoothing, gradient)
+    classes_into(OWNER, scores, classes, smoothing, None, gradient)
 }
 
 /// The mean over the rows of Σⱼ tⱼ (ln Σₖ exp sₖ - sⱼ), the cross-entropy of softmax(s) and the
@@ -139,19 +195,67 @@ pub fn soft_cross_entropy_into<F: Scalar>(
     targets: &ArrayRef2<F>,
     gradient: &mut ArrayRef2<F>,
 ) -> Result<f64, Error> {
-    const OWNER: &str = "soft_cross_entropy";
-    check_shape(OWNER, "array of targets", scores.shape(), targets)?;
-    check_shape(OWNER, "gradient", scores.shape(), gradient)?;
+    soft_into("soft_cross_entropy", scores, targets, |_| 0.0, gradient)
+}
+
+/// The mean over the rows of Σⱼ tⱼ (ln tⱼ + ln Σₖ exp sₖ - sⱼ), the Kullback-Leibler divergence of the
+/// probabilities t from softmax(s), and its gradient.
+///
+/// It is [`soft_cross_entropy`] less the entropy of t, so that its minimum is 0; the gradient is the same. As
+/// PyTorch's `KLDivLoss` of the logarithms of a softmax, with `reduction="batchmean"`.
+///
+/// # Errors
+/// As [`soft_cross_entropy`].
+///
+/// Source: Kullback & Leibler, "On information and sufficiency", 1951.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::loss::kl_divergence;
+/// let (value, gradient) = kl_divergence(&array![[0.0, 0.0]], &array![[1.0, 0.0]])?;
+/// assert_eq!((value, gradient), (2.0_f64.ln(), array![[-0.5, 0.5]]));
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub fn kl_divergence<F: Scalar>(
+    scores: &ArrayRef2<F>,
+    targets: &ArrayRef2<F>,
+) -> Result<(f64, Array2<F>), Error> {
+    let mut gradient = Array2::zeros(scores.raw_dim());
+    Ok((kl_divergence_into(scores, targets, &mut gradient)?, gradient))
+}
+
+/// As [`kl_divergence`], with the gradient written into an array of the scores' shape.
+///
+/// # Errors
+/// As [`kl_divergence`]; the array is then as it was.
+pub fn kl_divergence_into<F: Scalar>(
+    scores: &ArrayRef2<F>,
+    targets: &ArrayRef2<F>,
+    gradient: &mut ArrayRef2<F>,
+) -> Result<f64, Error> {
+    soft_into("kl_divergence", scores, targets, f64::ln, gradient)
+}
+
+/// The mean of Σⱼ tⱼ (`of_target`(tⱼ) + ln Σₖ exp sₖ - sⱼ).
+fn soft_into<F: Scalar>(
+    owner: &'static str,
+    scores: &ArrayRef2<F>,
+    targets: &ArrayRef2<F>,
+    of_target: fn(f64) -> f64,
+    gradient: &mut ArrayRef2<F>,
+) -> Result<f64, Error> {
+    check_shape(owner, "array of targets", scores.shape(), targets)?;
+    check_shape(owner, "gradient", scores.shape(), gradient)?;
     if scores.is_empty() {
-        return Err(ErrorKind::EmptyBatch { owner: OWNER }.into());
+        return Err(ErrorKind::EmptyBatch { owner }.into());
     }
     let is_probability = |t: F| t >= F::zero() && t <= F::one();
-    check_targets(OWNER, targets, is_probability, "a number in [0, 1]")?;
+    check_targets(owner, targets, is_probability, "a number in [0, 1]")?;
     for (row, target) in targets.rows().into_iter().enumerate() {
         let value = target.iter().map(|t| t.into_f64()).sum::<f64>();
         if (value - 1.0).abs() > 1e-3 {
             let (index, allowed) = (vec![row], "a row of probabilities, which sum to 1");
-            return Err(ErrorKind::Target { owner: OWNER, index, value, allowed }.into());
+            return Err(ErrorKind::Target { owner, index, value, allowed }.into());
         }
     }
 
@@ -166,7 +270,8 @@ pub fn soft_cross_entropy_into<F: Scalar>(
             weight += t;
             // A class that cannot be may have the score -∞.
             if t != 0.0 {
-                total = total.add(Sum::of(t * (soft.log_sum() - (s.into_f64() - soft.largest))));
+                let behind = soft.log_sum() - (s.into_f64() - soft.largest);
+                total = total.add(Sum::of(t * (of_target(t) + behind)));
             }
         }
         for (g, &t) in by_score.iter_mut().zip(&targets) {
@@ -182,15 +287,27 @@ fn classes_into<F: Scalar>(
     scores: &ArrayRef2<F>,
     classes: &[usize],
     smoothing: f64,
+    weights: Option<&[f64]>,
     gradient: &mut ArrayRef2<F>,
 ) -> Result<f64, Error> {
-    check_classes(owner, scores, classes)?;
+    let weight = |row: usize| weights.map_or(1.0, |weights| weights[row]);
+    check_classes(owner, scores, classes, |row| weight(row) != 0.0)?;
     check_shape(owner, "gradient", scores.shape(), gradient)?;
-    let share = 1.0 / scores.nrows() as f64;
+    let weigh = |weights: &[f64]| weights.iter().sum();
+    let whole = weights.map_or(scores.nrows() as f64, weigh);
+    if whole == 0.0 {
+        return Err(ErrorKind::EmptyBatch { owner }.into());
+    }
     let each = smoothing / scores.ncols() as f64;
     let mut total = Sum::default();
     let rows = scores.rows().into_iter().zip(classes);
-    for ((scores, &class), mut by_score) in rows.zip(gradient.rows_mut()) {
+    for (row, ((scores, &class), mut by_score)) in rows.zip(gradient.rows_mut()).enumerate() {
+        let weight = weight(row);
+        if weight == 0.0 {
+            by_score.fill(F::zero());
+            continue;
+        }
+        let share = weight * (1.0 / whole);
         let soft = Softmax::of(scores.iter(), &mut by_score);
         let log_sum = soft.log_sum();
         let behind = |s: F| soft.largest - s.into_f64();
@@ -198,7 +315,7 @@ fn classes_into<F: Scalar>(
         if smoothing != 0.0 {
             value += each * scores.iter().map(|&s| log_sum + behind(s)).sum::<f64>();
         }
-        total = total.add(Sum::of(value));
+        total = total.add(Sum::of(weight * value));
 
         // 1 - p of the class is the sum of the others, which keeps the digits of a p near 1.
         let sum = soft.sum();
@@ -211,7 +328,7 @@ fn classes_into<F: Scalar>(
         by_score.mapv_inplace(|exp| F::from_f64((exp.into_f64() / sum - each) * share));
         by_score[class] = F::from_f64(by_class * share);
     }
-    Ok(total.value() / scores.nrows() as f64)
+    Ok(total.value() / whole)
 }
 
 /// What the softmax of a row needs to know of it.

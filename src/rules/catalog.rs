@@ -145,4 +145,46 @@ rows! {
     "schedule-free" ScheduleFreeAdamW
         "u = g/(√v̂ + ε) + λy, z -= αu, x += c(z - x), y = (1-β₁)z + β₁x"
         "Defazio et al. 2024"
+    "adan" Adan
+        "m, v, n of g, d = g - g₋, (g + β₂d)², w = (w - α(m̂ + β₂v̂)/(√n̂ + ε))/(1 + αλ)"
+        "Xie et al. 2022"
+    "ademamix" AdEmaMix
+        "m, v as Adam, l = β₃l + (1-β₃)g, Δw = -α((m̂ + κl)/(√v̂ + ε) + λw)"
+        "Pagliardini, Ablin & Grangier 2024"
+    "adopt" Adopt
+        "m = β₁m + (1-β₁)g/max(√v, ε), Δw = -αm, v = β₂v + (1-β₂)g²"
+        "Taniguchi et al. 2024"
+    "madgrad" Madgrad
+        "s += αg√t, ν += αg²√t, w += (1-γ)(w₀ - s/(ν^⅓ + ε) - w)"
+        "Defazio & Jelassi 2021"
+    "sign-sgd" SignSgd
+        "Δw = -α sign(g)"
+        "Bernstein et al. 2018"
+    "signum" Signum
+        "m = γm + (1-γ)g, Δw = -α sign(m)"
+        "Bernstein et al. 2018"
+    "rprop" Rprop
+        "Δ grows by η⁺ or shrinks by η⁻ as the sign of g stays or turns, Δw = -Δ sign(g)"
+        "Riedmiller & Braun 1993"
+    "ftrl" Ftrl
+        "n += g², z += g - σw, w = -(z - λ₁ sign(z))/((√n + β)/α + λ₂), 0 where |z| ≤ λ₁"
+        "McMahan et al. 2013"
+    "optimistic-gradient" OptimisticGradient
+        "Δw = -α(g + ο(g - g₋))"
+        "Popov 1980"
+    "optimistic-adam" OptimisticAdam
+        "r = m̂/(√v̂ + ε) as Adam, Δw = -α(r + ο(r - r₋))"
+        "Daskalakis et al. 2018"
+    "fromage" Fromage
+        "w = (w - αg‖w‖/‖g‖)/√(1 + α²)"
+        "Bernstein et al. 2020"
+    "mars" Mars
+        "c = g + ηβ₁/(1-β₁)·(g - g₋) within ‖c‖ ≤ 1, then AdamW of c"
+        "Yuan et al. 2024"
+    "schedule-free-sgd" ScheduleFreeSgd
+        "z -= α(g + λy), x += c(z - x), y = (1-γ)z + γx"
+        "Defazio et al. 2024"
+    "gpa" GpaAdamW
+        "u as AdamW, z -= αu, x = μₓx + (1-μₓ)z, y = μ_y x + (1-μ_y)z"
+        "Defazio et al. 2025"
 }

@@ -106,19 +106,33 @@ pub(crate) mod adagrad;
 pub(crate) mod adam;
 pub(crate) mod adamax;
 pub(crate) mod adamw;
+pub(crate) mod adan;
+pub(crate) mod ademamix;
+pub(crate) mod adopt;
 pub(crate) mod amsgrad;
 pub(crate) mod centered_rmsprop;
+pub(crate) mod fromage;
+pub(crate) mod ftrl;
+pub(crate) mod gpa;
 pub(crate) mod lamb;
 pub(crate) mod lars;
 pub(crate) mod lion;
+pub(crate) mod madgrad;
+pub(crate) mod mars;
 pub(crate) mod momentum;
 pub(crate) mod nadam;
 pub(crate) mod nesterov;
+pub(crate) mod optimistic_adam;
+pub(crate) mod optimistic_gradient;
 pub(crate) mod radam;
 pub(crate) mod rmsprop;
 pub(crate) mod rmsprop_momentum;
+pub(crate) mod rprop;
 pub(crate) mod schedule_free;
+pub(crate) mod schedule_free_sgd;
 pub(crate) mod sgd;
+pub(crate) mod sign_sgd;
+pub(crate) mod signum;
 pub(crate) mod yogi;
 
 pub(crate) mod catalog;
@@ -129,19 +143,33 @@ pub use adagrad::AdaGrad;
 pub use adam::Adam;
 pub use adamax::AdaMax;
 pub use adamw::AdamW;
+pub use adan::Adan;
+pub use ademamix::AdEmaMix;
+pub use adopt::Adopt;
 pub use amsgrad::AmsGrad;
 pub use centered_rmsprop::CenteredRmsProp;
+pub use fromage::Fromage;
+pub use ftrl::Ftrl;
+pub use gpa::GpaAdamW;
 pub use lamb::Lamb;
 pub use lars::Lars;
 pub use lion::Lion;
+pub use madgrad::Madgrad;
+pub use mars::Mars;
 pub use momentum::Momentum;
 pub use nadam::NAdam;
 pub use nesterov::Nesterov;
+pub use optimistic_adam::OptimisticAdam;
+pub use optimistic_gradient::OptimisticGradient;
 pub use radam::RAdam;
 pub use rmsprop::RmsProp;
 pub use rmsprop_momentum::RmsPropMomentum;
+pub use rprop::Rprop;
 pub use schedule_free::ScheduleFreeAdamW;
+pub use schedule_free_sgd::ScheduleFreeSgd;
 pub use sgd::Sgd;
+pub use sign_sgd::SignSgd;
+pub use signum::Signum;
 pub use yogi::Yogi;
 
 use crate::rule::Interval;
@@ -241,6 +269,6 @@ mod tests {
                 rows += 1;
             }
         }
-        assert!(rules >= 19 && rows >= 50, "{rules} rules, {rows} rows");
+        assert!(rules >= 31 && rows >= 90, "{rules} rules, {rows} rows");
     }
 }

@@ -138,15 +138,31 @@ impl<F: Scalar> Elementwise<F, ScheduleFreeAdamW> {
 
 /// x = y - share·lead.
 fn factors<F: Scalar>(rule: &dyn Any, _learning_rate: f64) -> [F; 2] {
-    let share = rule.downcast_ref().map_or(0.0, ScheduleFreeAdamW::lead_share);
+    let share = rule.downcast_ref().map_or(0.0, |rule: &ScheduleFreeAdamW| lead_share(rule.beta1));
     [F::from_f64(share), F::one()]
 }
 
-impl ScheduleFreeAdamW {
-    /// (y - x)/(z - y)
-    fn lead_share(&self) -> f64 {
-        (1.0 - self.beta1) / self.beta1
-    }
+/// (y - x)/(z - y), where `share` is that of x in y.
+pub(super) fn lead_share(share: f64) -> f64 {
+    (1.0 - share) / share
+}
+
+/// The rate of a step of a warm-up over so many.
+pub(super) fn warmed(clock: &Clock, learning_rate: f64, warmup: u64) -> f64 {
+    let now = clock.optimizer_step();
+    if now < warmup { learning_rate * (now as f64 / warmup as f64) } else { learning_rate }
+}
+
+/// The share of a step at that rate in the average: its weight in the sum of all so far, which is carried.
+pub(super) fn share(clock: &mut Clock, rate: f64, step_power: f64, rate_power: f64) -> f64 {
+    let step_weight = (clock.step() as f64).powf(step_power);
+    let [sum, highest] = clock.carried();
+    *highest = highest.max(rate);
+    let weight = step_weight * highest.powf(rate_power);
+    *sum += weight;
+    // Weights beyond all numbers leave the last step alone.
+    let share = if *sum > 0.0 { weight / *sum } else { 0.0 };
+    if share.is_finite() { share } else { 1.0 }
 }
 
 compiled!(ScheduleFreeAdamW);
@@ -199,11 +215,8 @@ impl<F: Scalar> Rule<F> for ScheduleFreeAdamW {
     }
 
     fn begin(&self, clock: &mut Clock, learning_rate: f64) -> Step<F> {
-        let now = clock.optimizer_step();
-        let ramp = if now < self.warmup { now as f64 / self.warmup as f64 } else { 1.0 };
         let mut k = Step {
-            rate: learning_rate * ramp,
-
+            rate: warmed(clock, learning_rate, self.warmup),
             beta2: F::from_f64(self.beta2),
             one_minus_beta2: F::from_f64(1.0 - self.beta2),
             v_correction: F::from_f64(clock.correction(1, self.beta2).recip()),
@@ -214,14 +227,8 @@ impl<F: Scalar> Rule<F> for ScheduleFreeAdamW {
             of_y: F::zero(),
             of_lead: F::zero(),
         };
-        let step_weight = (clock.step() as f64).powf(self.step_power);
-        let [sum, highest] = clock.carried();
-        *highest = highest.max(k.rate);
-        let weight = step_weight * highest.powf(self.rate_power);
-        *sum += weight;
-        // Weights beyond all numbers leave the last step alone.
-        let share = if *sum > 0.0 { weight / *sum } else { 0.0 };
-        self.weigh(&mut k, if share.is_finite() { share } else { 1.0 });
+        let share = share(clock, k.rate, self.step_power, self.rate_power);
+        self.weigh(&mut k, share);
         k
     }
 

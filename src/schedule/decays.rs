@@ -145,11 +145,28 @@ impl Schedule {
         Self::of(Shape::CosineRestarts { from, to, period, growth, decay })
     }
 
+    /// **1-√ decay**: to + (from - to)(1 - √(e/steps)) after e steps, and `to` after them.
+    ///
+    /// The cool-down of a warmup-stable-decay schedule that does best in comparisons: it falls fast at first, and
+    /// slowly in the end. `constant(peak).then(stable, one_minus_sqrt(peak, 0.0, decay)).warm_up(n)`.
+    ///
+    /// Source: Hägele et al., "Scaling laws and compute-optimal training beyond fixed training durations", 2024.
+    ///
+    /// ```
+    /// use thalweg::Schedule;
+    /// let schedule = Schedule::one_minus_sqrt(1.0, 0.0, 100);
+    /// assert_eq!([1, 26, 101, 999].map(|step| schedule.at(step)), [1.0, 0.5, 0.0, 0.0]);
+    /// ```
+    pub const fn one_minus_sqrt(from: f64, to: f64, steps: u64) -> Self {
+        Self::of(Shape::OneMinusSqrt { from, to, steps })
+    }
+
     /// **Warmup-stable-decay**: a warm-up to `peak`, `stable` steps at it, then a line to `end`
     /// over `decay` steps.
     ///
     /// It is `constant(peak)`, [`then`](Self::then) `linear(peak, end, decay)`, with
-    /// [`warm_up`](Self::warm_up); chained by hand it decays in any other way. Because the middle
+    /// [`warm_up`](Self::warm_up); chained by hand it decays in any other way,
+    /// as by [`one_minus_sqrt`](Self::one_minus_sqrt). Because the middle
     /// does not depend on the end, a run can be continued from it.
     ///
     /// Source: Hu et al., "MiniCPM: unveiling the potential of small language models", 2024.

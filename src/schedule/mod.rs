@@ -19,6 +19,7 @@
 //! | one cycle | [`OneCycle`] | `OneCycleLR` | `cosine_onecycle_schedule`, with `then` |
 //! | cyclic | [`Cyclic`] | `CyclicLR` | |
 //! | warm-up, then anything | [`warm_up`](Schedule::warm_up), [`then`](Schedule::then) | `SequentialLR` | `warmup_*_schedule`, `join_schedules` |
+//! | 1-√ decay | [`one_minus_sqrt`](Schedule::one_minus_sqrt) | | |
 //! | warmup-stable-decay | [`warmup_stable_decay`](Schedule::warmup_stable_decay) | `SequentialLR` | `join_schedules` |
 //! | any closure | [`custom`](Schedule::custom), a closure | `LambdaLR` | a function |
 //!

@@ -40,6 +40,12 @@ impl Progress {
         Self { done: -(power * (-self.done).ln_1p()).exp_m1(), left: self.left.powf(power) }
     }
 
+    /// done = √p.
+    pub(super) fn root(self) -> Self {
+        let done = self.done.sqrt();
+        Self { done, left: self.left / (1.0 + done) }
+    }
+
     /// The value that has come so far from `from` to `to`; both ends are met exactly, and nothing
     /// lies outside of them.
     pub(super) fn mix(self, from: f64, to: f64) -> f64 {
@@ -60,7 +66,7 @@ mod tests {
     #[test]
     fn both_ends_are_met_exactly() {
         for (from, to) in [(0.1, 0.3), (0.3, 1e-17), (-0.7, 0.0), (1e308, -1e308), (0.1, 0.1)] {
-            for shape in [|p| p, Progress::cosine, |p: Progress| p.power(2.5)] {
+            for shape in [|p| p, Progress::cosine, Progress::root, |p: Progress| p.power(2.5)] {
                 let at = |elapsed| shape(Progress::new(elapsed, 7)).mix(from, to);
                 assert_eq!((at(0), at(7), at(u64::MAX)), (from, to, to));
                 for elapsed in 0..8 {

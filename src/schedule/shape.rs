@@ -28,6 +28,7 @@ pub(super) enum Shape {
     OneCycle(OneCycle),
     Cyclic(Cyclic),
     Custom(Custom),
+    OneMinusSqrt { from: f64, to: f64, steps: u64 },
 }
 
 impl Shape {
@@ -68,6 +69,9 @@ impl Shape {
             Shape::OneCycle(ref cycle) => cycle.at(elapsed),
             Shape::Cyclic(ref cycle) => cycle.at(elapsed),
             Shape::Custom(ref custom) => custom.at(elapsed.saturating_add(1)),
+            Shape::OneMinusSqrt { from, to, steps } => {
+                Progress::new(elapsed, steps).root().mix(from, to)
+            }
         }
     }
 
@@ -119,6 +123,10 @@ impl Shape {
             Shape::OneCycle(ref cycle) => cycle.check(),
             Shape::Cyclic(ref cycle) => cycle.check(),
             Shape::Custom(ref custom) => custom.check(),
+            Shape::OneMinusSqrt { from, to, .. } => {
+                finite("1-√ schedule", "from", from)?;
+                finite("1-√ schedule", "to", to)
+            }
         }
     }
 }
@@ -197,6 +205,9 @@ impl fmt::Display for Shape {
             Shape::OneCycle(ref cycle) => fmt::Display::fmt(cycle, f),
             Shape::Cyclic(ref cycle) => fmt::Display::fmt(cycle, f),
             Shape::Custom(ref custom) => fmt::Display::fmt(custom, f),
+            Shape::OneMinusSqrt { from, to, steps } => {
+                write!(f, "1-√ {} → {} over {}", Number(from), Number(to), Steps(steps))
+            }
         }
     }
 }

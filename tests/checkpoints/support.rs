@@ -128,6 +128,8 @@ macro_rules! each_rule {
             @ $call, $scalar, Sgd Momentum Nesterov AdaGrad RmsProp RmsPropMomentum CenteredRmsProp
             AdaDelta Adam AdamW AmsGrad AdaMax NAdam RAdam AdaBelief Yogi Lion Lars Lamb
             ScheduleFreeAdamW
+            Adan AdEmaMix Adopt Madgrad SignSgd Signum Rprop Ftrl OptimisticGradient
+            OptimisticAdam Fromage Mars ScheduleFreeSgd GpaAdamW
         )
     };
     (@ $call:ident, $scalar:ty, $($rule:ident)+) => {{

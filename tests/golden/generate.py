@@ -287,6 +287,102 @@ def optax_yogi_step(s, t, w, g, learning_rate, b1=0.9, b2=0.999, eps=1e-3, eps_r
     return w - learning_rate * s["m"] / (1 - b1**t) / (np.sqrt(s["s"] / (1 - b2**t) + eps_root) + eps)
 
 
+def optax_sign_sgd_step(s, t, w, g, learning_rate):
+    """w -= learning_rate sign(g)"""
+    return w - learning_rate * np.sign(g)
+
+
+def optax_signum_step(s, t, w, g, learning_rate, beta=0.9):
+    """m = beta m + (1 - beta) g; w -= learning_rate sign(m)"""
+    s["m"] = ema(s["m"], g, beta)
+    return w - learning_rate * np.sign(s["m"])
+
+
+def optimistic(s, t, u, alpha, beta):
+    last, s["u"] = (u if t == 1 else s["u"]), u
+    return (alpha + beta) * u - beta * last
+
+
+def optax_optimistic_gradient_descent_step(s, t, w, g, learning_rate, alpha=1.0, beta=1.0):
+    """w -= learning_rate ((alpha + beta) g - beta g_before); at t = 1 g_before = g"""
+    return w - learning_rate * optimistic(s, t, g, alpha, beta)
+
+
+def optax_optimistic_adam_v2_step(
+    s, t, w, g, learning_rate, alpha=1.0, beta=1.0, b1=0.9, b2=0.999, eps=1e-8, eps_root=0.0, nesterov=True
+):
+    """u as optax.adam with learning_rate = 1, with nesterov as optax.nadam; w -= learning_rate ((alpha + beta) u - beta u_before); at t = 1 u_before = u"""
+    m_hat, s_hat = optax_moments(s, t, g, b1, b2, nesterov)
+    return w - learning_rate * optimistic(s, t, m_hat / (np.sqrt(s_hat + eps_root) + eps), alpha, beta)
+
+
+def optax_adan_step(
+    s, t, w, g, learning_rate, b1=0.98, b2=0.92, b3=0.99, eps=1e-8, eps_root=1e-8, weight_decay=0.0
+):
+    """d = g - g_before, at t = 1 0; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) d; n = b3 n + (1 - b3) (g + (1 - b2) d)^2; w -= learning_rate ((m / (1 - b1^t) + (1 - b2) v / (1 - b2^t)) / (sqrt(n / (1 - b3^t) + eps_root) + eps) + weight_decay w)"""
+    d, s["g"] = (0 * g if t == 1 else g - s["g"]), g
+    s["m"] = ema(s["m"], g, b1)
+    s["v"] = ema(s["v"], d, b2)
+    s["n"] = ema(s["n"], (g + (1 - b2) * d) ** 2, b3)
+    u = s["m"] / (1 - b1**t) + (1 - b2) * s["v"] / (1 - b2**t)
+    u = u / (np.sqrt(s["n"] / (1 - b3**t) + eps_root) + eps)
+    return w - learning_rate * (u + weight_decay * w)
+
+
+def optax_adopt_step(s, t, w, g, learning_rate, b1=0.9, b2=0.9999, eps=1e-6, nesterov=False):
+    """t = 1: s = g^2; then u = g / max(sqrt(s), eps) within +-(t - 1)^0.25; m = b1 m + (1 - b1) u; s = b2 s + (1 - b2) g^2; w -= learning_rate m, with nesterov learning_rate (b1 m + (1 - b1) u)"""
+    if t == 1:
+        s["s"] = g**2
+        return w
+    bound = (t - 1) ** 0.25
+    u = np.clip(g / np.maximum(np.sqrt(s["s"]), eps), -bound, bound)
+    s["m"] = ema(s["m"], u, b1)
+    s["s"] = ema(s["s"], g**2, b2)
+    return w - learning_rate * (ema(s["m"], u, b1) if nesterov else s["m"])
+
+
+def optax_madgrad_step(s, t, w, g, learning_rate, momentum=0.9, weight_decay=0.0, eps=1e-6):
+    """g += weight_decay w; a = (learning_rate + eps) sqrt(t); s += a g; n += a g^2; z = w0 - s / (n^(1/3) + eps); w = momentum w + (1 - momentum) z"""
+    g = g + weight_decay * w
+    if t == 1:
+        s["w0"] = w
+    a = (learning_rate + eps) * np.sqrt(t)
+    s["s"] = s["s"] + a * g
+    s["n"] = s["n"] + a * g**2
+    return ema(w, s["w0"] - s["s"] / (np.cbrt(s["n"]) + eps), momentum)
+
+
+def optax_ademamix_step(
+    s, t, w, g, learning_rate, b1=0.9, b2=0.999, b3=0.9999, alpha=5.0, eps=1e-8, eps_root=0.0, weight_decay=0.0
+):
+    """m = b1 m + (1 - b1) g; l = b3 l + (1 - b3) g; s = b2 s + (1 - b2) g^2; w -= learning_rate ((m / (1 - b1^t) + alpha l) / (sqrt(s / (1 - b2^t) + eps_root) + eps) + weight_decay w)"""
+    m_hat, s_hat = optax_moments(s, t, g, b1, b2)
+    s["l"] = ema(s["l"], g, b3)
+    return w - learning_rate * ((m_hat + alpha * s["l"]) / (np.sqrt(s_hat + eps_root) + eps) + weight_decay * w)
+
+
+def torch_rprop_step(s, t, w, g, lr=0.01, etas=(0.5, 1.2), step_sizes=(1e-6, 50)):
+    """d0 = lr; k = sign(g g_before); d = d times etas[1] where k > 0, etas[0] where k < 0, within step_sizes; g = 0 where k < 0; w -= d sign(g); g_before = g"""
+    k = np.sign(g * s["g"])
+    d = (lr if t == 1 else s["d"]) * np.where(k > 0, etas[1], np.where(k < 0, etas[0], 1.0))
+    s["d"] = np.clip(d, *step_sizes)
+    s["g"] = np.where(k < 0, 0.0, g)
+    return w - s["d"] * np.sign(s["g"])
+
+
+def keras_ftrl_step(
+    s, t, w, g, learning_rate=0.001, learning_rate_power=-0.5, initial_accumulator_value=0.1,
+    l1_regularization_strength=0.0, l2_regularization_strength=0.0, l2_shrinkage_regularization_strength=0.0, beta=0.0,
+):  # fmt: skip
+    """p = learning_rate_power, l1 and l2 the strengths; n0 = initial_accumulator_value, z0 = 0; n_before = n; n += g^2; z += g + 2 l2_shrinkage w - (n^-p - n_before^-p) / learning_rate w; w = (clip(z, -l1, l1) - z) / (n^-p / learning_rate + 2 l2 + beta / learning_rate)"""
+    p, l1 = -learning_rate_power, l1_regularization_strength
+    before = initial_accumulator_value if t == 1 else s["n"]
+    s["n"] = before + g**2
+    s["z"] = s["z"] + g + 2 * l2_shrinkage_regularization_strength * w - (s["n"] ** p - before**p) / learning_rate * w
+    below = s["n"] ** p / learning_rate + 2 * l2_regularization_strength + beta / learning_rate
+    return (np.clip(s["z"], -l1, l1) - s["z"]) / below
+
+
 def optax_lion_step(s, t, w, g, learning_rate, b1=0.9, b2=0.99, weight_decay=1e-3):
     """w -= learning_rate (sign(b1 m + (1 - b1) g) + weight_decay w); then m = b2 m + (1 - b2) g"""
     update = np.sign(ema(s["m"], g, b1)) + weight_decay * w
@@ -404,6 +500,41 @@ def pytorch_optimizer_lion_step(s, t, w, g, lr, betas=(0.9, 0.99), weight_decay=
     return optax_lion_step(s, t, w, g, lr, *betas, weight_decay)
 
 
+def pytorch_optimizer_adan_step(
+    s, t, w, g, lr=1e-3, betas=(0.98, 0.92, 0.99), weight_decay=0.0, weight_decouple=False, eps=1e-8
+):
+    """d = g - g_before, at t = 1 0; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) d; n = b3 n + (1 - b3) (g + b2 d)^2; u = (m / (1 - b1^t) + b2 v / (1 - b2^t)) / (sqrt(n) / sqrt(1 - b3^t) + eps); w = (w - lr u) / (1 + lr weight_decay), with weight_decouple w = w (1 - lr weight_decay) - lr u"""
+    b1, b2, b3 = betas
+    d, s["g"] = (0 * g if t == 1 else g - s["g"]), g
+    s["m"] = ema(s["m"], g, b1)
+    s["v"] = ema(s["v"], d, b2)
+    s["n"] = ema(s["n"], (g + b2 * d) ** 2, b3)
+    u = (s["m"] / (1 - b1**t) + b2 * s["v"] / (1 - b2**t)) / (np.sqrt(s["n"] / (1 - b3**t)) + eps)
+    return w * (1 - lr * weight_decay) - lr * u if weight_decouple else (w - lr * u) / (1 + lr * weight_decay)
+
+
+def pytorch_optimizer_ademamix_step(
+    s, t, w, g, lr=1e-3, betas=(0.9, 0.999, 0.9999), weight_decay=0.0, weight_decouple=False, alpha=5.0,
+    t_alpha_beta3=None, eps=1e-8,
+):  # fmt: skip
+    """g += weight_decay w, with weight_decouple w *= 1 - lr weight_decay; then optax.contrib.ademamix, where T = t_alpha_beta3 brings alpha to min(t / T, 1) alpha and b3 to min(2^(-1/h), b3), h = (1 - t/T) log(1/2) / log(b1) + t/T log(1/2) / log(b3)"""
+    if weight_decouple:
+        w = w * (1 - lr * weight_decay)
+    else:
+        g = g + weight_decay * w
+    b1, b2, b3 = betas
+    if t_alpha_beta3 is not None:
+        alpha = min(t / t_alpha_beta3, 1.0) * alpha
+        h = (1 - t / t_alpha_beta3) * np.log(0.5) / np.log(b1) + t / t_alpha_beta3 * np.log(0.5) / np.log(b3)
+        b3 = min(0.5 ** (1 / h), b3) if h > 0 else b3
+    return optax_ademamix_step(s, t, w, g, lr, b1, b2, b3, alpha, eps)
+
+
+def pytorch_optimizer_madgrad_step(s, t, w, g, lr=1e-3, momentum=0.9, weight_decay=0.0, eps=1e-6):
+    """optax.contrib.madgrad"""
+    return optax_madgrad_step(s, t, w, g, lr, momentum, weight_decay, eps)
+
+
 # ------------------------------------------------------------ the libraries
 #
 # trajectory(optimizer, arguments, later_lr, initial, gradients) -> the
@@ -485,6 +616,11 @@ def case(id, optimizer, note="", **arguments):
     return {"id": id, "optimizer": optimizer, "arguments": arguments, "note": note}
 
 
+def from_zero(*about, **arguments):
+    """A case whose parameters begin at 0: for what forgets where they begin."""
+    return case(*about, **arguments) | {"start": "zero"}
+
+
 def torch_cases():
     o = "torch.optim."
     return [
@@ -561,6 +697,9 @@ def torch_cases():
         case("radam_later", o + "RAdam", "rectified from step 16", lr=0.01, betas=(0.9, 0.67)),
         case("radam_never", o + "RAdam", "never rectified", lr=0.001, betas=(0.9, 0.5)),
         case("radam_eps", o + "RAdam", "rectified from step 6", lr=0.05, betas=(0.9, 0.9), eps=0.1),
+        case("rprop_default", o + "Rprop", lr=0.01),
+        case("rprop_etas", o + "Rprop", lr=0.1, etas=(0.3, 1.7)),
+        case("rprop_step_sizes", o + "Rprop", lr=0.01, step_sizes=(4e-3, 0.05)),
     ]
 
 
@@ -673,6 +812,27 @@ def optax_cases():
         case("lion_decay", o + "lion", learning_rate=0.01, weight_decay=0.1),
         case("lion_betas", o + "lion", learning_rate=0.05, b1=0.95, b2=0.98, weight_decay=0.5),
         case("lion_betas_small", o + "lion", learning_rate=0.01, b1=0.5, b2=0.7, weight_decay=0.0),
+        case("sign_sgd", o + "sign_sgd", learning_rate=0.01),
+        case("sign_sgd_lr_change", o + "sign_sgd", learning_rate=0.01, learning_rate_from_step_31=0.001),
+        case("signum_default", o + "signum", learning_rate=0.01),
+        case("signum_beta", o + "signum", learning_rate=0.01, beta=0.5),
+        case("optimistic_gradient_default", o + "optimistic_gradient_descent", learning_rate=0.01),
+        case("optimistic_gradient_shares", o + "optimistic_gradient_descent", learning_rate=0.01, alpha=1.5, beta=0.3),
+        case("optimistic_adam_default", o + "optimistic_adam_v2", learning_rate=0.01),
+        case("optimistic_adam_plain", o + "optimistic_adam_v2", learning_rate=0.01, nesterov=False),
+        case("optimistic_adam_shares", o + "optimistic_adam_v2", learning_rate=0.05, alpha=2.0, beta=0.5, b1=0.5, b2=0.9, eps=0.1),
+        case("adan_default", o + "adan", learning_rate=0.01),
+        case("adopt_default", o + "contrib.adopt", learning_rate=0.01),
+        case("adopt_betas", o + "contrib.adopt", learning_rate=0.05, b1=0.5, b2=0.9, eps=0.1),
+        case("adopt_lr_change", o + "contrib.adopt", learning_rate=0.01, learning_rate_from_step_31=0.001),
+        case("adopt_nesterov", o + "contrib.adopt", learning_rate=0.01, nesterov=True),
+        case("madgrad_default", o + "contrib.madgrad", learning_rate=0.01),
+        case("madgrad_l2", o + "contrib.madgrad", learning_rate=0.05, momentum=0.5, weight_decay=0.1, eps=1e-3),
+        case("madgrad_lr_change", o + "contrib.madgrad", learning_rate=0.01, learning_rate_from_step_31=0.001),
+        case("ademamix_default", o + "contrib.ademamix", learning_rate=0.01),
+        case("ademamix_betas", o + "contrib.ademamix", learning_rate=0.05, b1=0.8, b2=0.95, b3=0.99, alpha=8.0, eps=0.1),
+        case("ademamix_decay", o + "contrib.ademamix", learning_rate=0.01, weight_decay=0.1),
+        case("ademamix_lr_change", o + "contrib.ademamix", learning_rate=0.01, learning_rate_from_step_31=0.001),
     ]
 
 
@@ -731,6 +891,14 @@ def keras_cases():
         case("lion_default", o + "Lion", learning_rate=0.01),
         case("lion_decay", o + "Lion", learning_rate=0.01, weight_decay=0.1),
         case("lion_betas", o + "Lion", learning_rate=0.05, beta_1=0.95, beta_2=0.98),
+        from_zero("ftrl_default", o + "Ftrl", learning_rate=0.1),
+        from_zero("ftrl_l1", o + "Ftrl", learning_rate=0.1, l1_regularization_strength=2.0),
+        from_zero("ftrl_l2", o + "Ftrl", learning_rate=0.1, l2_regularization_strength=0.3, beta=0.5),
+        from_zero(
+            "ftrl_shrinkage", o + "Ftrl",
+            learning_rate=0.05, initial_accumulator_value=1.0, l1_regularization_strength=0.1,
+            l2_shrinkage_regularization_strength=0.2,
+        ),  # fmt: skip
     ]
 
 
@@ -781,6 +949,15 @@ def pytorch_optimizer_cases():
         case("lion_default", o + "Lion", lr=0.01),
         case("lion_decay", o + "Lion", lr=0.01, weight_decay=0.1),
         case("lion_betas", o + "Lion", lr=0.05, betas=(0.95, 0.98), weight_decay=0.5),
+        case("adan_default", o + "Adan", lr=0.01),
+        case("adan_betas", o + "Adan", lr=0.05, betas=(0.8, 0.5, 0.9), eps=0.1),
+        case("adan_proximal", o + "Adan", lr=0.05, weight_decay=0.3),
+        case("adan_decoupled", o + "Adan", lr=0.05, weight_decay=0.3, weight_decouple=True),
+        case("ademamix_default", o + "AdEMAMix", lr=0.01),
+        case("ademamix_warmup", o + "AdEMAMix", lr=0.01, betas=(0.9, 0.99, 0.999), t_alpha_beta3=40),
+        case("ademamix_decay", o + "AdEMAMix", lr=0.05, weight_decay=0.1, weight_decouple=True, alpha=2.0),
+        case("madgrad_default", o + "MADGRAD", lr=0.01),
+        case("madgrad_l2", o + "MADGRAD", lr=0.01, momentum=0.5, weight_decay=0.1),
     ]
 
 
@@ -810,6 +987,19 @@ FORMULAS = {
     "optax.yogi": optax_yogi_step,
     "optax.scale_by_yogi": optax_yogi_step,
     "optax.lion": optax_lion_step,
+    "optax.sign_sgd": optax_sign_sgd_step,
+    "optax.signum": optax_signum_step,
+    "optax.optimistic_gradient_descent": optax_optimistic_gradient_descent_step,
+    "optax.optimistic_adam_v2": optax_optimistic_adam_v2_step,
+    "optax.adan": optax_adan_step,
+    "optax.contrib.adopt": optax_adopt_step,
+    "optax.contrib.madgrad": optax_madgrad_step,
+    "optax.contrib.ademamix": optax_ademamix_step,
+    "torch.optim.Rprop": torch_rprop_step,
+    "keras.optimizers.Ftrl": keras_ftrl_step,
+    "pytorch_optimizer.Adan": pytorch_optimizer_adan_step,
+    "pytorch_optimizer.AdEMAMix": pytorch_optimizer_ademamix_step,
+    "pytorch_optimizer.MADGRAD": pytorch_optimizer_madgrad_step,
     "keras.optimizers.SGD": keras_sgd_step,
     "keras.optimizers.Adagrad": keras_adagrad_step,
     "keras.optimizers.RMSprop": keras_rmsprop_step,
@@ -866,6 +1056,8 @@ def run_case(case, trajectory, problem):
     lr_name = "lr" if "lr" in arguments else "learning_rate"
     later_lr = arguments.pop(f"{lr_name}_from_step_{LR_CHANGE}", None)
     initial, gradients = problem["initial"], problem["gradients"]
+    if case.get("start") == "zero":
+        initial = [0.0 for _ in initial]
 
     found = np.array(list(trajectory(case["optimizer"], arguments, later_lr, initial, gradients)))
     expected = np.array(list(formula_trajectory(step, arguments, lr_name, later_lr, initial, gradients)))
@@ -895,6 +1087,7 @@ def write_problem(problem):
 def write_library(name, version, formulas, cases):
     def block(case):
         fields = ["id", "optimizer", "arguments", "resolved", "note", "agreement"]
+        fields += [f for f in ("start",) if f in case]
         head = ",\n".join(f'  "{f}": {one_line(case[f])}' for f in fields)
         points = ",\n".join(f'   "{t}": {one_line(w)}' for t, w in case["checkpoints"].items())
         return f' {{\n{head},\n  "checkpoints": {{\n{points}\n  }}\n }}'

@@ -247,7 +247,54 @@ def pytorch_optimizer_lion_step(s, t, w, g, lr, betas=(0.9, 0.99), weight_decay=
     return w * (1 - lr * weight_decay) - lr * (k * k.size / (k.sum() + 1) if cautious else 1.0) * u
 
 
+# Fromage, MARS
+
+
+@leafwise
+def optax_fromage_step(s, t, w, g, learning_rate, min_norm=1e-6):
+    """w = (w - learning_rate g max(|w|, min_norm) / max(|g|, min_norm)) / sqrt(1 + learning_rate^2)"""
+    r = max(norm(w), min_norm) / max(norm(g), min_norm)
+    return (w - learning_rate * r * g) / np.sqrt(1 + learning_rate**2)
+
+
+@leafwise
+def pytorch_optimizer_fromage_step(s, t, w, g, lr=1e-2):
+    """w = (w - lr g |w| / |g|) / sqrt(1 + lr^2), without |w| / |g| where either is 0"""
+    r = norm(w) / norm(g) if norm(w) > 0 and norm(g) > 0 else 1.0
+    return (w - lr * r * g) / np.sqrt(1 + lr**2)
+
+
+@leafwise
+def pytorch_optimizer_mars_step(
+    s, t, w, g, lr=3e-3, betas=(0.95, 0.99), gamma=0.025, optimize_1d=False, weight_decay=0.0, eps=1e-8
+):
+    """c = g + gamma b1 / (1 - b1) (g - g_before), over its norm where that is above 1; m = b1 m + (1 - b1) c; s = b2 s + (1 - b2) c^2; w *= 1 - lr weight_decay; w -= lr m / (1 - b1^t) sqrt(1 - b2^t) / (sqrt(s + 1e-15) + eps); every leaf with optimize_1d"""
+    assert optimize_1d
+    b1, b2 = betas
+    c = g + gamma * b1 / (1 - b1) * (g - s["g"])
+    s["g"] = g
+    c = c / max(norm(c), 1.0)
+    s["m"], s["s"] = ema(s["m"], c, b1), ema(s["s"], c**2, b2)
+    u = s["m"] / (1 - b1**t) * np.sqrt(1 - b2**t) / (np.sqrt(s["s"] + 1e-15) + eps)
+    return w * (1 - lr * weight_decay) - lr * u
+
+
 # Schedule-free
+
+
+def schedule_free_sgd_step(
+    s, t, w, g, lr=1.0, momentum=0.9, weight_decay=0.0, warmup_steps=0, r=0.0, weight_lr_power=2.0
+):
+    """as AdamWScheduleFree, but u = g + weight_decay y, and momentum for b1"""
+    rate = lr * (t / warmup_steps if t < warmup_steps else 1.0)
+    s["highest"] = max(s["highest"], rate)
+    weight = t**r * s["highest"] ** weight_lr_power
+    return schedule_free(s, t, w, g, rate, weight, momentum, None, 0.0, weight_decay)
+
+
+def optax_schedule_free_sgd_step(s, t, w, g, learning_rate=1.0, b1=0.9, weight_decay=0.0, weight_lr_power=2.0):
+    """as schedulefree.SGDScheduleFree with r = 0, without warm-up"""
+    return schedule_free_sgd_step(s, t, w, g, learning_rate, b1, weight_decay, weight_lr_power=weight_lr_power)
 
 
 def schedule_free_adamw_step(
@@ -268,7 +315,8 @@ def schedule_free(s, t, w, g, rate, weight, b1, b2, eps, weight_decay):
     def one(s, t, y, g, name):
         if t == 1:
             s["x"], s["z"] = y, y
-        u = -optax_adam_step(s, t, 0 * y, g, 1.0, 0.0, b2, eps) + weight_decay * y
+        u = g if b2 is None else -optax_adam_step(s, t, 0 * y, g, 1.0, 0.0, b2, eps)
+        u = u + weight_decay * y
         s["z"] = s["z"] - rate * u
         s["x"] = (1 - c) * s["x"] + c * s["z"]
         return (1 - b1) * s["z"] + b1 * s["x"]
@@ -741,9 +789,9 @@ def pytorch_optimizer_lookahead(base):
     return trajectory
 
 
-def schedule_free_trajectory(arguments, later_lr, w, grads):
+def schedule_free_trajectory(name, arguments, later_lr, w, grads):
     leaves = torch_leaves(w)
-    method = resolve("schedulefree.AdamWScheduleFree")(list(leaves.values()), foreach=False, **arguments)
+    method = resolve(name)(list(leaves.values()), foreach=False, **arguments)
     method.train()
     for t, g in enumerate(grads, 1):
         if t == LR_CHANGE and later_lr is not None:
@@ -751,7 +799,8 @@ def schedule_free_trajectory(arguments, later_lr, w, grads):
         give(leaves, g)
         method.step()
         y = numpy_leaves(leaves)
-        b1 = method.param_groups[0]["betas"][0]
+        group = method.param_groups[0]
+        b1 = group["momentum"] if "momentum" in group else group["betas"][0]
         # What eval() makes of the parameters, on a copy: going to and fro would round them.
         x = {name: p.detach().lerp(method.state[p]["z"], 1 - 1 / b1).numpy() for name, p in leaves.items()}
         if t == STEPS:
@@ -883,9 +932,8 @@ def optax_schedule_free_shown(state, w):
     return {"x": optax.contrib.schedule_free_eval_params(state, w)}
 
 
-optax_schedule_free = optax_run(
-    lambda **arguments: resolve("optax.contrib.schedule_free_adamw")(**arguments), optax_schedule_free_shown
-)
+def optax_schedule_free(name):
+    return optax_run(lambda **arguments: resolve(name)(**arguments), optax_schedule_free_shown)
 
 
 # ------------------------------------------------------------------- cases
@@ -937,6 +985,11 @@ def optax_cases():
         case("clip_global_norm_tight", "optax.clip_by_global_norm", learning_rate=0.05, max_norm=1.0),
         case("clip_block_rms", "optax.clip_by_block_rms", learning_rate=0.05, threshold=1.5),
         case("clip_value", "optax.clip", learning_rate=0.05, max_delta=1.0),
+        case("schedule_free_sgd_default", "optax.contrib.schedule_free_sgd", learning_rate=0.05),
+        case("schedule_free_sgd_decay", "optax.contrib.schedule_free_sgd", learning_rate=0.1, b1=0.6, weight_decay=0.1),
+        case("fromage_default", "optax.fromage", learning_rate=0.01),
+        case("fromage_min_norm", "optax.fromage", learning_rate=0.1, min_norm=2.0),
+        case("fromage_lr_change", "optax.fromage", learning_rate=0.1, learning_rate_from_step_31=0.01),
     ]
 
 
@@ -1002,6 +1055,11 @@ def pytorch_optimizer_cases():
         case("sam_adamw", sam + adamw, lr=0.02, rho=0.5),
         case("agc_loose", "pytorch_optimizer.optimizer.agc.agc", lr=0.05, agc_clip_val=0.5),
         case("agc_default", "pytorch_optimizer.optimizer.agc.agc", lr=0.05),
+        case("fromage_default", "pytorch_optimizer.Fromage", lr=0.01),
+        case("fromage_lr_change", "pytorch_optimizer.Fromage", lr=0.1, lr_from_step_31=0.01),
+        case("mars_default", "pytorch_optimizer.MARS", lr=0.01, optimize_1d=True),
+        case("mars_betas", "pytorch_optimizer.MARS", lr=0.05, betas=(0.8, 0.9), gamma=0.2, eps=0.1, optimize_1d=True),
+        case("mars_decay", "pytorch_optimizer.MARS", lr=0.01, weight_decay=0.1, optimize_1d=True),
     ]
 
 
@@ -1018,6 +1076,10 @@ def schedulefree_cases():
         case("polynomial", o, lr=0.05, r=2.0),
         case("unweighted", o, lr=0.05, warmup_steps=20, weight_lr_power=0.0),
         case("lr_change", o, lr=0.05, lr_from_step_31=0.01),
+        case("sgd_default", "schedulefree.SGDScheduleFree", lr=0.05),
+        case("sgd_decay", "schedulefree.SGDScheduleFree", lr=0.1, momentum=0.6, weight_decay=0.1),
+        case("sgd_warmup", "schedulefree.SGDScheduleFree", lr=0.1, warmup_steps=20, r=1.0, weight_lr_power=0.5),
+        case("sgd_lr_change", "schedulefree.SGDScheduleFree", lr=0.1, lr_from_step_31=0.01),
     ]
 
 
@@ -1053,7 +1115,18 @@ def timm_cases():
 METHODS = {
     "optax.lars": (optax_lars_step, optax_named("optax.lars")),
     "optax.lamb": (optax_lamb_step, optax_named("optax.lamb")),
-    "optax.contrib.schedule_free_adamw": (optax_schedule_free_adamw_step, optax_schedule_free),
+    "optax.contrib.schedule_free_adamw": (
+        optax_schedule_free_adamw_step, optax_schedule_free("optax.contrib.schedule_free_adamw"),
+    ),  # fmt: skip
+    "optax.contrib.schedule_free_sgd": (
+        optax_schedule_free_sgd_step, optax_schedule_free("optax.contrib.schedule_free_sgd"),
+    ),  # fmt: skip
+    "optax.fromage": (optax_fromage_step, optax_named("optax.fromage")),
+    "pytorch_optimizer.Fromage": (pytorch_optimizer_fromage_step, plain("pytorch_optimizer.Fromage")),
+    "pytorch_optimizer.MARS": (pytorch_optimizer_mars_step, plain("pytorch_optimizer.MARS")),
+    "schedulefree.SGDScheduleFree": (
+        schedule_free_sgd_step, functools.partial(schedule_free_trajectory, "schedulefree.SGDScheduleFree"),
+    ),  # fmt: skip
     "optax.contrib.muon": (optax_muon_step, optax_named("optax.contrib.muon", compiled=True)),  # or its loop is compiled at every step
     "optax.lookahead(optax.sgd)": (optax_lookahead_sgd_step, optax_lookahead("optax.sgd")),
     "optax.lookahead(optax.adam)": (optax_lookahead_adam_step, optax_lookahead("optax.adam")),
@@ -1084,7 +1157,9 @@ METHODS = {
         pytorch_optimizer_sam_adamw_step, pytorch_optimizer_sam_trajectory("torch.optim.AdamW"),
     ),  # fmt: skip
     "pytorch_optimizer.optimizer.agc.agc": (pytorch_optimizer_agc_step, torch_sgd_after(pytorch_optimizer_agc)),
-    "schedulefree.AdamWScheduleFree": (schedule_free_adamw_step, schedule_free_trajectory),
+    "schedulefree.AdamWScheduleFree": (
+        schedule_free_adamw_step, functools.partial(schedule_free_trajectory, "schedulefree.AdamWScheduleFree"),
+    ),  # fmt: skip
     "timm.optim.Lars": (timm_lars_step, plain("timm.optim.Lars")),
     "timm.optim.Lamb": (timm_lamb_step, plain("timm.optim.Lamb")),
     "timm.optim.AdamWLegacy": (timm_adamw_step, plain("timm.optim.AdamWLegacy")),

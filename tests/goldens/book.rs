@@ -32,6 +32,9 @@ pub struct Case<T = BTreeMap<usize, Vec<Option<f64>>>> {
     pub optimizer: String,
     pub arguments: Map<String, Value>,
     pub resolved: Map<String, Value>,
+    /// `zero` where the parameters begin there rather than where the problem says.
+    #[serde(default)]
+    pub start: Option<String>,
     pub checkpoints: T,
 }
 

@@ -29,6 +29,17 @@ impl From<Rate> for Schedule {
     }
 }
 
+impl Rate {
+    /// That rate times a factor.
+    fn scaled(self, factor: f64) -> Self {
+        match self {
+            Rate::Constant(rate) => Rate::Constant(rate * factor),
+            Rate::Late(early, late) => Rate::Late(early * factor, late * factor),
+            Rate::Inverse(rate, decay) => Rate::Inverse(rate * factor, decay),
+        }
+    }
+}
+
 type Counterpart = Option<Box<dyn Optimizer<f64>>>;
 
 /// The optimizer with the case's hyperparameters, or `None` where the crate has none.
@@ -119,6 +130,46 @@ pub fn counterpart(case: &Case, late: Option<f64>) -> Counterpart {
                 Decay::Relative(weight_decay)
             };
             some(Lion::new(rate).beta1(beta1).beta2(beta2).decay(decay))
+        }
+        "optax.sign_sgd" => some(SignSgd::new(rate)),
+        "optax.signum" => some(Signum::new(rate).momentum(a.number("beta"))),
+        "torch.optim.Rprop" => {
+            let [shrink, growth] = a.numbers("etas");
+            let [least, largest] = a.numbers("step_sizes");
+            let rprop = Rprop::new(rate).shrink_factor(shrink).growth_factor(growth);
+            some(rprop.smallest_step(least).largest_step(largest))
+        }
+        "keras.optimizers.Ftrl" => ftrl_keras(a, rate),
+        "optax.optimistic_gradient_descent" => {
+            let (alpha, beta) = (a.number("alpha"), a.number("beta"));
+            some(OptimisticGradient::new(rate.scaled(alpha)).optimism(beta / alpha))
+        }
+        "optax.optimistic_adam_v2" => {
+            let (alpha, beta, root) = (a.number("alpha"), a.number("beta"), a.number("eps_root"));
+            let ((beta1, beta2), eps) = (a.betas(), a.number("eps"));
+            let adam = OptimisticAdam::new(rate.scaled(alpha)).optimism(beta / alpha);
+            let adam = adam.beta1(beta1).beta2(beta2).epsilon(eps).nesterov(a.flag("nesterov"));
+            (root == 0.0).then(|| boxed(adam))
+        }
+        "optax.adan" => None,
+        "pytorch_optimizer.Adan" => {
+            let ([beta1, beta2, beta3], eps) = (a.numbers("betas"), a.number("eps"));
+            let (decay, decoupled) = (a.number("weight_decay"), a.flag("weight_decouple"));
+            let adan = Adan::new(rate).beta1(beta1).beta2(beta2).beta3(beta3).epsilon(eps);
+            some(adan.weight_decay(decay).proximal(!decoupled))
+        }
+        "optax.contrib.ademamix" | "pytorch_optimizer.AdEMAMix" => ademamix(case, a, rate),
+        "optax.contrib.adopt" => {
+            let ((beta1, beta2), eps) = (a.betas(), a.number("eps"));
+            let adopt = Adopt::new(rate).beta1(beta1).beta2(beta2).epsilon(eps);
+            (!a.flag("nesterov")).then(|| boxed(adopt))
+        }
+        // Its weights are computed in single precision.
+        "optax.contrib.madgrad" => None,
+        "pytorch_optimizer.MADGRAD" => {
+            let (momentum, decay) = (a.number("momentum"), a.number("weight_decay"));
+            let madgrad = Madgrad::new(rate).momentum(momentum).epsilon(a.number("eps"));
+            Some(decayed(madgrad, decay, false))
         }
         other => panic!("no counterpart of {other}: add one, or a row to NOT_OURS"),
     };
@@ -341,4 +392,27 @@ fn adabelief(case: &Case, a: &mut Arguments, rate: Rate) -> Counterpart {
         (true, true) => adabelief.decoupled_decay(Decay::Absolute(decay)),
     };
     (!other).then(|| boxed(adabelief))
+}
+
+/// Keras's strengths are those of w², without the ½.
+fn ftrl_keras(a: &mut Arguments, rate: Rate) -> Counterpart {
+    assert_eq!(a.number("learning_rate_power"), -0.5);
+    let ftrl = Ftrl::keras(rate).l1(a.number("l1_regularization_strength"));
+    let ftrl = ftrl.l2(2.0 * a.number("l2_regularization_strength")).beta(a.number("beta"));
+    let ftrl = ftrl.shrinkage(2.0 * a.number("l2_shrinkage_regularization_strength"));
+    some(ftrl.initial_accumulator(a.number("initial_accumulator_value")))
+}
+
+fn ademamix(case: &Case, a: &mut Arguments, rate: Rate) -> Counterpart {
+    let optimizer = AdEmaMix::new(rate).mixture(a.number("alpha")).epsilon(a.number("eps"));
+    let decay = a.number("weight_decay");
+    if case.optimizer.starts_with("optax") {
+        assert_eq!(a.number("eps_root"), 0.0);
+        let ((beta1, beta2), beta3) = (a.betas(), a.number("b3"));
+        return some(optimizer.beta1(beta1).beta2(beta2).beta3(beta3).weight_decay(decay));
+    }
+    let ([beta1, beta2, beta3], decoupled) = (a.numbers("betas"), a.flag("weight_decouple"));
+    let warmup = a.number("t_alpha_beta3") as u64;
+    let optimizer = optimizer.beta1(beta1).beta2(beta2).beta3(beta3).warmup(warmup);
+    Some(decayed(optimizer, decay, decoupled))
 }

@@ -4,6 +4,7 @@ mod book;
 mod counterpart;
 mod leaves;
 mod muon;
+mod names;
 mod parity;
 mod subject;
 mod tables;
@@ -28,6 +29,10 @@ fn trajectory(
     late: Option<f64>,
 ) -> BTreeMap<usize, Array1<f64>> {
     let mut w = Array1::from_vec(problem.initial.clone());
+    if let Some(start) = &case.start {
+        assert_eq!(start, "zero");
+        w.fill(0.0);
+    }
     let mut checkpoints = BTreeMap::new();
     for (g, step) in problem.gradients.iter().zip(1..) {
         if step == 31
@@ -81,7 +86,9 @@ fn measure() -> (Measured, Vec<String>) {
         let library = format!("{} {}", book.library, book.version);
         for case in book.cases {
             let late = case.late_rate();
-            let Some(mut optimizer) = counterpart(&case, None) else { continue };
+            let Some(mut optimizer) = counterpart(&case, None) else {
+                continue;
+            };
             let mut runs = vec![trajectory(&case, &problem, &mut optimizer, late)];
             if late.is_some() {
                 // The same change as a schedule.

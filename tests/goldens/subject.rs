@@ -23,6 +23,7 @@ pub enum Subject {
     Plain(Any),
     Averaging(Any),
     ScheduleFree(Box<ScheduleFreeAdamW<f64>>),
+    ScheduleFreeSgd(Box<ScheduleFreeSgd<f64>>),
     Lookahead(Lookahead<f64, Any>),
     /// It takes gradients where it chooses: those of w⁴/4 - w²/2 + gw.
     Sam(Sam<f64, Any>),
@@ -35,6 +36,7 @@ impl Subject {
         match self {
             Plain(optimizer) | Averaging(optimizer) => optimizer,
             Subject::ScheduleFree(optimizer) => optimizer.as_mut(),
+            Subject::ScheduleFreeSgd(optimizer) => optimizer.as_mut(),
             Subject::Lookahead(optimizer) => optimizer,
             Subject::Sam(optimizer) => optimizer,
         }
@@ -87,6 +89,11 @@ impl Subject {
                 optimizer.settle_copy(&mut x).unwrap();
                 tracks.insert("x", x);
             }
+            Subject::ScheduleFreeSgd(optimizer) => {
+                let mut x = w.clone();
+                optimizer.settle_copy(&mut x).unwrap();
+                tracks.insert("x", x);
+            }
             Subject::Lookahead(outer) => {
                 let leaves = outer.slow().unwrap().leaves();
                 let slow = leaves.map(|(name, leaf)| (name.to_owned(), leaf.to_owned()));
@@ -127,6 +134,24 @@ pub fn subject(case: &Case, late: Option<f64>, w: &Model) -> Option<Subject> {
             let warmup = a.number("warmup_steps");
             let free = schedule_free(a, rate);
             (warmup == 0.0).then_some(Subject::ScheduleFree(Box::new(free)))?
+        }
+        "schedulefree.SGDScheduleFree" => {
+            let (warmup, step_power) = (a.number("warmup_steps"), a.number("r"));
+            let momentum = a.number("momentum");
+            let free = schedule_free_sgd(a, rate).momentum(momentum).step_power(step_power);
+            Subject::ScheduleFreeSgd(Box::new(free.warmup(warmup as u64)))
+        }
+        "optax.contrib.schedule_free_sgd" => {
+            let momentum = a.number("b1");
+            Subject::ScheduleFreeSgd(Box::new(schedule_free_sgd(a, rate).momentum(momentum)))
+        }
+        "optax.fromage" => Plain(boxed(Fromage::optax(rate).min_norm(a.number("min_norm")))),
+        "pytorch_optimizer.Fromage" => Plain(boxed(Fromage::new(rate))),
+        "pytorch_optimizer.MARS" => {
+            let ((beta1, beta2), decay) = (a.betas(), a.number("weight_decay"));
+            let mars = Mars::pytorch_optimizer(rate).beta1(beta1).beta2(beta2).weight_decay(decay);
+            assert!(a.flag("optimize_1d"));
+            Plain(boxed(mars.variance_reduction(a.number("gamma")).epsilon(a.number("eps"))))
         }
         "timm.optim.AdamWLegacy" => {
             let ((beta1, beta2), decay) = (a.betas(), a.number("weight_decay"));
@@ -250,6 +275,11 @@ fn schedule_free(a: &mut Arguments, rate: Rate) -> ScheduleFreeAdamW<f64> {
     let ((beta1, beta2), decay) = (a.betas(), a.number("weight_decay"));
     let free = ScheduleFreeAdamW::new(rate).beta1(beta1).beta2(beta2).epsilon(a.number("eps"));
     free.weight_decay(decay).rate_power(a.number("weight_lr_power"))
+}
+
+fn schedule_free_sgd(a: &mut Arguments, rate: Rate) -> ScheduleFreeSgd<f64> {
+    let (decay, power) = (a.number("weight_decay"), a.number("weight_lr_power"));
+    ScheduleFreeSgd::new(rate).weight_decay(decay).rate_power(power)
 }
 
 fn lookahead_optax(case: &Case, a: &mut Arguments, rate: Rate) -> Option<Subject> {

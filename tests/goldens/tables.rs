@@ -14,6 +14,11 @@ pub const NOT_OURS: &[(&str, &str, &str)] = &[
     ("optax", "adabelief_eps_root", "AdaBelief has one ε, in the state and in the root"),
     ("optax", "adabelief_nesterov", "AdaBelief has no look-ahead"),
     ("optax", "yogi_eps_root", EPSILON_ROOT),
+    ("optax", "adan_default", "Optax has 1 - β₂ where the paper and its authors have β₂"),
+    ("optax", "adopt_nesterov", "ADOPT has no look-ahead"),
+    ("optax", "madgrad_default", SINGLE_PRECISION),
+    ("optax", "madgrad_l2", SINGLE_PRECISION),
+    ("optax", "madgrad_lr_change", SINGLE_PRECISION),
     ("adabelief_pytorch", "adabelief_default", RECTIFIED),
     ("adabelief_pytorch", "adabelief_plain_amsgrad", "AdaBelief has no maximum"),
     ("adabelief_pytorch", "adabelief_rectified_betas", RECTIFIED),
@@ -23,6 +28,8 @@ pub const NOT_OURS: &[(&str, &str, &str)] = &[
     ("pytorch_optimizer", "adabelief_rectified", RECTIFIED),
 ];
 
+const SINGLE_PRECISION: &str =
+    "Optax computes √t in single precision, so it is up to 1e-7 off its formula";
 const CENTERED_MOMENTUM: &str = "centred RMSprop has no momentum";
 const EPSILON_ROOT: &str = "an ε inside the corrected root is of Adam alone";
 const RECTIFIED: &str = "AdaBelief is not rectified";

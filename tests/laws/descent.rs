@@ -37,7 +37,9 @@ fn check<F: Scalar>(optimizer: &mut dyn Optimizer<F>, what: &str) {
             optimizer.step(&mut w, &g).unwrap();
             last = task.loss(&w);
             assert!(last.is_finite(), "{what} at {step}");
-            assert!(step > 1 || last < first, "{what} ascends at first: {first} to {last}");
+            // ADOPT only looks at its first gradient.
+            let waits = optimizer.name() == "Adopt" && last == first;
+            assert!(step > 1 || last < first || waits, "{what} ascends: {first} to {last}");
         }
         assert!(last < 0.9999 * first, "{what}: {first} to {last}");
     }
@@ -78,6 +80,20 @@ fn so_does_every_convention<F: Scalar>() {
         Lars: new(rate) optax(rate) timm(rate) pytorch_optimizer(rate) default();
         Lamb: new(rate) timm(rate) pytorch_optimizer(rate) default();
         ScheduleFreeAdamW: new(rate) default();
+        Adan: new(rate) default();
+        AdEmaMix: new(rate) default();
+        Adopt: new(rate) default();
+        Madgrad: new(rate) default();
+        SignSgd: new(rate) default();
+        Signum: new(rate) default();
+        Rprop: new(rate) default();
+        Ftrl: new(rate) keras(rate) default();
+        OptimisticGradient: new(rate) default();
+        OptimisticAdam: new(rate) optax(rate) default();
+        Fromage: new(rate) optax(rate) default();
+        Mars: new(rate) pytorch_optimizer(rate) default();
+        ScheduleFreeSgd: new(rate) default();
+        GpaAdamW: new(rate) default();
     }
 }
 

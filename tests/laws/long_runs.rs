@@ -60,13 +60,17 @@ fn moved<F: Scalar, R: Rule<F>>(rule: &R, step: u64) -> F {
     w
 }
 
+/// Rules that have constants which grow with the step for ever, and which.
+const GROWING: [(&str, &str); 2] = [("Madgrad", "weights √t"), ("Adopt", "the bound (t-1)^¼")];
+
 fn check_late<F: Scalar, R: Rule<F> + Default>() {
     let rule = R::default();
     let limit = moved::<F, R>(&rule, 1 << 40);
     for step in LATE {
         let w = moved::<F, R>(&rule, step);
         assert!(w.is_finite() && w != F::one(), "{} at {step}: {w}", R::NAME);
-        assert_eq!(bits(w), bits(limit), "{} at {step}", R::NAME);
+        let grows = GROWING.iter().any(|(name, _)| *name == R::NAME);
+        assert!(grows || bits(w) == bits(limit), "{} at {step}: {w} and not {limit}", R::NAME);
     }
 }
 
@@ -119,6 +123,14 @@ fn constants_are_finite_for_averages_of_any_length<F: Scalar>() {
         Lion: beta1 beta2;
         Lamb: beta1 beta2;
         ScheduleFreeAdamW: beta2;
+        Adan: beta1 beta2 beta3;
+        AdEmaMix: beta1 beta2 beta3;
+        Adopt: beta1 beta2;
+        Madgrad: momentum;
+        Signum: momentum;
+        OptimisticAdam: beta1 beta2;
+        Mars: beta1 beta2;
+        GpaAdamW: average_share beta1 beta2;
         RmsProp: rho;
         CenteredRmsProp: rho;
         AdaDelta: rho;

@@ -148,6 +148,43 @@ hyperparameters! {
         beta1: inner_fraction, beta2: fraction, epsilon: root, weight_decay: non_negative,
         step_power: non_negative, rate_power: non_negative
     }
+    Adan {
+        beta1: fraction, beta2: fraction, beta3: fraction, epsilon: root,
+        weight_decay: non_negative
+    }
+    AdEmaMix {
+        beta1: fraction, beta2: fraction, beta3: fraction, mixture: non_negative, epsilon: root,
+        weight_decay: non_negative
+    }
+    Adopt { beta1: fraction, beta2: fraction, epsilon: root }
+    Madgrad { momentum: fraction, epsilon: root }
+    SignSgd {}
+    Signum { momentum: fraction }
+    Rprop {
+        shrink_factor: inner_fraction, growth_factor: positive, smallest_step: non_negative,
+        largest_step: positive
+    }
+    Ftrl {
+        l1: non_negative, l2: non_negative, shrinkage: non_negative, beta: non_negative,
+        initial_accumulator: non_negative
+    }
+    OptimisticGradient { optimism: non_negative }
+    OptimisticAdam {
+        optimism: non_negative, beta1: fraction, beta2: fraction, epsilon: root
+    }
+    Fromage { min_norm: non_negative }
+    Mars {
+        beta1: fraction, beta2: fraction, variance_reduction: non_negative, epsilon: root,
+        weight_decay: non_negative
+    }
+    ScheduleFreeSgd {
+        momentum: inner_fraction, weight_decay: non_negative, step_power: non_negative,
+        rate_power: non_negative
+    }
+    GpaAdamW {
+        train_share: inner_fraction, average_share: fraction, beta1: fraction, beta2: fraction,
+        epsilon: root, weight_decay: non_negative
+    }
 }
 
 fn so_has_every_kind_of_decay<F: Scalar>() {

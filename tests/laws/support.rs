@@ -32,6 +32,8 @@ macro_rules! each_rule {
             @ $law, $scalar, ($($argument),*),
             Sgd Momentum Nesterov AdaGrad RmsProp RmsPropMomentum CenteredRmsProp AdaDelta Adam
             AdamW AmsGrad AdaMax NAdam RAdam AdaBelief Yogi Lion Lars Lamb ScheduleFreeAdamW
+            Adan AdEmaMix Adopt Madgrad SignSgd Signum Rprop Ftrl OptimisticGradient
+            OptimisticAdam Fromage Mars ScheduleFreeSgd GpaAdamW
         )
     };
     (@ $law:ident, $scalar:ty, $arguments:tt, $($rule:ident)+) => {{
@@ -102,6 +104,12 @@ pub fn assert_agrees<F: Scalar>(
     } else {
         assert_same(found, expected, what);
     }
+}
+
+/// Whether a rule takes something off each parameter by itself: AdamW by its default decay, Fromage by the
+/// length of its step.
+pub fn shrinks(name: &str) -> bool {
+    matches!(name, "adamw" | "fromage")
 }
 
 /// The rules whose elements do not know of each other.

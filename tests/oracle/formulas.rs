@@ -7,7 +7,7 @@
 /// w of the step before to w, given `t`, `lr`, `w`, `g`.
 pub type Formula = Box<dyn FnMut(i32, f64, f64, f64) -> f64>;
 
-fn sign(x: f64) -> f64 {
+pub fn sign(x: f64) -> f64 {
     if x > 0.0 {
         1.0
     } else if x < 0.0 {
@@ -379,13 +379,13 @@ pub fn schedule_free(
 /// The new leaf from the old one, given `t`, `lr`, `w`, `g`.
 pub type LeafFormula = Box<dyn FnMut(i32, f64, &[f64], &[f64]) -> Vec<f64>>;
 
-fn norm(x: impl Iterator<Item = f64>) -> f64 {
+pub fn norm(x: impl Iterator<Item = f64>) -> f64 {
     x.map(|x| x * x).sum::<f64>().sqrt()
 }
 
 /// A leaf whose state is `N` zeros an element: `step` makes its elements from the scalars that
 /// `whole` finds.
-fn elementwise<const N: usize, K: 'static>(
+pub fn elementwise<const N: usize, K: 'static>(
     mut whole: impl FnMut(i32, f64, &[f64], &[f64], &mut Vec<[f64; N]>) -> K + 'static,
     mut step: impl FnMut(&K, f64, f64, &mut [f64; N]) -> f64 + 'static,
 ) -> LeafFormula {

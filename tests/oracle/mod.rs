@@ -2,6 +2,8 @@
 
 mod data;
 mod formulas;
+mod more;
+mod more_rows;
 mod scalars;
 mod table;
 mod two_points;

@@ -5,6 +5,7 @@ use thalweg::*;
 
 use super::data::Rate;
 use super::formulas::*;
+use super::more_rows::more;
 
 /// What a formula is of.
 pub enum Of {
@@ -54,7 +55,15 @@ macro_rules! rows {
     };
 }
 
+pub(crate) use rows;
+
 pub fn table() -> Vec<Row> {
+    let mut table = first();
+    table.extend(more());
+    table
+}
+
+fn first() -> Vec<Row> {
     rows! {
         "sgd" [0.01]:
         new |a| Sgd::new(a) => sgd();

@@ -24,6 +24,7 @@ pub fn examples() -> Vec<Schedule> {
         Cyclic::new(0.01, 0.1, 10).decaying(0.99).into(),
         Schedule::cosine(0.1, 0.0, 90).warm_up(10),
         Schedule::warmup_stable_decay(0.1, 10, 70, 20, 0.0),
+        Schedule::one_minus_sqrt(0.1, 0.001, 100),
         Schedule::exponential(0.1, 0.5, 1).at_least(0.01).at_most(0.09).scaled(2.0),
     ]
 }
@@ -47,6 +48,7 @@ fn extremes(a: f64, b: f64, n: u64, m: u64) -> Vec<Schedule> {
         Cyclic::new(a, b, n).down(m).halved().into(),
         Cyclic::new(a, b, n).down(m).decaying(b).into(),
         Schedule::warmup_stable_decay(a, n, m, n, b),
+        Schedule::one_minus_sqrt(a, b, n),
         Schedule::linear(a, b, n).then(m, Schedule::cosine(b, a, n).then(n, a)).then(m, b),
         Schedule::linear(a, b, n).at_least(a).at_most(b).scaled(-1.0),
     ]
@@ -103,13 +105,14 @@ fn a_phase_without_length_is_over_at_once() {
 #[test]
 fn each_parameter_that_is_out_of_range_is_named() {
     let nan = f64::NAN;
-    let cases: [(Schedule, &str); 16] = [
+    let cases: [(Schedule, &str); 17] = [
         (Schedule::step_decay(nan, 0.5, 1), "from"),
         (Schedule::step_decay(0.1, -0.5, 1), "factor"),
         (Schedule::multi_step(0.1, nan, [1]), "factor"),
         (Schedule::exponential(0.1, f64::INFINITY, 1), "factor"),
         (Schedule::polynomial(0.1, 0.0, 0.0, 1), "power"),
         (Schedule::linear(0.1, nan, 1), "to"),
+        (Schedule::one_minus_sqrt(0.1, nan, 1), "to"),
         (Schedule::inverse_sqrt(nan, 1), "peak"),
         (Schedule::cosine_restarts(0.1, 0.0, 1, 1, 1.5), "decay"),
         (OneCycle::new(0.1, 9).rise(1.1).into(), "rise"),
@@ -240,4 +243,16 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn the_root_decay_is_its_formula_and_keeps_its_digits_at_the_end() {
+    let schedule = Schedule::one_minus_sqrt(0.3, 0.05, 1000);
+    for step in 1..=1001_u64 {
+        let expected = 0.05 + 0.25 * (1.0 - ((step - 1) as f64 / 1000.0).sqrt());
+        assert!((schedule.at(step) - expected).abs() < 1e-16, "{step}");
+    }
+    // 1 - √(1 - x) = x/2 + x²/8 + ...
+    let last = Schedule::one_minus_sqrt(1.0, 0.0, 1_000_000).at(1_000_000);
+    assert!((last / (5e-7 + 1.25e-13) - 1.0).abs() < 1e-12, "{last}");
 }
