@@ -168,7 +168,7 @@ fn page(measured: &Measured) -> String {
     for rule in rules {
         let columns = comparisons(measured, rule);
         let alone = BY_FORMULA_ALONE.iter().any(|(name, _)| *name == rule);
-        assert!(alone != !columns.is_empty(), "what was compared with {rule}");
+        assert_eq!(alone, columns.is_empty(), "what was compared with {rule}");
         write!(page, "| [`{rule}`](crate::{rule}) |").unwrap();
         for column in ["torch", "optax", "keras", "others"] {
             let cells = columns.get(column).map_or(&[][..], Vec::as_slice);
