@@ -1,4 +1,5 @@
-//! Quasi-Newton solvers on problems that no setting was chosen by, beside SciPy.
+//! Quasi-Newton solvers on problems of CUTEst, beside SciPy. They had a say in the last choice of L-BFGS's σ and first
+//! step.
 
 use serde_json::Value;
 use thalweg::solvers::{Bfgs, Lbfgs, Solver, Stop, minimize};

@@ -1,7 +1,7 @@
 //! Least squares: fits of a model to data, and whatever else is a sum of squares.
 //!
 //! A sum of squares tells more of itself than a value and a gradient: its residuals, and how each changes with
-//! the parameters. Solvers that use this need fewer evaluations than any other, and no setting.
+//! the parameters. Solvers that use this need fewer evaluations than others, and no setting in most cases.
 //!
 //! | to | see |
 //! |---|---|

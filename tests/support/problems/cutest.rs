@@ -33,8 +33,7 @@ macro_rules! by_duals {
     }};
 }
 
-/// From the starts of the collection, after those of [`large`] at n = 20. No setting of a solver was
-/// chosen by them.
+/// From the starts of the collection, after those of [`large`] at n = 20.
 pub fn cutest() -> Vec<Problem> {
     let alike = |x: f64, n: usize| vec![x; n];
     let mut all = large(20);
