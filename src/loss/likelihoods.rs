@@ -229,7 +229,7 @@ pub fn focal_into<F: Scalar, D: Dimension>(
 /// ```
 /// use ndarray::array;
 /// use thalweg::loss::gaussian;
-/// let (value, by_mean, by_log_variance) = gaussian(&array![3.0], &array![0.0], &array![1.0])?;
+/// let (value, [by_mean, by_log_variance]) = gaussian(&array![3.0], &array![0.0], &array![1.0])?;
 /// assert_eq!((value, by_mean, by_log_variance), (2.0, array![2.0], array![-1.5]));
 /// # Ok::<(), thalweg::Error>(())
 /// ```
@@ -237,11 +237,11 @@ pub fn gaussian<F: Scalar, D: Dimension>(
     means: &ArrayRef<F, D>,
     log_variances: &ArrayRef<F, D>,
     targets: &ArrayRef<F, D>,
-) -> Result<(f64, Array<F, D>, Array<F, D>), Error> {
+) -> Result<(f64, [Array<F, D>; 2]), Error> {
     let zeros = || Array::zeros(means.raw_dim());
     let (mut by_mean, mut by_log_variance) = (zeros(), zeros());
     let value = gaussian_into(means, log_variances, targets, &mut by_mean, &mut by_log_variance)?;
-    Ok((value, by_mean, by_log_variance))
+    Ok((value, [by_mean, by_log_variance]))
 }
 
 /// As [`gaussian`], with the gradients written into arrays of the means' shape.
