@@ -40,10 +40,10 @@ use crate::schedule::Schedule;
 /// use thalweg::{Ftrl, Optimizer};
 /// let mut w = array![0.0, 0.0];
 /// let mut ftrl = Ftrl::new(0.5).l1(1.0);
-/// for _ in 0..4 {
-///     ftrl.step(&mut w, &array![0.2, 0.6])?; // sums 0.8 and 2.4
+/// for _ in 0..2 {
+///     ftrl.step(&mut w, &array![0.2, 0.6])?; // sums 0.4, within λ₁, and 1.2
 /// }
-/// assert!(w[0] == 0.0 && f64::abs(w[1] + 0.5 * (2.4 - 1.0) / (1.0 + 1.2)) < 1e-15);
+/// assert!(w[0] == 0.0 && f64::abs(w[1] + 0.5 * (1.2 - 1.0) / (1.0 + 0.72_f64.sqrt())) < 1e-15);
 /// # Ok::<(), thalweg::Error>(())
 /// ```
 pub type Optimizer<F> = Elementwise<F, Ftrl>;
