@@ -234,7 +234,8 @@ fn every_optimizer_reads_95_percent_at_its_own_learning_rate() {
             panic!("{row}");
         };
         assert_eq!(rate.parse(), Ok(entry.learning_rate), "{row}");
-        assert!(epochs.parse::<usize>().is_ok(), "{row}");
+        let never = entry.name == "rprop" && epochs == "-";
+        assert!(never || epochs.parse::<usize>().is_ok(), "{row}");
         // Rprop is for the gradient of all data: by the noise of small batches all of its steps shrink.
         let least = if entry.name == "rprop" { 70.0 } else { 95.0 };
         assert!(validation.parse::<f64>().unwrap() >= least, "{row}");
@@ -342,12 +343,18 @@ fn a_divergence_is_explained() {
     for (name, arguments) in [
         ("diverged", ["--learning-rate", "1e6", "--optimizer", "adamw"]),
         ("overflowed", ["--learning-rate", "1e38", "--optimizer", "sgd"]),
-        ("race", ["--learning-rate", "1e38", "--optimizer", "all"]),
     ] {
         let message = failure(name, 1, &arguments);
         assert!(message.contains("the gradient of `hidden.weight` is NaN"), "{message}");
         assert!(message.contains("--learning-rate below"), "{message}");
     }
+    // Of all, Fromage goes on: its weights stay within a ball whatever the rate.
+    let picture = scratch("race.png");
+    let output = digits(&["--learning-rate", "1e38", "--optimizer", "all"], &picture);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("the gradient of `hidden.weight` is NaN"), "{message}");
+    assert!(message.contains("--learning-rate below"), "{message}");
 }
 
 #[cfg(not(feature = "serde"))]
