@@ -16,7 +16,7 @@ const LARGEST: u32 = INFINITY - 1;
 pub(crate) fn of_f32(x: f32, dither: u32) -> u16 {
     let bits = x.to_bits();
     let part = if bits & 0x7fff_ffff < LARGEST << CUT { dither & 0xffff } else { 0 };
-    ((bits + part) >> CUT) as u16
+    (bits.wrapping_add(part) >> CUT) as u16
 }
 
 /// As [`of_f32`]. What is beyond the range of an `f32` is brought to its ends, so that only 0 is 0.
@@ -24,11 +24,13 @@ pub(crate) fn of_f32(x: f32, dither: u32) -> u16 {
 pub(crate) fn of_f64(x: f64, dither: u32) -> u16 {
     let bits = x.to_bits();
     let (sign, size) = (bits & (1 << 63), bits & !(1 << 63));
-    let rounded = (size + (u64::from(dither & 0xffff) << (CUT_F64 - 16))) >> CUT_F64;
+    let part = u64::from(dither & 0xffff) << (CUT_F64 - 16);
+    // What checks for overflow is not vectorized.
+    let rounded = size.wrapping_add(part) >> CUT_F64;
     // The exponent's bias is another.
     const BIAS: u64 = (1023 - 127) << 7;
     const LEAST: u64 = 0x80;
-    let least = if rounded < BIAS + LEAST { LEAST } else { rounded - BIAS };
+    let least = if rounded < BIAS + LEAST { LEAST } else { rounded.wrapping_sub(BIAS) };
     let finite = if least > LARGEST as u64 { LARGEST as u64 } else { least };
     let beyond = if size > f64::INFINITY.to_bits() { INFINITY | 0x40 } else { INFINITY };
     let code = if size < f64::INFINITY.to_bits() { finite } else { u64::from(beyond) };
