@@ -1,6 +1,6 @@
 //! State in fewer bits against full state.
 
-use thalweg::{Adam, AdamW, Elementwise, Momentum, Optimizer, Precision, Rule};
+use thalweg::{Adam, AdamW, Elementwise, Momentum, Precision, Rule};
 
 use crate::loops::{aligned_gradient, quiet, step};
 use crate::measure::{Aligned, Row, Section, duel};
