@@ -91,6 +91,7 @@
 #![warn(unreachable_pub)]
 
 mod basis;
+mod bfloat16;
 #[cfg(feature = "serde")]
 pub mod checkpoint;
 pub mod curvature;
@@ -120,7 +121,7 @@ pub mod train;
 mod vector;
 
 // The trait and the engine.
-pub use engine::{Average, Elementwise, NonFinite, Precedence, Settings};
+pub use engine::{Average, Elementwise, NonFinite, Precedence, Precision, Settings};
 pub use optimizer::{Change, Optimizer, StepInfo, Treatment};
 #[doc(hidden)]
 pub use optimizer::{OtherRanks, Partwise, Wholes};

@@ -4,6 +4,8 @@ use std::fmt::{Debug, Display};
 
 use num_traits::Float;
 
+use crate::bfloat16;
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for f32 {}
@@ -91,6 +93,17 @@ pub trait Scalar:
     #[doc(hidden)]
     fn bytes_mut(numbers: &mut [Self]) -> &mut [u8];
 
+    /// Its bits, brought down to 32.
+    #[doc(hidden)]
+    fn folded(self) -> u32;
+
+    /// The number of 16 bits that a dither rounds it to.
+    #[doc(hidden)]
+    fn to_bfloat16(self, dither: u32) -> u16;
+
+    #[doc(hidden)]
+    fn of_bfloat16(code: u16) -> Self;
+
     /// The sign: 1, -1, or the value itself where it is 0 or NaN.
     ///
     /// `Float::signum(0.0)` is 1, with which a zero gradient would move a parameter.
@@ -170,6 +183,21 @@ impl Scalar for f32 {
     const NAME: &'static str = "f32";
 
     #[inline(always)]
+    fn folded(self) -> u32 {
+        self.to_bits()
+    }
+
+    #[inline(always)]
+    fn to_bfloat16(self, dither: u32) -> u16 {
+        bfloat16::of_f32(self, dither)
+    }
+
+    #[inline(always)]
+    fn of_bfloat16(code: u16) -> Self {
+        bfloat16::to_f32(code)
+    }
+
+    #[inline(always)]
     fn from_f64(value: f64) -> Self {
         value as f32
     }
@@ -188,6 +216,22 @@ impl Scalar for f64 {
     }
 
     const NAME: &'static str = "f64";
+
+    #[inline(always)]
+    fn folded(self) -> u32 {
+        let bits = self.to_bits();
+        (bits >> 32) as u32 ^ (bits as u32).rotate_left(16)
+    }
+
+    #[inline(always)]
+    fn to_bfloat16(self, dither: u32) -> u16 {
+        bfloat16::of_f64(self, dither)
+    }
+
+    #[inline(always)]
+    fn of_bfloat16(code: u16) -> Self {
+        f64::from(bfloat16::to_f32(code))
+    }
 
     #[inline(always)]
     fn from_f64(value: f64) -> Self {

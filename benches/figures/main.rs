@@ -7,6 +7,7 @@
 //! Words after `--` choose sections by name; with `--features rayon` there is one on threads.
 
 mod around;
+mod compact;
 mod layouts;
 mod loops;
 mod measure;
@@ -27,6 +28,7 @@ fn main() {
         loops::penalty(),
         loops::denormal(),
         around::around(),
+        compact::compact(),
         layouts::layouts(),
         small::small(),
         #[cfg(feature = "linalg")]

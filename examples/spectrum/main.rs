@@ -24,7 +24,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use ndarray::{Array2, ArrayViewD};
+use ndarray::{Array2, CowArray, IxDyn};
 use rand::seq::SliceRandom;
 use rand::{SeedableRng, rngs::StdRng};
 use thalweg::curvature::{
@@ -165,7 +165,7 @@ fn take(digits: &Digits, indices: &[usize]) -> Batch {
 /// The diagonal that an optimizer divides by, from one of its slots.
 fn diagonal<'a>(
     flatten: &Flatten,
-    slot: impl Fn(&str) -> Option<ArrayViewD<'a, f64>>,
+    slot: impl Fn(&str) -> Option<CowArray<'a, f64, IxDyn>>,
     root: impl Fn(f64) -> f64,
 ) -> Vec<f64> {
     let leaves = flatten.leaves().filter_map(|(name, _, _)| slot(name));

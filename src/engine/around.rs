@@ -4,9 +4,12 @@
 //! before and after the loop of the rule: the same arithmetic, compiled once for all rules.
 
 use super::average::averaged;
+use super::compact::{self, Codes, Rounding};
+use super::loops::WIDEST;
 use super::program::{Before, Kernel, Penalized, Stretch};
 use super::scale::Scale;
 use super::settings::Settings;
+use crate::reduce::BLOCK;
 use crate::rule::MOST;
 use crate::scalar::Scalar;
 use crate::simd::{Simd, Work};
@@ -25,6 +28,8 @@ pub(super) struct Outer<F> {
     pub(super) caution: Option<F>,
     /// What the average takes of the new parameter.
     pub(super) average: Option<F>,
+    /// What the rounding of state goes by, where it is kept in fewer bits.
+    pub(super) rounding: Option<Rounding>,
 }
 
 impl<F: Scalar> Outer<F> {
@@ -38,10 +43,37 @@ impl<F: Scalar> Outer<F> {
     ) -> Self {
         if is_plain && scale.is_one() {
             let before = Some(Before::Nothing);
-            return Self { around: Around::nothing(), before, caution: None, average };
+            return Self {
+                around: Around::nothing(),
+                before,
+                caution: None,
+                average,
+                rounding: None,
+            };
         }
         let around = Around::new(settings, rate, scale);
-        Self { around, before: around.before(), caution: None, average }
+        Self { around, before: around.before(), caution: None, average, rounding: None }
+    }
+
+    /// What gradients are multiplied by, where nothing else is done around the rule but the average.
+    fn factor(&self) -> Option<F> {
+        match self.before {
+            _ if self.caution.is_some() => None,
+            Some(Before::Nothing) => Some(F::one()),
+            Some(Before::Scaled(factor)) => Some(factor),
+            _ => None,
+        }
+    }
+
+    /// The same with gradients scaled otherwise.
+    pub(super) fn scaled(
+        &self,
+        settings: &Settings,
+        is_plain: bool,
+        rate: f64,
+        scale: Scale<F>,
+    ) -> Self {
+        Self { rounding: self.rounding, ..Self::new(settings, is_plain, rate, scale, self.average) }
     }
 }
 
@@ -146,7 +178,43 @@ impl<F: Scalar> Loop<'_, F> {
     /// Updates a stretch of elements.
     #[inline]
     pub(super) fn update(&self, place: usize, simd: Simd, stretch: &mut Stretch<'_, F>) {
-        update(self.kernel, place, &self.outer[place], simd, stretch);
+        let (kernel, outer) = (self.kernel, &self.outer[place]);
+        match outer.rounding {
+            None => update(kernel, place, outer, simd, stretch),
+            Some(rounding) => self.update_codes(place, rounding, simd, stretch.reborrow()),
+        }
+    }
+
+    /// As [`update`](Self::update), of slots that are kept in fewer bits.
+    fn update_codes(
+        &self,
+        place: usize,
+        Rounding { key, of_all }: Rounding,
+        simd: Simd,
+        mut stretch: Stretch<'_, F>,
+    ) {
+        let (kernel, outer) = (self.kernel, &self.outer[place]);
+        let factor = outer.factor().filter(|_| of_all && simd.is_wide());
+        let rate = outer.average.filter(|_| !stretch.average.is_empty());
+        let longest = if rate.is_some() { TILE } else { usize::MAX };
+        while !stretch.w.is_empty() {
+            let n = longest.min(stretch.w.len());
+            let (mut tile, rest) = stretch.split_at(n);
+            stretch = rest;
+            if let Some(factor) = factor.filter(|_| n >= WIDEST) {
+                let (mut whole, tail) = tile.split_at(n & !(WIDEST - 1));
+                kernel.update_codes(place, factor, key, simd, &mut whole);
+                if let Some(rate) = rate {
+                    simd.run(Blend { rate, w: whole.w, average: whole.average });
+                }
+                tile = tail;
+            }
+            if !tile.w.is_empty() {
+                compact::update(key, simd, tile, |mut tile| {
+                    update(kernel, place, outer, simd, &mut tile);
+                });
+            }
+        }
     }
 
     /// The sums of the squares of two quantities over a stretch, which is short and not written to.
@@ -158,6 +226,16 @@ impl<F: Scalar> Loop<'_, F> {
         stretch: Stretch<'_, F>,
     ) -> [f64; 2] {
         let (kernel, outer) = (self.kernel, &self.outer[place]);
+        let mut room;
+        let stretch = if outer.rounding.is_none() {
+            stretch
+        } else {
+            // A stretch is no longer than the room.
+            room = compact::room::<F, BLOCK>();
+            let Stretch { w, g, slots, codes, average } = stretch;
+            let slots = compact::decoded(simd, slots, &codes, &mut room);
+            Stretch { w, g, slots, codes: Codes::default(), average }
+        };
         match quantities {
             Quantities::OfRule { power } => norms(kernel, place, outer, power, simd, stretch),
             Quantities::Agreeing => [count_agreeing(kernel, place, outer, simd, stretch), 0.0],
@@ -205,10 +283,11 @@ fn rarer<F: Scalar>(
     let decay = kernel.decay(place);
     while !stretch.w.is_empty() {
         let n = TILE.min(stretch.w.len());
-        let (Stretch { w, g, slots, average }, rest) = stretch.split_at(n);
+        let (Stretch { w, g, slots, codes, average }, rest) = stretch.split_at(n);
         simd.run(Prepare { around, w: &*w, g, gradients: &mut gradients, kept: &mut kept });
         w.copy_from_slice(&kept[..n]);
-        let mut inner = Stretch { w: &mut *w, g: &gradients[..n], slots, average: &mut [] };
+        let g = &gradients[..n];
+        let mut inner = Stretch { w: &mut *w, g, slots, codes, average: &mut [] };
         kernel.update(place, Before::Nothing, simd, &mut inner);
         if let Some(factor) = outer.caution {
             let (kept, gradients) = (&kept[..n], &gradients[..n]);
@@ -236,7 +315,7 @@ fn count_agreeing<F: Scalar>(
     let (decay, mut count) = (kernel.decay(place), 0.0);
     while !stretch.w.is_empty() {
         let n = TILE.min(stretch.w.len());
-        let (Stretch { w, g, slots, .. }, rest) = stretch.split_at(n);
+        let (Stretch { w, g, slots, codes, .. }, rest) = stretch.split_at(n);
         simd.run(Prepare { around, w, g, gradients: &mut gradients, kept: &mut kept });
         moved[..n].copy_from_slice(&kept[..n]);
         let [a, b, c, d] = &mut copies;
@@ -250,7 +329,8 @@ fn count_agreeing<F: Scalar>(
                 None => &mut [],
             })
         };
-        let mut inner = Stretch { w: &mut moved[..n], g: &gradients[..n], slots, average: &mut [] };
+        let (w, g) = (&mut moved[..n], &gradients[..n]);
+        let mut inner = Stretch { w, g, slots, codes, average: &mut [] };
         kernel.update(place, Before::Nothing, simd, &mut inner);
         let (kept, gradients) = (&kept[..n], &gradients[..n]);
         count += simd.run(Agreeing { decay, moved: &moved[..n], kept, gradients });
@@ -272,13 +352,13 @@ fn norms<F: Scalar>(
     if matches!(outer.before, Some(Before::Nothing)) {
         return kernel.norms(place, power, simd, stretch);
     }
-    const BLOCK: usize = crate::reduce::BLOCK;
     let (mut gradients, mut kept) = ([F::zero(); BLOCK], [F::zero(); BLOCK]);
-    let Stretch { w, g, slots, average } = stretch;
+    let Stretch { w, g, slots, codes, average } = stretch;
     let n = w.len();
     let around = outer.around;
     simd.run(Prepare { around, w, g, gradients: &mut gradients, kept: &mut kept });
-    let stretch = Stretch { w: &mut kept[..n], g: &gradients[..n], slots, average };
+    let (w, g) = (&mut kept[..n], &gradients[..n]);
+    let stretch = Stretch { w, g, slots, codes, average };
     kernel.norms(place, power, simd, stretch)
 }
 

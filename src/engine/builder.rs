@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::average::Average;
+use super::compact::Precision;
 use super::elementwise::Elementwise;
 use super::settings::{NonFinite, Precedence, Settings};
 use crate::params::Pattern;
@@ -103,6 +104,22 @@ impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
     #[must_use]
     pub fn frozen(self, frozen: bool) -> Self {
         self.set(|s| s.frozen = frozen)
+    }
+
+    /// Keeps the state in fewer bits: see [`Precision`].
+    ///
+    /// A [`group`](Self::group) may have another than the rest. It can be changed between steps: the state goes
+    /// on, rounded to the nearest. A saved state goes on in the precision that the optimizer is built with.
+    ///
+    /// ```
+    /// use thalweg::{AdamW, Precision};
+    /// let adamw = AdamW::<f32>::new(1e-3)
+    ///     .state_precision(Precision::BFloat16)
+    ///     .group("*norm*", |group| group.state_precision(Precision::Full));
+    /// ```
+    #[must_use]
+    pub fn state_precision(self, precision: Precision) -> Self {
+        self.set(|s| s.state_precision = precision)
     }
 
     /// Multiplies the learning rate, as [`group`](Self::group)s do; in [0, ∞).

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use ndarray::ArrayViewD;
+use ndarray::{ArrayViewD, CowArray, IxDyn};
 
 use super::average::Average;
 use super::ledger::{Before, Ledger};
@@ -519,7 +519,7 @@ impl<F: Scalar> Core<F> for Engine<F> {
         self.precedence.push((name, precedence));
     }
 
-    fn slot(&self, leaf: &str, slot: &str) -> Option<ArrayViewD<'_, F>> {
+    fn slot(&self, leaf: &str, slot: &str) -> Option<CowArray<'_, F, IxDyn>> {
         let about = self.plan.program.about();
         let slot = about.slots.iter().position(|&name| name == slot)?;
         self.ledger.leaf(leaf)?.slot(slot)

@@ -66,8 +66,8 @@ impl<F: Scalar> Coupling<'_, F> {
         let place = self.kernel.repeat(cohort);
         let mut outer = self.outer[cohort];
         if scale != self.scale {
-            let (rate, average) = (course.learning_rate, outer.average);
-            outer = Outer::new(settings, course.traits.is_plain, rate, scale, average);
+            let rate = course.learning_rate;
+            outer = outer.scaled(settings, course.traits.is_plain, rate, scale);
         }
         self.outer.push(outer);
         if course.program().about().norms {

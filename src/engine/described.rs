@@ -41,6 +41,8 @@ fn settings_of(settings: &Settings) -> [(&'static str, String); 15] {
         simd: _,
         parallel_above: _,
         frozen,
+        // The arrays tell theirs, and go on in what is built here.
+        state_precision: _,
         rate_factor,
         maximize,
         clip_leaf_norm,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use ndarray::ArrayViewD;
+use ndarray::{ArrayViewD, CowArray, IxDyn};
 
 use super::core::MakeEngine;
 use super::loops;
@@ -133,6 +133,8 @@ impl<F: Scalar, R> Elementwise<F, R> {
 
     /// A slot of the state of a leaf, such as `"m"` of `"layers.0.weight"`, in the leaf's shape.
     ///
+    /// One in fewer bits ([`state_precision`](Self::state_precision)) is decoded.
+    ///
     /// `None` before the first step, for a leaf that was never trained, and for names that do not exist.
     /// A lone array's name is `""`.
     ///
@@ -145,7 +147,7 @@ impl<F: Scalar, R> Elementwise<F, R> {
     /// assert_eq!(adagrad.slot("", "s").unwrap(), array![9.0, 0.0].into_dyn());
     /// # Ok::<(), thalweg::Error>(())
     /// ```
-    pub fn slot(&self, leaf: &str, slot: &str) -> Option<ArrayViewD<'_, F>> {
+    pub fn slot(&self, leaf: &str, slot: &str) -> Option<CowArray<'_, F, IxDyn>> {
         self.core.slot(leaf, slot)
     }
 

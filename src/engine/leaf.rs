@@ -1,14 +1,22 @@
 //! What is kept of one leaf.
 
-use ndarray::ArrayViewD;
+use ndarray::{ArrayViewD, CowArray, IxDyn};
 
 use super::average::{Average, averaged};
+use super::compact::Codes;
 use super::settings::Settings;
 use super::slot::Slot;
 use super::view::Source;
+use crate::bfloat16::NEAREST;
 use crate::params::{Fit, Leaf, Order};
 use crate::rule::{MOST, Slices};
 use crate::scalar::Scalar;
+
+/// Slots as they were.
+pub(super) struct Kept<F> {
+    slots: [Slot<F>; MOST],
+    codes: [Slot<u16>; MOST],
+}
 
 /// The state of a leaf, and how the parameter lies in memory.
 #[derive(Clone)]
@@ -18,6 +26,8 @@ pub(super) struct LeafState<F: Scalar> {
     pub(super) order: Order,
     /// Empty where the leaf has never been trained, and from the first on that the rule does not have.
     pub(super) slots: [Slot<F>; MOST],
+    /// Those that are kept in fewer bits, which are empty there.
+    pub(super) codes: [Slot<u16>; MOST],
     /// Empty where no average is kept.
     pub(super) average: Slot<F>,
     /// The place of its cohort.
@@ -39,7 +49,8 @@ impl<F: Scalar> LeafState<F> {
             packed: order.packed(shape),
             shape: shape.to_vec(),
             order,
-            slots: std::array::from_fn(|_| Slot::default()),
+            slots: Default::default(),
+            codes: Default::default(),
             average: Slot::default(),
             cohort: 0,
             is_direct: false,
@@ -68,20 +79,71 @@ impl<F: Scalar> LeafState<F> {
     /// Whether it has all of the first so many slots.
     pub(super) fn has_slots(&self, count: usize) -> bool {
         let len = self.len();
-        self.keeps[0] && self.slots[..count].iter().all(|slot| slot.len() == len)
+        let lens = self.slots.iter().zip(&self.codes).map(|(slot, codes)| slot.len() + codes.len());
+        self.keeps[0] && lens.take(count).all(|own| own == len)
     }
 
     pub(super) fn has_average(&self) -> bool {
         self.keeps[1] && self.average.len() == self.len()
     }
 
-    /// Makes so many slots, for a parameter at `address`.
-    pub(super) fn make_slots(&mut self, initial: [F; MOST], count: usize, address: usize) {
+    /// Makes so many slots, for a parameter at `address`; those that `compact` tells in fewer bits.
+    pub(super) fn make_slots(
+        &mut self,
+        initial: [F; MOST],
+        count: usize,
+        compact: [bool; MOST],
+        address: usize,
+    ) {
         let len = self.len();
-        for (slot, value) in self.slots[..count].iter_mut().zip(initial) {
-            *slot = Slot::filled(value, len, address);
+        self.drop_slots();
+        for (i, value) in initial.into_iter().take(count).enumerate() {
+            if compact[i] {
+                self.codes[i] = Slot::filled(value.to_bfloat16(NEAREST), len, address);
+            } else {
+                self.slots[i] = Slot::filled(value, len, address);
+            }
         }
         self.keeps[0] = true;
+    }
+
+    /// Whether the slots that `compact` tells, and no others, are in fewer bits.
+    pub(super) fn is_as(&self, compact: [bool; MOST]) -> bool {
+        let len = self.len();
+        let kept = self.codes.iter().zip(&self.slots).zip(compact);
+        kept.into_iter().all(|((codes, slot), compact)| match compact {
+            true => codes.len() == len || !self.keeps[0],
+            false => slot.len() == len || codes.len() == 0,
+        })
+    }
+
+    /// Brings the slots into these bits, rounding to the nearest; returns them as they were.
+    pub(super) fn convert(&mut self, compact: [bool; MOST]) -> Kept<F> {
+        let before = Kept { slots: self.slots.clone(), codes: self.codes.clone() };
+        for (i, compact) in compact.into_iter().enumerate() {
+            let (slot, codes) = (&mut self.slots[i], &mut self.codes[i]);
+            if compact && slot.len() > 0 {
+                let address = slot.as_slice().as_ptr().addr();
+                *codes = Slot::filled(0, slot.len(), address);
+                let pairs = codes.as_mut_slice().iter_mut().zip(slot.as_slice());
+                pairs.for_each(|(code, x)| *code = x.to_bfloat16(NEAREST));
+                *slot = Slot::default();
+            } else if !compact && codes.len() > 0 {
+                let address = codes.as_slice().as_ptr().addr();
+                *slot = Slot::filled(F::zero(), codes.len(), address);
+                let pairs = slot.as_mut_slice().iter_mut().zip(codes.as_slice());
+                pairs.for_each(|(x, &code)| *x = F::of_bfloat16(code));
+                *codes = Slot::default();
+            }
+        }
+        self.misplace();
+        before
+    }
+
+    /// Goes back to slots as they were.
+    pub(super) fn take_back(&mut self, kept: Kept<F>) {
+        (self.slots, self.codes) = (kept.slots, kept.codes);
+        self.misplace();
     }
 
     pub(super) fn make_average(&mut self, address: usize) {
@@ -90,7 +152,8 @@ impl<F: Scalar> LeafState<F> {
     }
 
     pub(super) fn drop_slots(&mut self) {
-        self.slots = std::array::from_fn(|_| Slot::default());
+        self.slots = Default::default();
+        self.codes = Default::default();
         self.keeps[0] = false;
     }
 
@@ -113,6 +176,13 @@ impl<F: Scalar> LeafState<F> {
         [a.as_mut_slice(), b.as_mut_slice(), c.as_mut_slice(), d.as_mut_slice()]
     }
 
+    /// The codes of all elements.
+    #[inline(always)]
+    pub(super) fn codes(codes: &mut [Slot<u16>; MOST]) -> Codes<'_> {
+        let [a, b, c, d] = codes;
+        [a.as_mut_slice(), b.as_mut_slice(), c.as_mut_slice(), d.as_mut_slice()]
+    }
+
     /// Brings the slots into the order of the parameter, and to its place. A parameter rarely
     /// changes its layout, but it may.
     pub(super) fn settle(&mut self, w: &dyn Leaf<F>, settings: &Settings) {
@@ -120,6 +190,7 @@ impl<F: Scalar> LeafState<F> {
             let address = w.as_slice().map_or(0, |slice| slice.as_ptr().addr());
             let slots = self.slots.iter_mut().chain([&mut self.average]);
             slots.for_each(|slot| slot.place(address));
+            self.codes.iter_mut().for_each(|codes| codes.place(address));
             self.is_placed = true;
             self.find_direct(settings);
         }
@@ -146,17 +217,12 @@ impl<F: Scalar> LeafState<F> {
     }
 
     fn reorder(&mut self, order: Order) {
-        for slot in self.slots.iter_mut().chain([&mut self.average]) {
-            if slot.len() == 0 {
-                continue;
-            }
-            let mut reordered = slot.clone();
-            if let Some(view) = self.order.logical(slot.as_slice(), &self.shape) {
-                let from = order.arrange(view);
-                reordered.as_mut_slice().iter_mut().zip(&from).for_each(|(to, &from)| *to = from);
-            }
-            *slot = reordered;
-        }
+        let Self { shape, order: old, .. } = &*self;
+        let orders = [old.clone(), order.clone()];
+        let shape = shape.clone();
+        let slots = self.slots.iter_mut().chain([&mut self.average]);
+        slots.for_each(|slot| slot.reorder(&shape, &orders));
+        self.codes.iter_mut().for_each(|codes| codes.reorder(&shape, &orders));
         self.packed = order.packed(&self.shape);
         self.order = order;
     }
@@ -166,10 +232,24 @@ impl<F: Scalar> LeafState<F> {
         self.is_direct = self.is_placed && !more && settings.clip_adaptive.is_none();
     }
 
+    /// Whether it keeps its slots, and that one among them.
+    pub(super) fn has_slot(&self, index: usize) -> bool {
+        self.keeps[0] && index < MOST
+    }
+
     /// A slot in the leaf's logical shape; `None` where the leaf has none.
-    pub(super) fn slot(&self, index: usize) -> Option<ArrayViewD<'_, F>> {
+    pub(super) fn slot(&self, index: usize) -> Option<CowArray<'_, F, IxDyn>> {
+        if let Some(codes) = self.codes_of(index) {
+            return Some(codes.mapv(F::of_bfloat16).into());
+        }
         let slot = self.slots.get(index).filter(|_| self.keeps[0])?;
-        self.order.logical(slot.as_slice(), &self.shape)
+        self.order.logical(slot.as_slice(), &self.shape).map(CowArray::from)
+    }
+
+    /// The codes of a slot in the leaf's logical shape; `None` where the slot is full.
+    pub(super) fn codes_of(&self, index: usize) -> Option<ArrayViewD<'_, u16>> {
+        let codes = self.codes.get(index).filter(|codes| self.keeps[0] && codes.len() > 0)?;
+        self.order.logical(codes.as_slice(), &self.shape)
     }
 
     /// The average in the leaf's logical shape, where it is kept.

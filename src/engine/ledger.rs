@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::average::Average;
-use super::leaf::LeafState;
+use super::leaf::{Kept, LeafState};
 use super::plan::{Course, Group, Plan};
 use super::settings::Settings;
 use crate::error::{Error, ErrorKind, Tree};
@@ -54,6 +54,7 @@ pub(super) struct Before<F: Scalar> {
     places: Vec<usize>,
     slots: Vec<usize>,
     averages: Vec<usize>,
+    converted: Vec<(usize, Kept<F>)>,
 }
 
 impl<F: Scalar> Default for Ledger<F> {
@@ -157,6 +158,7 @@ impl<F: Scalar> Ledger<F> {
             places,
             slots: Vec::new(),
             averages: Vec::new(),
+            converted: Vec::new(),
         };
         self.find_direct();
         Ok(before)
@@ -172,6 +174,7 @@ impl<F: Scalar> Ledger<F> {
     /// Goes back to how leaves were treated before.
     pub(super) fn go_back(&mut self, before: Before<F>) {
         before.slots.into_iter().for_each(|i| self.leaves[i].drop_slots());
+        before.converted.into_iter().for_each(|(i, kept)| self.leaves[i].take_back(kept));
         before.averages.into_iter().for_each(|i| self.leaves[i].drop_average());
         self.courses = before.courses;
         self.cohorts = before.cohorts;
@@ -191,9 +194,10 @@ impl<F: Scalar> Ledger<F> {
         roster.meet(params, Tree::Parameters, |index, w| {
             let leaf = &mut leaves[index];
             let address = w.as_slice().map_or(0, |slice| slice.as_ptr().addr());
-            let [slots, average] = make(leaf, &courses[cohorts[leaf.cohort].course], address);
-            before.slots.extend(slots.then_some(index));
-            before.averages.extend(average.then_some(index));
+            let made = make(leaf, &courses[cohorts[leaf.cohort].course], address);
+            before.slots.extend(made.slots.then_some(index));
+            before.averages.extend(made.average.then_some(index));
+            before.converted.extend(made.converted.map(|kept| (index, kept)));
         })
     }
 
@@ -313,20 +317,30 @@ fn place_of(cohorts: &mut Vec<Cohort>, cohort: Cohort) -> usize {
     }
 }
 
-/// Makes the slots and the average of a leaf that is trained; whether they were made.
-fn make<F: Scalar>(leaf: &mut LeafState<F>, course: &Course<F>, address: usize) -> [bool; 2] {
+/// What was made for a leaf.
+struct Made<F> {
+    slots: bool,
+    average: bool,
+    /// The slots as they were in another number of bits.
+    converted: Option<Kept<F>>,
+}
+
+/// Makes the slots and the average of a leaf that is trained.
+fn make<F: Scalar>(leaf: &mut LeafState<F>, course: &Course<F>, address: usize) -> Made<F> {
     let plan = &course.plan;
     if plan.settings.frozen {
-        return [false; 2];
+        return Made { slots: false, average: false, converted: None };
     }
+    let compact = course.traits.compact;
     let count = plan.program.about().count;
     let slots = !leaf.has_slots(count);
     if slots {
-        leaf.make_slots(plan.program.initial(), count, address);
+        leaf.make_slots(plan.program.initial(), count, compact, address);
     }
+    let converted = (!leaf.is_as(compact)).then(|| leaf.convert(compact));
     let average = plan.settings.average.is_some() && !leaf.has_average();
     if average {
         leaf.make_average(address);
     }
-    [slots, average]
+    Made { slots, average, converted }
 }

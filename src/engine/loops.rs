@@ -11,7 +11,7 @@ use crate::scalar::Scalar;
 use crate::simd::{Simd, Work};
 
 /// Elements of the widest vector: fewer are updated sooner by the baseline.
-const WIDEST: usize = 16;
+pub(super) const WIDEST: usize = 16;
 
 /// Gradients that are made at a time where the baseline's loop gets made ones.
 const PREPARED: usize = 32;
@@ -33,8 +33,8 @@ pub(crate) fn program<F: Scalar, R: Rule<F>>(rule: R) -> Box<dyn Program<F>> {
 
 impl<F: Scalar, R: Rule<F>> Program<F> for Typed<R> {
     fn about(&self) -> About {
-        let (name, slots) = (R::NAME, R::SLOTS);
-        About { name, slots, count: R::State::COUNT, norms: R::NORMS }
+        let (name, slots, kinds) = (R::NAME, R::SLOTS, R::SLOT_KINDS);
+        About { name, slots, kinds, count: R::State::COUNT, norms: R::NORMS }
     }
 
     fn boxed(&self) -> Box<dyn Program<F>> {
@@ -130,6 +130,19 @@ impl<F: Scalar, R: Rule<F>> Kernel<F> for Loops<F, R> {
             return baseline::<F, R>(step, w, g, &mut stretch.slots, at);
         }
         prepared::<F, R>(step, before, at, stretch);
+    }
+
+    fn update_codes(
+        &self,
+        place: usize,
+        factor: F,
+        key: u32,
+        simd: Simd,
+        stretch: &mut Stretch<'_, F>,
+    ) {
+        let (step, stretch) = (self.steps[place], stretch.reborrow());
+        // A factor of 1 changes no gradient.
+        simd.run_wide(UpdateCodes::<F, R> { step, factor: Scaled(factor), key, stretch });
     }
 
     fn norms(&self, place: usize, power: F, simd: Simd, stretch: Stretch<'_, F>) -> [f64; 2] {
@@ -252,6 +265,32 @@ impl<F: Scalar, R: Rule<F>, B: Gradient<F>> Work for Update<'_, F, R, B> {
             slots,
             #[inline(always)]
             |w, g, state| R::update(&step, w, before.gradient(w, g).flushed(), state.flushed()),
+        );
+    }
+}
+
+struct UpdateCodes<'a, F: Scalar, R: Rule<F>> {
+    step: R::Step,
+    factor: Scaled<F>,
+    key: u32,
+    stretch: Stretch<'a, F>,
+}
+
+impl<F: Scalar, R: Rule<F>> Work for UpdateCodes<'_, F, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { step, factor, key, stretch: Stretch { w, g, codes, .. } } = self;
+        let n = w.len() & !(WIDEST - 1);
+        R::State::sweep_codes(
+            n,
+            w,
+            g,
+            codes,
+            key,
+            #[inline(always)]
+            |w, g, state| R::update(&step, w, factor.gradient(w, g).flushed(), state.flushed()),
         );
     }
 }

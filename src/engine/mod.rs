@@ -18,6 +18,7 @@
 mod around;
 mod average;
 mod builder;
+mod compact;
 mod core;
 mod couple;
 mod described;
@@ -42,6 +43,7 @@ mod sweep;
 mod view;
 
 pub use average::Average;
+pub use compact::Precision;
 pub use elementwise::Elementwise;
 pub(crate) use elementwise::{Compiled, MakeProgram, compiled};
 pub(crate) use loops::program;

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use ndarray::ArrayViewD;
+use ndarray::{ArrayViewD, CowArray, IxDyn};
 
 use super::plan::Plan;
 use super::settings::{Precedence, Settings};
@@ -40,7 +40,7 @@ pub(crate) trait Core<F: Scalar>: Optimizer<F> {
     /// Of a hyperparameter or a schedule, or of all.
     fn set_precedence(&mut self, name: Option<String>, precedence: Precedence);
 
-    fn slot(&self, leaf: &str, slot: &str) -> Option<ArrayViewD<'_, F>>;
+    fn slot(&self, leaf: &str, slot: &str) -> Option<CowArray<'_, F, IxDyn>>;
 
     fn average_of(&self, leaf: &str) -> Option<ArrayViewD<'_, F>>;
 

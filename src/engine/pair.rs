@@ -97,7 +97,8 @@ fn flat<'a, F: Scalar>(
 ) -> Flat<'a, F> {
     let slots = LeafState::slices(&mut leaf.slots);
     let average = if bounded { &mut [] } else { leaf.average.as_mut_slice() };
-    let stretch = Stretch { w, g, slots, average };
+    let codes = LeafState::<F>::codes(&mut leaf.codes);
+    let stretch = Stretch { w, g, slots, codes, average };
     Flat { cohort: leaf.cohort, constants: leaf.cohort, stretch }
 }
 
@@ -152,6 +153,7 @@ fn rarer<'a, 's, F: Scalar>(
         w,
         g,
         slots,
+        codes: LeafState::<F>::codes(&mut leaf.codes),
         average,
         factors: Source::Slice(&[]),
         units: place.map(Units::along),

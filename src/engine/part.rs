@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::around::{Loop, Outer, Quantities};
+use super::around::{Loop, Quantities};
 use super::core::Engine;
 use super::couple::{self, LEAST_SHARE};
 use super::leaf::LeafState;
@@ -400,8 +400,8 @@ impl Whole<'_> {
             places[i] = kernel.repeat(member.cohort);
             let mut around = outer[member.cohort];
             if own != scale {
-                let (rate, average) = (course.learning_rate, around.average);
-                around = Outer::new(settings, course.traits.is_plain, rate, own, average);
+                let rate = course.learning_rate;
+                around = around.scaled(settings, course.traits.is_plain, rate, own);
             }
             outer.push(around);
         }

@@ -7,6 +7,7 @@ use super::settings::Settings;
 use crate::error::{Error, ErrorKind};
 use crate::optimizer;
 use crate::params::Pattern;
+use crate::rule::MOST;
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -100,6 +101,8 @@ pub(super) struct Traits {
     pub(super) couples: bool,
     /// Whether units are brought within a bound.
     pub(super) bounds: bool,
+    /// Which slots are kept in fewer bits.
+    pub(super) compact: [bool; MOST],
     /// The largest |g| that the rule's state can keep.
     pub(super) largest_gradient: f64,
 }
@@ -115,6 +118,7 @@ impl Traits {
             is_plain: settings.is_plain(),
             couples: settings.couples() || program.about().norms,
             bounds: settings.max_norm.is_some(),
+            compact: settings.state_precision.compacts(&program.about()),
             largest_gradient: if settings.frozen || is_cut { f64::INFINITY } else { limit },
         }
     }

@@ -3,8 +3,9 @@
 use std::any::Any;
 use std::fmt::Debug;
 
+use super::compact::Codes;
 use crate::error::Error;
-use crate::rule::{Clock, MOST, Slices};
+use crate::rule::{Clock, MOST, Slices, SlotKind};
 use crate::scalar::Scalar;
 use crate::simd::Simd;
 
@@ -37,6 +38,7 @@ pub(crate) trait Program<F: Scalar>: Debug + Send + Sync {
 pub(crate) struct About {
     pub(crate) name: &'static str,
     pub(crate) slots: &'static [&'static str],
+    pub(crate) kinds: &'static [SlotKind],
     pub(crate) count: usize,
     /// Whether the rule wants norms of each leaf.
     pub(crate) norms: bool,
@@ -70,6 +72,16 @@ pub(crate) trait Kernel<F: Scalar>: Send + Sync {
 
     /// Updates a stretch of elements; the slices have one length.
     fn update(&self, place: usize, before: Before<F>, simd: Simd, stretch: &mut Stretch<'_, F>);
+
+    /// As [`update`](Self::update), on a wide instruction set, of whole vectors whose slots are all codes.
+    fn update_codes(
+        &self,
+        place: usize,
+        factor: F,
+        key: u32,
+        simd: Simd,
+        stretch: &mut Stretch<'_, F>,
+    );
 
     /// The sums of the squares of the quantities whose norms the rule wants, times `power`, over a
     /// stretch, which is short.
@@ -108,6 +120,8 @@ pub(crate) struct Stretch<'a, F> {
     pub(crate) g: &'a [F],
     /// Empty from the first on that the rule does not have.
     pub(crate) slots: Slices<'a, F>,
+    /// Of the slots that are kept in fewer bits, which are empty there.
+    pub(crate) codes: Codes<'a>,
     /// Empty where no average is kept.
     pub(crate) average: &'a mut [F],
 }
@@ -116,7 +130,9 @@ impl<F> Stretch<'_, F> {
     #[inline]
     pub(crate) fn reborrow(&mut self) -> Stretch<'_, F> {
         let [a, b, c, d] = &mut self.slots;
-        Stretch { w: self.w, g: self.g, slots: [a, b, c, d], average: self.average }
+        let [x, y, z, u] = &mut self.codes;
+        let (slots, codes) = ([&mut **a, b, c, d], [&mut **x, y, z, u]);
+        Stretch { w: self.w, g: self.g, slots, codes, average: self.average }
     }
 
     #[inline]
@@ -124,10 +140,11 @@ impl<F> Stretch<'_, F> {
         let (w0, w1) = self.w.split_at_mut(at);
         let (g0, g1) = self.g.split_at(at);
         let (s0, s1) = split_slots(self.slots, at);
+        let (c0, c1) = split_slots(self.codes, at);
         let (a0, a1) = self.average.split_at_mut(at.min(self.average.len()));
         (
-            Self { w: w0, g: g0, slots: s0, average: a0 },
-            Self { w: w1, g: g1, slots: s1, average: a1 },
+            Self { w: w0, g: g0, slots: s0, codes: c0, average: a0 },
+            Self { w: w1, g: g1, slots: s1, codes: c1, average: a1 },
         )
     }
 }

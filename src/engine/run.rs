@@ -2,6 +2,7 @@
 
 use super::around::Outer;
 use super::average::Average;
+use super::compact::Rounding;
 use super::couple::couple;
 use super::ledger::{Cohort, Ledger};
 use super::look::look;
@@ -96,7 +97,9 @@ pub(super) fn begin<F: Scalar>(
         scratch.kernel.begin(course.program(), clock, rate);
         let average = now.average.map(|average| F::from_f64(average.rate(cohort.terms)));
         let is_plain = course.traits.is_plain;
-        scratch.outer.push(Outer::new(&course.settings, is_plain, rate, scale, average));
+        let mut outer = Outer::new(&course.settings, is_plain, rate, scale, average);
+        outer.rounding = Rounding::of(course.traits.compact, &course.program().about(), now.step);
+        scratch.outer.push(outer);
     }
     couples
 }

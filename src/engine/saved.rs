@@ -12,6 +12,7 @@ use super::plan::{Course, Group, Rates, adopt};
 use super::program::Program;
 use super::scratch::Scratch;
 use super::slot::Slot;
+use crate::bfloat16::NEAREST;
 use crate::error::Error;
 use crate::optimizer::{Change, Optimizer, load_groups, save_groups};
 use crate::params::{Entry, Pattern};
@@ -24,7 +25,7 @@ const AVERAGE: &str = "average";
 
 impl<F: Scalar> Engine<F> {
     pub(super) fn save(&self) -> State {
-        self.record(&self.ledger_to_come(), Numbers::of).into()
+        self.record(&self.ledger_to_come(), true).into()
     }
 
     /// The ledger as the next step will find it: what was set since the last one included.
@@ -45,8 +46,8 @@ impl<F: Scalar> Engine<F> {
         Cow::Owned(ledger)
     }
 
-    /// The record of these leaves, with what `numbers` makes of each array.
-    fn record(&self, ledger: &Ledger<F>, numbers: impl Fn(ArrayViewD<'_, F>) -> Numbers) -> Record {
+    /// The record of these leaves, whose arrays are empty where it is not `whole`.
+    fn record(&self, ledger: &Ledger<F>, whole: bool) -> Record {
         let about = self.plan.program.about();
         let mut record = Record::new::<F>(about.name);
         let Counters { steps, skipped, place, forgets } = self.counters;
@@ -77,12 +78,20 @@ impl<F: Scalar> Engine<F> {
                 record.count(format!("leaf.{i}.cohort"), leaf.cohort as u64);
             }
             for j in 0..about.count {
-                if let Some(array) = leaf.slot(j) {
-                    record.put(name, shape, &about.slot_name(j), numbers(array));
-                }
+                let numbers = match (leaf.codes_of(j), leaf.has_slot(j)) {
+                    (_, false) => continue,
+                    _ if !whole => Numbers::NONE,
+                    (Some(codes), _) => Numbers::BFloat16(codes.iter().copied().collect()),
+                    (None, _) => match leaf.slot(j) {
+                        Some(array) => Numbers::of(array.view()),
+                        None => continue,
+                    },
+                };
+                record.put(name, shape, &about.slot_name(j), numbers);
             }
             if let Some(average) = leaf.average() {
-                record.put(name, shape, AVERAGE, numbers(average));
+                let numbers = if whole { Numbers::of(average) } else { Numbers::NONE };
+                record.put(name, shape, AVERAGE, numbers);
             }
         }
         record
@@ -130,7 +139,7 @@ impl<F: Scalar> Engine<F> {
         };
         loaded.ledger = self.load_ledger(record, &mut loaded, &precedence)?;
         // What it would not save again is not this optimizer's.
-        let again = loaded.record(&loaded.ledger, |_| Numbers::NONE);
+        let again = loaded.record(&loaded.ledger, false);
         described::assert_like(record, &again, &precedence)?;
         *self = loaded;
         Ok(())
@@ -303,16 +312,23 @@ fn load_leaf<F: Scalar>(
         // Room is made only for what is there to fill it.
         let slots = (0..about.count).map(|i| record.array_of::<F>(place, &about.slot_name(i)));
         let slots = slots.collect::<Result<Vec<_>, _>>()?;
-        leaf.make_slots(plan.program.initial(), about.count, 0);
-        for (slot, values) in leaf.slots.iter_mut().zip(slots) {
-            fill(slot, leaf.order.arrange(values));
+        leaf.make_slots(plan.program.initial(), about.count, course.traits.compact, 0);
+        for (i, values) in slots.iter().enumerate() {
+            let values = leaf.order.arrange(values.view());
+            if course.traits.compact[i] {
+                // What was saved in as many bits is kept as it is.
+                let codes = leaf.codes[i].as_mut_slice().iter_mut().zip(&values);
+                codes.for_each(|(code, x)| *code = x.to_bfloat16(NEAREST));
+            } else {
+                fill(&mut leaf.slots[i], values);
+            }
         }
     }
     let averages = plan.settings.average.is_some();
     if has(AVERAGE) || (averages && (trained || cohort.terms > 0)) {
         let values = record.array_of::<F>(place, AVERAGE)?;
         leaf.make_average(0);
-        fill(&mut leaf.average, leaf.order.arrange(values));
+        fill(&mut leaf.average, leaf.order.arrange(values.view()));
     }
     leaf.misplace();
     Ok(())

@@ -1,6 +1,7 @@
 //! What an engine does around the rule.
 
 use super::average::Average;
+use super::compact::Precision;
 use crate::error::Error;
 use crate::interval::Interval;
 use crate::reduce::How;
@@ -85,6 +86,8 @@ pub struct Settings {
 
     /// Whether the leaves are left as they are, their state too.
     pub frozen: bool,
+    /// In how many bits the state is kept.
+    pub state_precision: Precision,
     /// What the learning rate is multiplied by; in [0, ∞).
     pub rate_factor: f64,
     /// Whether to climb: the gradient's sign is turned.
@@ -119,6 +122,7 @@ impl Default for Settings {
             simd: Simd::default(),
             parallel_above: 1 << 19,
             frozen: false,
+            state_precision: Precision::Full,
             rate_factor: 1.0,
             maximize: false,
             clip_leaf_norm: None,

@@ -1,6 +1,6 @@
 //! The storage of one slot.
 
-use crate::scalar::Scalar;
+use crate::params::Order;
 
 /// Loads and stores whose addresses agree in these low bits wait for each other on many processors
 /// if they are a few cache lines apart, and not if they are the same.
@@ -13,16 +13,16 @@ const LARGE: usize = 8 * PAGE;
 /// A large slot begins at the same offset within a page as the parameter it belongs to: a sweep
 /// runs up to 1.6 times slower where the two are 64 bytes apart.
 #[derive(Debug)]
-pub(super) struct Slot<F> {
-    buffer: Vec<F>,
+pub(super) struct Slot<T> {
+    buffer: Vec<T>,
     start: usize,
     len: usize,
 }
 
-impl<F: Scalar> Slot<F> {
+impl<T: Copy + Default> Slot<T> {
     /// `value` for each of `len` elements whose parameter is at `address`.
-    pub(super) fn filled(value: F, len: usize, address: usize) -> Self {
-        let size = size_of::<F>();
+    pub(super) fn filled(value: T, len: usize, address: usize) -> Self {
+        let size = size_of::<T>();
         if len * size < LARGE {
             return Self { buffer: vec![value; len], start: 0, len };
         }
@@ -38,34 +38,47 @@ impl<F: Scalar> Slot<F> {
     /// Moves to where a parameter at `address` wants it, if it lies elsewhere.
     pub(super) fn place(&mut self, address: usize) {
         let distance = address.wrapping_sub(self.as_slice().as_ptr().addr());
-        if self.len * size_of::<F>() >= LARGE && !distance.is_multiple_of(PAGE) {
+        if self.len * size_of::<T>() >= LARGE && !distance.is_multiple_of(PAGE) {
             *self = self.copied_for(address);
         }
     }
 
     fn copied_for(&self, address: usize) -> Self {
-        let mut slot = Self::filled(F::zero(), self.len, address);
+        let mut slot = Self::filled(T::default(), self.len, address);
         slot.as_mut_slice().copy_from_slice(self.as_slice());
         slot
     }
 
-    pub(super) fn as_slice(&self) -> &[F] {
+    /// Brings an array of that shape from one order into another.
+    pub(super) fn reorder(&mut self, shape: &[usize], [from, to]: &[Order; 2]) {
+        if self.len == 0 {
+            return;
+        }
+        let mut reordered = self.clone();
+        if let Some(view) = from.logical(self.as_slice(), shape) {
+            let from = to.arrange(view);
+            reordered.as_mut_slice().iter_mut().zip(&from).for_each(|(to, &from)| *to = from);
+        }
+        *self = reordered;
+    }
+
+    pub(super) fn as_slice(&self) -> &[T] {
         &self.buffer[self.start..self.start + self.len]
     }
 
     #[inline]
-    pub(super) fn as_mut_slice(&mut self) -> &mut [F] {
+    pub(super) fn as_mut_slice(&mut self) -> &mut [T] {
         &mut self.buffer[self.start..self.start + self.len]
     }
 }
 
-impl<F> Default for Slot<F> {
+impl<T> Default for Slot<T> {
     fn default() -> Self {
         Self { buffer: Vec::new(), start: 0, len: 0 }
     }
 }
 
-impl<F: Scalar> Clone for Slot<F> {
+impl<T: Copy + Default> Clone for Slot<T> {
     fn clone(&self) -> Self {
         self.copied_for(self.as_slice().as_ptr().addr())
     }

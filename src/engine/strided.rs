@@ -6,6 +6,7 @@
 use ndarray::{ArrayBase, ArrayViewMut2, Axis, Ix2, IxDyn, RawData, Slice};
 
 use super::around::{Loop, Quantities};
+use super::compact::Codes;
 use super::program::{Stretch, range_of, split_slots};
 use super::scale::Norm;
 use super::sweep;
@@ -32,6 +33,8 @@ pub(super) struct Strided<'a, F> {
     pub(super) w: Target<'a, F>,
     pub(super) g: Source<'a, F>,
     pub(super) slots: Slices<'a, F>,
+    /// Of the slots that are kept in fewer bits.
+    pub(super) codes: Codes<'a>,
     /// Empty where no average is kept.
     pub(super) average: &'a mut [F],
     /// A factor of each gradient, in the leaf's shape; a slice means there is none.
@@ -146,6 +149,7 @@ impl<'a, F: Scalar> Strided<'a, F> {
             w: self.w.reborrow(),
             g: self.g.reborrow(),
             slots: self.slots.each_mut().map(|slot| &mut **slot),
+            codes: self.codes.each_mut().map(|codes| &mut **codes),
             average: self.average,
             factors: self.factors.reborrow(),
             units: self.units,
@@ -163,11 +167,32 @@ impl<'a, F: Scalar> Strided<'a, F> {
         let [g0, g1] = self.g.split_at(at, index);
         let [f0, f1] = self.factors.split_at(at, index);
         let (s0, s1) = split_slots(self.slots, at);
+        let (c0, c1) = split_slots(self.codes, at);
         let (a0, a1) = self.average.split_at_mut(at.min(self.average.len()));
         let (cohort, constants, units) = (self.cohort, self.constants, self.units);
         (
-            Self { cohort, constants, w: w0, g: g0, slots: s0, average: a0, factors: f0, units },
-            Self { cohort, constants, w: w1, g: g1, slots: s1, average: a1, factors: f1, units },
+            Self {
+                cohort,
+                constants,
+                w: w0,
+                g: g0,
+                slots: s0,
+                codes: c0,
+                average: a0,
+                factors: f0,
+                units,
+            },
+            Self {
+                cohort,
+                constants,
+                w: w1,
+                g: g1,
+                slots: s1,
+                codes: c1,
+                average: a1,
+                factors: f1,
+                units,
+            },
         )
     }
 }
@@ -269,7 +294,7 @@ fn tiles<F: Scalar>(
     each: Each<'_, F>,
 ) -> [Sum; 2] {
     let mut sums = [Sum::default(); 2];
-    let Strided { w, g, mut slots, average, factors, .. } = leaf;
+    let Strided { w, g, mut slots, mut codes, average, factors, .. } = leaf;
     let mut w = match w {
         Target::Slice(slice) => Grid::Slice(slice),
         Target::View(view) => match two_axes(view) {
@@ -331,7 +356,8 @@ fn tiles<F: Scalar>(
                 let kept = if average.is_empty() { 0..0 } else { at..at + run };
                 let average = &mut average[kept];
                 let slots = range_of(&mut slots, at, at + run);
-                let [a, b] = each(Stretch { w, g, slots, average });
+                let codes = range_of(&mut codes, at, at + run);
+                let [a, b] = each(Stretch { w, g, slots, codes, average });
                 sums = [sums[0].add(a), sums[1].add(b)];
             }
             if let Grid::View(view) = &mut w

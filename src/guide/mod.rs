@@ -8,6 +8,7 @@
 //! | know why a training is slow | [`slow_training`] |
 //! | write a rule of my own | [`own_rule`] |
 //! | choose an optimizer | [`choosing`] |
+//! | keep an optimizer's state in fewer bits | [`memory`] |
 //! | train on several machines | [`distributed`] |
 //! | know which formula exactly, and who agrees with it | [`conventions`] |
 //! | come from PyTorch, Optax, Keras or argmin | [`migration`] |
@@ -32,6 +33,9 @@ pub mod own_rule {}
 
 #[doc = include_str!("choosing.md")]
 pub mod choosing {}
+
+#[doc = include_str!("memory.md")]
+pub mod memory {}
 
 #[doc = include_str!("distributed.md")]
 pub mod distributed {}

@@ -9,7 +9,7 @@ use std::fmt;
 use std::mem;
 use std::sync::Arc;
 
-use ndarray::{ArrayD, ArrayViewD};
+use ndarray::{ArrayD, CowArray, IxDyn};
 
 use crate::engine::NonFinite;
 use crate::error::{Error, ErrorKind};
@@ -348,10 +348,10 @@ impl<F: Scalar> Muon<F> {
     /// A slot of the state of a leaf, in the leaf's shape: `"m"` of a matrix, AdamW's of the others.
     ///
     /// `None` before the first step, and for names that do not exist.
-    pub fn slot(&self, leaf: &str, slot: &str) -> Option<ArrayViewD<'_, F>> {
+    pub fn slot(&self, leaf: &str, slot: &str) -> Option<CowArray<'_, F, IxDyn>> {
         let ledger = self.ledger.as_ref()?;
         match &ledger.momenta[ledger.roster.index_of(leaf)?] {
-            Some(m) => (slot == "m").then(|| m.view()),
+            Some(m) => (slot == "m").then(|| m.view().into()),
             None => self.adamw.slot(leaf, slot),
         }
     }

@@ -6,8 +6,8 @@ mod slots;
 use std::fmt::Debug;
 
 pub use clock::{Clock, bias_correction};
-pub use slots::Slots;
 pub(crate) use slots::{MOST, Slices};
+pub use slots::{SlotKind, Slots};
 
 use crate::error::Error;
 pub use crate::interval::Interval;
@@ -65,6 +65,10 @@ pub trait Rule<F: Scalar>: Clone + Debug + Send + Sync + 'static {
 
     /// The state's names, one for each value of [`State`](Rule::State).
     const SLOTS: &'static [&'static str];
+
+    /// What each slot holds, so that it can be kept in fewer bits
+    /// ([`Settings::state_precision`](crate::Settings)); a slot that is not told of stays full.
+    const SLOT_KINDS: &'static [SlotKind] = &[];
 
     /// The state of one element: `[F; 0]` to `[F; 4]`.
     type State: Slots<F>;

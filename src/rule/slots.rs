@@ -1,5 +1,6 @@
 //! The state of a rule: a few values for each element, each kind in a slot of its own.
 
+use crate::bfloat16;
 use crate::scalar::Scalar;
 
 mod sealed {
@@ -8,6 +9,27 @@ mod sealed {
 
 /// The most values of state that an element may have.
 pub(crate) const MOST: usize = 4;
+
+/// What a slot of a rule holds: by it the engine knows whether fewer bits will do.
+///
+/// ```
+/// use thalweg::rule::SlotKind;
+/// use thalweg::{Rule, rules};
+/// let kinds = <rules::Adam as Rule<f32>>::SLOT_KINDS;
+/// assert_eq!(kinds, [SlotKind::SignedMean, SlotKind::NonNegativeMean]);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SlotKind {
+    /// An average, or a fading sum, of numbers of both signs.
+    SignedMean,
+    /// An average of numbers that are not negative, such as squares: 0 only where all were.
+    NonNegativeMean,
+    /// A sum of numbers that are not negative, which only grows.
+    Sum,
+    /// What has to be exact: it stays full.
+    Exact,
+}
 
 /// The slots of a stretch of elements, a slice each; those that a rule does not have are empty.
 pub(crate) type Slices<'a, F> = [&'a mut [F]; MOST];
@@ -40,6 +62,17 @@ pub trait Slots<F: Scalar>: Copy + Send + Sync + sealed::Sealed + 'static {
         update: impl Fn(F, F, Self) -> (F, Self),
     );
 
+    /// As [`sweep`](Slots::sweep), of slots that are kept in 16 bits.
+    #[doc(hidden)]
+    fn sweep_codes(
+        n: usize,
+        w: &mut [F],
+        g: &[F],
+        codes: [&mut [u16]; MOST],
+        key: u32,
+        update: impl Fn(F, F, Self) -> (F, Self),
+    );
+
     /// The sums of the squares of two quantities of each element.
     #[doc(hidden)]
     fn sum_squares(
@@ -65,7 +98,7 @@ fn fold(mut lanes: [f64; 16]) -> f64 {
 
 // Each slot is a binding of its own in `sweep`: a loop over an array of slices is not vectorized.
 macro_rules! slots {
-    ($count:literal: $($slot:ident $other:ident),*) => {
+    ($count:literal: $($slot:ident $other:ident $dither:ident),*) => {
         impl<F: Scalar> sealed::Sealed for [F; $count] {}
 
         impl<F: Scalar> Slots<F> for [F; $count] {
@@ -104,6 +137,28 @@ macro_rules! slots {
             }
 
             #[inline(always)]
+            #[allow(unused_variables)]
+            fn sweep_codes(
+                n: usize,
+                w: &mut [F],
+                g: &[F],
+                codes: [&mut [u16]; MOST],
+                key: u32,
+                update: impl Fn(F, F, Self) -> (F, Self),
+            ) {
+                let (w, g) = (&mut w[..n], &g[..n]);
+                let [$($slot,)* ..] = codes;
+                $(let $slot = &mut $slot[..n];)*
+                for i in 0..n {
+                    let (moved, [$($other),*]) =
+                        update(w[i], g[i], [$(F::of_bfloat16($slot[i])),*]);
+                    w[i] = moved;
+                    let [$($dither,)* ..] = bfloat16::dithers(key, moved.folded());
+                    $($slot[i] = $other.to_bfloat16($dither);)*
+                }
+            }
+
+            #[inline(always)]
             fn sum_squares(
                 w: &[F],
                 g: &[F],
@@ -137,7 +192,7 @@ macro_rules! slots {
 }
 
 slots!(0:);
-slots!(1: a x);
-slots!(2: a x, b y);
-slots!(3: a x, b y, c z);
-slots!(4: a x, b y, c z, d u);
+slots!(1: a x p);
+slots!(2: a x p, b y q);
+slots!(3: a x p, b y q, c z r);
+slots!(4: a x p, b y q, c z r, d u s);

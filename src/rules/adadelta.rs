@@ -2,7 +2,7 @@
 
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Rule};
+use crate::rule::{Clock, Rule, SlotKind};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -81,6 +81,7 @@ impl<F: Scalar> Rule<F> for AdaDelta {
     const NAME: &'static str = "AdaDelta";
     const LEARNING_RATE: f64 = 1.0;
     const SLOTS: &'static [&'static str] = &["s", "x"];
+    const SLOT_KINDS: &'static [SlotKind] = &[SlotKind::NonNegativeMean, SlotKind::NonNegativeMean];
     type State = [F; 2];
     type Step = Step<F>;
 

@@ -3,7 +3,7 @@
 use super::Epsilon;
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Rule};
+use crate::rule::{Clock, Rule, SlotKind};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -83,6 +83,7 @@ impl<F: Scalar> Rule<F> for AdaGrad {
     const NAME: &'static str = "AdaGrad";
     const LEARNING_RATE: f64 = 1e-2;
     const SLOTS: &'static [&'static str] = &["s"];
+    const SLOT_KINDS: &'static [SlotKind] = &[SlotKind::Sum];
     type State = [F; 1];
     type Step = Step<F>;
 

@@ -2,7 +2,7 @@
 
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Rule};
+use crate::rule::{Clock, Rule, SlotKind};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -83,6 +83,7 @@ impl<F: Scalar> Rule<F> for AdaMax {
     const NAME: &'static str = "AdaMax";
     const LEARNING_RATE: f64 = 2e-3;
     const SLOTS: &'static [&'static str] = &["m", "u"];
+    const SLOT_KINDS: &'static [SlotKind] = &[SlotKind::SignedMean, SlotKind::NonNegativeMean];
     type State = [F; 2];
     type Step = Step<F>;
 

@@ -2,7 +2,7 @@
 
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Rule};
+use crate::rule::{Clock, Rule, SlotKind};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -107,6 +107,8 @@ pub struct Step<F> {
 impl<F: Scalar> Rule<F> for AmsGrad {
     const NAME: &'static str = "AmsGrad";
     const SLOTS: &'static [&'static str] = &["m", "v", "max"];
+    const SLOT_KINDS: &'static [SlotKind] =
+        &[SlotKind::SignedMean, SlotKind::NonNegativeMean, SlotKind::Exact];
     type State = [F; 3];
     type Step = Step<F>;
 

@@ -3,7 +3,7 @@
 use super::Epsilon;
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Rule};
+use crate::rule::{Clock, Rule, SlotKind};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -87,6 +87,7 @@ pub struct Step<F> {
 impl<F: Scalar> Rule<F> for CenteredRmsProp {
     const NAME: &'static str = "CenteredRmsProp";
     const SLOTS: &'static [&'static str] = &["s", "mean"];
+    const SLOT_KINDS: &'static [SlotKind] = &[SlotKind::Exact, SlotKind::Exact];
     type State = [F; 2];
     type Step = Step<F>;
 

@@ -2,7 +2,7 @@
 
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Rule};
+use crate::rule::{Clock, Rule, SlotKind};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -156,6 +156,7 @@ impl<F: Scalar> Rule<F> for Lars {
     const NAME: &'static str = "Lars";
     const LEARNING_RATE: f64 = 0.5;
     const SLOTS: &'static [&'static str] = &["velocity"];
+    const SLOT_KINDS: &'static [SlotKind] = &[SlotKind::SignedMean];
     type State = [F; 1];
     type Step = Step<F>;
 

@@ -3,7 +3,7 @@
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
 use crate::regularize::Decay;
-use crate::rule::{Clock, Rule};
+use crate::rule::{Clock, Rule, SlotKind};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -90,6 +90,7 @@ impl<F: Scalar> Rule<F> for Lion {
     const NAME: &'static str = "Lion";
     const LEARNING_RATE: f64 = 1e-4;
     const SLOTS: &'static [&'static str] = &["m"];
+    const SLOT_KINDS: &'static [SlotKind] = &[SlotKind::SignedMean];
     type State = [F; 1];
     type Step = Step<F>;
 

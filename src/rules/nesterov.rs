@@ -5,7 +5,7 @@ use std::any::Any;
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
 use crate::params::ParamsMut;
-use crate::rule::{Clock, Rule};
+use crate::rule::{Clock, Rule, SlotKind};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -120,6 +120,7 @@ impl<F: Scalar> Rule<F> for Nesterov {
     const NAME: &'static str = "Nesterov";
     const LEARNING_RATE: f64 = 1e-2;
     const SLOTS: &'static [&'static str] = &["velocity"];
+    const SLOT_KINDS: &'static [SlotKind] = &[SlotKind::SignedMean];
     type State = [F; 1];
     type Step = Step<F>;
 

@@ -2,7 +2,7 @@
 
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Rule};
+use crate::rule::{Clock, Rule, SlotKind};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -95,6 +95,7 @@ pub struct Step<F> {
 impl<F: Scalar> Rule<F> for RAdam {
     const NAME: &'static str = "RAdam";
     const SLOTS: &'static [&'static str] = &["m", "v"];
+    const SLOT_KINDS: &'static [SlotKind] = &[SlotKind::SignedMean, SlotKind::NonNegativeMean];
     type State = [F; 2];
     type Step = Step<F>;
 

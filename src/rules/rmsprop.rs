@@ -3,7 +3,7 @@
 use super::Epsilon;
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Rule};
+use crate::rule::{Clock, Rule, SlotKind};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -91,6 +91,7 @@ pub struct Step<F> {
 impl<F: Scalar> Rule<F> for RmsProp {
     const NAME: &'static str = "RmsProp";
     const SLOTS: &'static [&'static str] = &["s"];
+    const SLOT_KINDS: &'static [SlotKind] = &[SlotKind::NonNegativeMean];
     type State = [F; 1];
     type Step = Step<F>;
 

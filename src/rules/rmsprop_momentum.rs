@@ -3,7 +3,7 @@
 use super::Epsilon;
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Rule};
+use crate::rule::{Clock, Rule, SlotKind};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -100,6 +100,7 @@ pub struct Step<F> {
 impl<F: Scalar> Rule<F> for RmsPropMomentum {
     const NAME: &'static str = "RmsPropMomentum";
     const SLOTS: &'static [&'static str] = &["s", "velocity"];
+    const SLOT_KINDS: &'static [SlotKind] = &[SlotKind::NonNegativeMean, SlotKind::SignedMean];
     type State = [F; 2];
     type Step = Step<F>;
 

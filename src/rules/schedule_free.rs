@@ -5,7 +5,7 @@ use std::any::Any;
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
 use crate::params::ParamsMut;
-use crate::rule::{Clock, Rule};
+use crate::rule::{Clock, Rule, SlotKind};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -199,6 +199,7 @@ impl<F: Scalar> Rule<F> for ScheduleFreeAdamW {
     const NAME: &'static str = "ScheduleFreeAdamW";
     const LEARNING_RATE: f64 = 2.5e-3;
     const SLOTS: &'static [&'static str] = &["lead", "v"];
+    const SLOT_KINDS: &'static [SlotKind] = &[SlotKind::Exact, SlotKind::NonNegativeMean];
     type State = [F; 2];
     type Step = Step<F>;
 

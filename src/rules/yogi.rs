@@ -2,7 +2,7 @@
 
 use crate::engine::{Elementwise, compiled};
 use crate::error::Error;
-use crate::rule::{Clock, Rule};
+use crate::rule::{Clock, Rule, SlotKind};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -89,6 +89,7 @@ impl<F: Scalar> Rule<F> for Yogi {
     const NAME: &'static str = "Yogi";
     const LEARNING_RATE: f64 = 1e-2;
     const SLOTS: &'static [&'static str] = &["m", "s"];
+    const SLOT_KINDS: &'static [SlotKind] = &[SlotKind::SignedMean, SlotKind::NonNegativeMean];
     type State = [F; 2];
     type Step = Step<F>;
 

@@ -132,7 +132,7 @@ pub(crate) mod lossless_option {
     }
 }
 
-/// `f32:` or `f64:` and the bits of each number in hexadecimal digits; or a byte that tells, and
+/// `f32:`, `f64:` or `bf16:` and the bits of each number in hexadecimal digits; or a byte that tells, and
 /// the bytes of each number, the lowest first.
 impl Serialize for Numbers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -147,6 +147,10 @@ impl Serialize for Numbers {
                     text.push_str("f64:");
                     values.iter().for_each(|x| _ = write!(text, "{:016x}", x.to_bits()));
                 }
+                Numbers::BFloat16(codes) => {
+                    text.push_str("bf16:");
+                    codes.iter().for_each(|code| _ = write!(text, "{code:04x}"));
+                }
             }
             serializer.serialize_str(&text)
         } else {
@@ -159,6 +163,10 @@ impl Serialize for Numbers {
                 Numbers::F64(values) => {
                     bytes.push(8);
                     values.iter().for_each(|x| bytes.extend(x.to_le_bytes()));
+                }
+                Numbers::BFloat16(codes) => {
+                    bytes.push(2);
+                    codes.iter().for_each(|code| bytes.extend(code.to_le_bytes()));
                 }
             }
             serializer.serialize_bytes(&bytes)
@@ -182,7 +190,7 @@ impl Visitor<'_> for Text {
     type Value = Numbers;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("`f32:` or `f64:` and hexadecimal digits")
+        f.write_str("`f32:`, `f64:` or `bf16:` and hexadecimal digits")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Numbers, E> {
@@ -193,6 +201,10 @@ impl Visitor<'_> for Text {
         if let Some(digits) = text.strip_prefix("f32:") {
             let numbers = hex(digits, 8).map(|bits| bits.map(|bits| f32::from_bits(bits as u32)));
             return numbers.collect::<Option<_>>().map(Numbers::F32).ok_or_else(wrong);
+        }
+        if let Some(digits) = text.strip_prefix("bf16:") {
+            let codes = hex(digits, 4).map(|code| code.map(|code| code as u16));
+            return codes.collect::<Option<_>>().map(Numbers::BFloat16).ok_or_else(wrong);
         }
         let digits = text.strip_prefix("f64:").ok_or_else(wrong)?;
         let numbers = hex(digits, 16).map(|bits| bits.map(f64::from_bits));
@@ -216,13 +228,18 @@ impl<'de> Visitor<'de> for Bytes {
     type Value = Numbers;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("4 or 8, and the bytes of so wide numbers")
+        f.write_str("2, 4 or 8, and the bytes of so wide numbers")
     }
 
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Numbers, E> {
         let wrong = || E::invalid_length(bytes.len(), &Bytes);
         let (width, bytes) = bytes.split_first().ok_or_else(wrong)?;
         match width {
+            2 => {
+                let (codes, rest) = bytes.as_chunks();
+                let codes = codes.iter().map(|&code| u16::from_le_bytes(code));
+                if rest.is_empty() { Ok(Numbers::BFloat16(codes.collect())) } else { Err(wrong()) }
+            }
             4 => {
                 let (numbers, rest) = bytes.as_chunks();
                 let numbers = numbers.iter().map(|&number| f32::from_le_bytes(number));

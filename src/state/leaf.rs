@@ -1,8 +1,9 @@
 //! What a record has of each leaf.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use ndarray::ArrayViewD;
+use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
 
 use super::{LeafRecord, Numbers, Record, invalid, missing};
 use crate::error::{Error, ErrorKind, Tree};
@@ -120,10 +121,10 @@ impl LeafRecord {
         &self,
         name: &str,
         numbers: &'a Numbers,
-    ) -> Result<ArrayViewD<'a, F>, Error> {
+    ) -> Result<CowArray<'a, F, IxDyn>, Error> {
         let invalid =
             |problem: String| invalid(format!("`{name}` of leaf `{}`", self.name), problem);
-        let Some(values) = numbers.as_slice::<F>() else {
+        let Some(values) = numbers.decoded::<F>() else {
             return Err(invalid(format!("is not of {}", F::NAME)));
         };
         // A shape whose product overflows does not fit either.
@@ -132,8 +133,15 @@ impl LeafRecord {
             let (found, shape) = (values.len(), &self.shape);
             return Err(invalid(format!("has {found} elements; its shape is {shape:?}")));
         }
-        ArrayViewD::from_shape(&self.shape[..], values)
-            .map_err(|error| invalid(format!("does not fit its shape: {error}")))
+        let array = match values {
+            Cow::Borrowed(values) => {
+                ArrayViewD::from_shape(&self.shape[..], values).map(CowArray::from)
+            }
+            Cow::Owned(values) => {
+                ArrayD::from_shape_vec(&self.shape[..], values).map(CowArray::from)
+            }
+        };
+        array.map_err(|error| invalid(format!("does not fit its shape: {error}")))
     }
 }
 

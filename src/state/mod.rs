@@ -3,13 +3,14 @@
 #[cfg(feature = "serde")]
 pub(crate) mod format;
 mod leaf;
+mod numbers;
 mod parts;
 
-use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 
 use leaf::Places;
-use ndarray::{ArrayD, ArrayViewD};
+use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
+pub(crate) use numbers::Numbers;
 
 use crate::error::{Error, ErrorKind, Tree};
 use crate::params::{Params, Roster, Snapshot};
@@ -17,7 +18,9 @@ use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
 /// The format's number; what cannot be read by an older version makes it larger.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// The number of a state without arrays in fewer bits than its scalar's, which version 2 can read.
+const FULL: u32 = 2;
 
 /// The state of an optimizer: what [`state`](crate::Optimizer::state) returns and
 /// [`load_state`](crate::Optimizer::load_state) takes.
@@ -106,56 +109,11 @@ impl PartialEq for Number {
 #[derive(Debug, Clone, PartialEq)]
 struct Saved(Schedule);
 
-/// The elements of an array, row-major, that are written without loss.
-#[derive(Debug, Clone)]
-pub(crate) enum Numbers {
-    F32(Vec<f32>),
-    F64(Vec<f64>),
-}
-
-impl PartialEq for Numbers {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::F32(a), Self::F32(b)) => {
-                a.iter().map(|x| x.to_bits()).eq(b.iter().map(|x| x.to_bits()))
-            }
-            (Self::F64(a), Self::F64(b)) => {
-                a.iter().map(|x| x.to_bits()).eq(b.iter().map(|x| x.to_bits()))
-            }
-            _ => false,
-        }
-    }
-}
-
-impl Numbers {
-    /// In the place of those that do not matter.
-    pub(crate) const NONE: Self = Self::F32(Vec::new());
-
-    pub(crate) fn of<F: Scalar>(view: ArrayViewD<'_, F>) -> Self {
-        // `Scalar` is sealed: it is one or the other.
-        Self::of_vec(view.iter().copied().collect::<Vec<F>>())
-    }
-
-    pub(crate) fn of_vec<F: Scalar>(values: Vec<F>) -> Self {
-        let values: Box<dyn Any> = Box::new(values);
-        match values.downcast::<Vec<f32>>() {
-            Ok(values) => Self::F32(*values),
-            Err(values) => Self::F64(values.downcast().map_or_else(|_| Vec::new(), |v| *v)),
-        }
-    }
-
-    pub(crate) fn as_slice<F: Scalar>(&self) -> Option<&[F]> {
-        let values: &dyn Any = match self {
-            Self::F32(values) => values,
-            Self::F64(values) => values,
-        };
-        values.downcast_ref::<Vec<F>>().map(Vec::as_slice)
-    }
-}
-
 impl From<Record> for State {
     fn from(record: Record) -> Self {
-        Self { version: VERSION, records: vec![record] }
+        let mut arrays = record.leaves.iter().flat_map(|leaf| leaf.arrays.values());
+        let version = if arrays.all(Numbers::is_full) { FULL } else { VERSION };
+        Self { version, records: vec![record] }
     }
 }
 
@@ -372,7 +330,7 @@ impl Record {
         &self,
         leaf: usize,
         name: &str,
-    ) -> Result<ArrayViewD<'_, F>, Error> {
+    ) -> Result<CowArray<'_, F, IxDyn>, Error> {
         let leaf = &self.leaves[leaf];
         let missing = || missing(&format!("{name} of leaf {}", leaf.name));
         leaf.array(name, leaf.arrays.get(name).ok_or_else(missing)?)
@@ -480,7 +438,7 @@ impl Record {
     /// elements than its leaf.
     pub fn get_tree<F: Scalar>(&self, name: &str) -> Result<Vec<(String, ArrayD<F>)>, Error> {
         let with = self.leaves.iter().filter_map(|leaf| Some((leaf, leaf.arrays.get(name)?)));
-        with.map(|(leaf, numbers)| Ok((leaf.name.clone(), leaf.array(name, numbers)?.to_owned())))
+        with.map(|(leaf, numbers)| Ok((leaf.name.clone(), leaf.array(name, numbers)?.into_owned())))
             .collect()
     }
 

@@ -24,6 +24,7 @@ impl State {
     /// The state of two optimizers side by side.
     pub(crate) fn followed_by(mut self, other: Self) -> Self {
         self.records.extend(other.records);
+        self.version = self.version.max(other.version);
         self
     }
 

@@ -9,7 +9,7 @@ use super::fuzz::{Mutator, Reached, TARGETS, sealed};
 /// What is allocated whatever the input: the optimizers it is offered to.
 const ALWAYS: usize = 200_000;
 /// A name of three bytes is a leaf of more than a hundred, and a list that grows has room for twice.
-const MULTIPLE: usize = 400;
+const MULTIPLE: usize = 600;
 
 #[test]
 fn mutations_of_valid_inputs_are_withstood() {

@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, Array3, ShapeBuilder};
 use thalweg::params::Path;
 use thalweg::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
 use thalweg::{Average, Elementwise, Optimizer, Params, Rule, Scalar, Schedule, Settings, State};
-use thalweg::{StepInfo, checkpoint};
+use thalweg::{Precision, StepInfo, checkpoint};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model<F> {
@@ -82,10 +82,10 @@ pub fn report(info: StepInfo) -> Report {
     (info.step, info.learning_rate.to_bits(), norm, info.accumulating)
 }
 
-pub const KINDS: usize = 3;
+pub const KINDS: usize = 4;
 
 /// An optimizer with schedules, groups, a frozen one among them, and settings of that kind: all
-/// elements are coupled by a norm, those of a leaf are, or none.
+/// elements are coupled by a norm, those of a leaf are, or none; the last has its state in fewer bits.
 pub fn build<F: Scalar, R: Rule<F> + Default>(kind: usize) -> Box<dyn Optimizer<F>>
 where
     Elementwise<F, R>: Default,
@@ -106,6 +106,9 @@ where
         settings.maximize = true;
         settings.max_norm = Some(MaxNorm::whole(3.0));
         settings.average = Some(Average::swa().start(2).every(3));
+    }
+    if kind == 3 {
+        settings.state_precision = Precision::BFloat16;
     }
     let mut optimizer = Elementwise::<F, R>::default()
         .schedule(Schedule::cosine(0.05, 0.0, 20).warm_up(3))

@@ -9,7 +9,7 @@ use thalweg::distributed::{DataParallel, Sharded, Split, Threads};
 use thalweg::params::Path;
 use thalweg::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty, Units};
 use thalweg::train::Accumulate;
-use thalweg::{Average, Error, Optimizer, Params, Scalar, Settings, State, StepInfo};
+use thalweg::{Average, Error, Optimizer, Params, Precision, Scalar, Settings, State, StepInfo};
 
 pub type Model<F> = BTreeMap<String, ArrayD<F>>;
 
@@ -115,6 +115,14 @@ pub fn every_setting() -> Vec<(&'static str, Settings)> {
                 s.cautious = true;
                 s.maximize = true;
                 s.average = Some(Average::swa().start(2).every(2));
+            }),
+        ),
+        (
+            "compact",
+            of(&|s| {
+                s.clip_norm = Some(0.7);
+                s.average = Some(Average::ema(0.9));
+                s.state_precision = Precision::BFloat16;
             }),
         ),
     ]

@@ -5,7 +5,7 @@ use ndarray::{
     Array, Array1, Array2, Array4, ArrayD, Axis, Dimension, Ix5, Ix6, ShapeBuilder, Slice,
 };
 use thalweg::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
-use thalweg::{Average, NonFinite, Params, ParamsMut, Scalar, Settings, catalog};
+use thalweg::{Average, NonFinite, Params, ParamsMut, Precision, Scalar, Settings, catalog};
 
 struct Layer<F> {
     weight: Array2<F>,
@@ -49,7 +49,9 @@ fn all_settings() -> Vec<Settings> {
         busiest.shrink = 0.99;
         busiest.proximal_l1 = 1e-3;
         busiest.max_norm = Some(MaxNorm::whole(1.0));
-        all.extend([plain, busy, busiest]);
+        let mut compact = busiest.clone();
+        compact.state_precision = Precision::BFloat16;
+        all.extend([plain, busy, busiest, compact]);
     }
     all
 }

@@ -8,6 +8,7 @@ mod allocations;
 mod around;
 #[path = "../checkpoints/mod.rs"]
 mod checkpoints;
+mod compact;
 mod custom_rule;
 #[path = "../laws/mod.rs"]
 mod laws;

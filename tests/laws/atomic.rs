@@ -181,7 +181,9 @@ fn check_error(error: &Error, is: impl Fn(&ErrorKind) -> bool, says: &[&str], wh
 
 fn whatever_is_wrong_nothing_is_changed<F: Scalar>() {
     for entry in catalog::<F>() {
-        for settings in [Settings::default(), clipped(), everything(), coupled()] {
+        for settings in
+            [Settings::default(), clipped(), everything(), coupled(), compact_and_coupled()]
+        {
             let mut expected = (entry.build(RATE, settings.clone()), model::<F>(1));
             let mut expected_steps = vec![elements(&expected.1)];
             for i in 0..5 {

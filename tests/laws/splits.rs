@@ -45,7 +45,7 @@ fn check<F: Scalar, M: ParamsMut<F>>(settings: &Settings, model: impl Fn(&ArrayD
 }
 
 fn check_all<F: Scalar, M: ParamsMut<F>>(model: impl Fn(&ArrayD<F>) -> M) {
-    for settings in [Settings::default(), penalized(), clipped(), everything()] {
+    for settings in [Settings::default(), penalized(), clipped(), everything(), compact()] {
         check(&settings, &model);
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, Slice};
 use thalweg::params::Path;
 use thalweg::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
-use thalweg::{Average, Entry, Optimizer, Params, Scalar, Settings, StepInfo};
+use thalweg::{Average, Entry, Optimizer, Params, Precision, Scalar, Settings, StepInfo};
 
 /// Makes a test of each generic law in each precision.
 macro_rules! for_both_scalars {
@@ -180,6 +180,21 @@ pub fn coupled() -> Settings {
     all.clip_adaptive = Some(AdaptiveClip::new(0.3));
     all.cautious = true;
     all.max_norm = Some(MaxNorm::whole(3.0));
+    all
+}
+
+/// Whatever happens to each element by itself, with state in fewer bits.
+pub fn compact() -> Settings {
+    let mut all = everything();
+    all.clip_norm = None;
+    all.state_precision = Precision::BFloat16;
+    all
+}
+
+/// Whatever couples the elements of a leaf, with state in fewer bits.
+pub fn compact_and_coupled() -> Settings {
+    let mut all = coupled();
+    all.state_precision = Precision::BFloat16;
     all
 }
 

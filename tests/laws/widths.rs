@@ -59,8 +59,10 @@ fn mixed<F: Scalar>(optimizer: Box<dyn Optimizer<F>>, n: usize) -> Trace<F> {
     })
 }
 
-fn variants() -> [Settings; 5] {
-    [Settings::default(), penalized(), clipped(), everything(), coupled()]
+fn variants() -> [Settings; 7] {
+    let full = [Settings::default(), penalized(), clipped(), everything(), coupled()];
+    let [a, b, c, d, e] = full;
+    [a, b, c, d, e, compact(), compact_and_coupled()]
 }
 
 const LENGTHS: [usize; 21] =

@@ -11,7 +11,7 @@ use super::{NAME, Sharded};
 use crate::error::{Error, ErrorKind};
 use crate::optimizer::{Optimizer, Wholes};
 use crate::scalar::Scalar;
-use crate::state::{LeafRecord, Numbers, Record, State, invalid, unexpected};
+use crate::state::{LeafRecord, Record, State, invalid, unexpected};
 
 impl State {
     /// A rank's part of the state of one process.
@@ -42,11 +42,11 @@ impl State {
                     Split::Elements => {
                         let mut part = vec![F::zero(); place.of(rank).len()];
                         place.read(&whole, place.of(rank), &mut part);
-                        Numbers::of_vec(part)
+                        numbers.alike(part)
                     }
                     // Whole leaves are in the state as they are.
                     Split::Leaves if cut.shape == whole.shape() => numbers.clone(),
-                    Split::Leaves => Numbers::of_vec(Vec::<F>::new()),
+                    Split::Leaves => numbers.alike(Vec::<F>::new()),
                 };
                 cut.arrays.insert(name.clone(), numbers);
             }
@@ -115,11 +115,14 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
                 arrays: Default::default(),
             };
             for (name, numbers) in &leaf.arrays {
-                let part = numbers.as_slice::<F>().unwrap_or_default();
-                let all = joined(ranks, place, part)?;
+                let part = numbers.decoded::<F>().unwrap_or_default();
+                let all = joined(ranks, place, &part)?;
                 let all = match self.exchange.split() {
-                    Split::Elements => place.order.logical(&all, shape).map(Numbers::of),
-                    Split::Leaves => Some(Numbers::of_vec(all)),
+                    Split::Elements => {
+                        let all = place.order.logical(&all, shape);
+                        all.map(|all| numbers.alike(all.iter().copied().collect::<Vec<F>>()))
+                    }
+                    Split::Leaves => Some(numbers.alike(all)),
                 };
                 whole.arrays.extend(all.map(|all| (name.clone(), all)));
             }

@@ -1,0 +1,83 @@
+//! The elements of an array as a state holds them.
+
+use std::any::Any;
+use std::borrow::Cow;
+
+use ndarray::ArrayViewD;
+
+use crate::bfloat16::NEAREST;
+use crate::scalar::Scalar;
+
+/// The elements of an array, row-major, that are written without loss.
+#[derive(Debug, Clone)]
+pub(crate) enum Numbers {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+    /// The codes of state that is kept in 16 bits.
+    BFloat16(Vec<u16>),
+}
+
+impl PartialEq for Numbers {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::F32(a), Self::F32(b)) => {
+                a.iter().map(|x| x.to_bits()).eq(b.iter().map(|x| x.to_bits()))
+            }
+            (Self::F64(a), Self::F64(b)) => {
+                a.iter().map(|x| x.to_bits()).eq(b.iter().map(|x| x.to_bits()))
+            }
+            (Self::BFloat16(a), Self::BFloat16(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl Numbers {
+    /// In the place of those that do not matter.
+    pub(crate) const NONE: Self = Self::F32(Vec::new());
+
+    pub(crate) fn of<F: Scalar>(view: ArrayViewD<'_, F>) -> Self {
+        // `Scalar` is sealed: it is one or the other.
+        Self::of_vec(view.iter().copied().collect::<Vec<F>>())
+    }
+
+    pub(crate) fn of_vec<F: Scalar>(values: Vec<F>) -> Self {
+        let values: Box<dyn Any> = Box::new(values);
+        match values.downcast::<Vec<f32>>() {
+            Ok(values) => Self::F32(*values),
+            Err(values) => Self::F64(values.downcast().map_or_else(|_| Vec::new(), |v| *v)),
+        }
+    }
+
+    pub(crate) fn as_slice<F: Scalar>(&self) -> Option<&[F]> {
+        let values: &dyn Any = match self {
+            Self::F32(values) => values,
+            Self::F64(values) => values,
+            Self::BFloat16(codes) => codes,
+        };
+        values.downcast_ref::<Vec<F>>().map(Vec::as_slice)
+    }
+
+    /// The elements as numbers of `F`, which codes are exactly.
+    pub(crate) fn decoded<F: Scalar>(&self) -> Option<Cow<'_, [F]>> {
+        match self {
+            Self::BFloat16(codes) => Some(codes.iter().map(|&code| F::of_bfloat16(code)).collect()),
+            _ => self.as_slice().map(Cow::Borrowed),
+        }
+    }
+
+    /// Numbers in the bits that these are in.
+    pub(crate) fn alike<F: Scalar>(&self, values: Vec<F>) -> Self {
+        match self {
+            Self::BFloat16(_) => {
+                Self::BFloat16(values.into_iter().map(|x| x.to_bfloat16(NEAREST)).collect())
+            }
+            _ => Self::of_vec(values),
+        }
+    }
+
+    /// Whether they are numbers of a scalar.
+    pub(super) fn is_full(&self) -> bool {
+        !matches!(self, Self::BFloat16(_))
+    }
+}
