@@ -178,3 +178,11 @@ pub use state::State;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/tour.md")]
+mod tour {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/figures.md")]
+mod figures {}
