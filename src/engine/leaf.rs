@@ -16,6 +16,7 @@ use crate::scalar::Scalar;
 pub(super) struct Kept<F> {
     slots: [Slot<F>; MOST],
     codes: [Slot<u16>; MOST],
+    coded: [bool; MOST],
 }
 
 /// The state of a leaf, and how the parameter lies in memory.
@@ -40,6 +41,8 @@ pub(super) struct LeafState<F: Scalar> {
     is_placed: bool,
     /// Whether slots and average are kept: of a leaf without elements their lengths do not tell.
     keeps: [bool; 2],
+    /// Which slots are kept as codes, likewise.
+    coded: [bool; MOST],
 }
 
 impl<F: Scalar> LeafState<F> {
@@ -56,6 +59,7 @@ impl<F: Scalar> LeafState<F> {
             is_direct: false,
             is_placed: true,
             keeps: [false; 2],
+            coded: [false; MOST],
         }
     }
 
@@ -98,6 +102,7 @@ impl<F: Scalar> LeafState<F> {
         let len = self.len();
         self.drop_slots();
         for (i, value) in initial.into_iter().take(count).enumerate() {
+            self.coded[i] = compact[i];
             if compact[i] {
                 self.codes[i] = Slot::filled(value.to_bfloat16(NEAREST), len, address);
             } else {
@@ -109,17 +114,14 @@ impl<F: Scalar> LeafState<F> {
 
     /// Whether the slots that `compact` tells, and no others, are in fewer bits.
     pub(super) fn is_as(&self, compact: [bool; MOST]) -> bool {
-        let len = self.len();
-        let kept = self.codes.iter().zip(&self.slots).zip(compact);
-        kept.into_iter().all(|((codes, slot), compact)| match compact {
-            true => codes.len() == len || !self.keeps[0],
-            false => slot.len() == len || codes.len() == 0,
-        })
+        !self.keeps[0] || self.coded == compact
     }
 
     /// Brings the slots into these bits, rounding to the nearest; returns them as they were.
     pub(super) fn convert(&mut self, compact: [bool; MOST]) -> Kept<F> {
-        let before = Kept { slots: self.slots.clone(), codes: self.codes.clone() };
+        let (slots, codes) = (self.slots.clone(), self.codes.clone());
+        let before = Kept { slots, codes, coded: self.coded };
+        self.coded = compact;
         for (i, compact) in compact.into_iter().enumerate() {
             let (slot, codes) = (&mut self.slots[i], &mut self.codes[i]);
             if compact && slot.len() > 0 {
@@ -142,7 +144,7 @@ impl<F: Scalar> LeafState<F> {
 
     /// Goes back to slots as they were.
     pub(super) fn take_back(&mut self, kept: Kept<F>) {
-        (self.slots, self.codes) = (kept.slots, kept.codes);
+        (self.slots, self.codes, self.coded) = (kept.slots, kept.codes, kept.coded);
         self.misplace();
     }
 
@@ -154,7 +156,7 @@ impl<F: Scalar> LeafState<F> {
     pub(super) fn drop_slots(&mut self) {
         self.slots = Default::default();
         self.codes = Default::default();
-        self.keeps[0] = false;
+        (self.keeps[0], self.coded) = (false, [false; MOST]);
     }
 
     pub(super) fn drop_average(&mut self) {
@@ -248,7 +250,7 @@ impl<F: Scalar> LeafState<F> {
 
     /// The codes of a slot in the leaf's logical shape; `None` where the slot is full.
     pub(super) fn codes_of(&self, index: usize) -> Option<ArrayViewD<'_, u16>> {
-        let codes = self.codes.get(index).filter(|codes| self.keeps[0] && codes.len() > 0)?;
+        let codes = self.codes.get(index).filter(|_| self.keeps[0] && self.coded[index])?;
         self.order.logical(codes.as_slice(), &self.shape)
     }
 
