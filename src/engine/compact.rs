@@ -18,8 +18,8 @@ const SHORT: usize = 32;
 /// moves 20. The arithmetic stays that of the parameters.
 ///
 /// A number x becomes the next one below or above that 16 bits have, the upper one with the probability
-/// (x - below)/(above - below), so that the mean of the codes is x: to the nearest, an average of β = 0.999 would move by less than
-/// half a last digit, and stand still for ever. The chance is a hash of the step and of the bits of the
+/// (x - below)/(above - below), so that the mean of the codes is x: to the nearest, an average of β = 0.999
+/// would move by less than half a last digit, and stand still for ever. The chance is a hash of the step and of the bits of the
 /// parameter, the same whatever the instruction set, the threads, the layout, the split into leaves and the
 /// ranks. A number that is not 0 never becomes 0; NaN and ∞ are kept.
 ///
