@@ -107,6 +107,7 @@ pub mod muon;
 pub mod natural_gradient;
 mod optimizer;
 pub mod params;
+mod ranking;
 mod reduce;
 pub mod regularize;
 pub mod rule;

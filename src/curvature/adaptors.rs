@@ -170,7 +170,7 @@ impl<F: Scalar, A: LinearOperator<F>> Restricted<F, A> {
     pub fn new(inner: A, ranges: Vec<Range<usize>>) -> Result<Self, Error> {
         let n = inner.dim();
         let mut sorted = ranges.clone();
-        sorted.sort_by_key(|range| range.start);
+        sorted.sort_unstable_by_key(|range| range.start);
         let mut free = 0;
         for range in sorted {
             if range.start < free || range.end < range.start || range.end > n {

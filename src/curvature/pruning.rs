@@ -8,6 +8,7 @@ use super::gauss_newton::Fisher;
 use super::operator::{check_finite, check_size};
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
+use crate::ranking::ranked;
 use crate::scalar::Scalar;
 
 /// ½H_qq·w_q² for each weight: by how much the loss grows without it, if H were diagonal (Optimal
@@ -66,8 +67,7 @@ pub fn prune_lowest<F: Scalar>(
     check_size("the saliency", saliency.len(), w.len())?;
     check_finite("a saliency", saliency)?;
     check_count(count, w.len())?;
-    let mut order: Vec<usize> = (0..w.len()).collect();
-    order.sort_by(|&i, &j| saliency[i].total_cmp(&saliency[j]));
+    let mut order = ranked(w.len(), &|i, j| saliency[i].total_cmp(&saliency[j]));
     order.truncate(count);
     order.iter().for_each(|&i| w[i] = F::zero());
     Ok(Pruned { predicted: order.iter().map(|&i| saliency[i]).sum(), removed: order })

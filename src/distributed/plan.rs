@@ -7,6 +7,7 @@ use ndarray::{ArrayViewD, ArrayViewMutD, Axis, Slice};
 use super::agree::Hash;
 use crate::error::{Error, Tree};
 use crate::params::{Entry, Leaf, LeafMut, Order, Params, ParamsMut, Roster};
+use crate::ranking::ranked;
 use crate::reduce::BLOCK;
 use crate::scalar::Scalar;
 
@@ -176,7 +177,7 @@ impl Plan {
     ) -> Result<Vec<&'a mut dyn LeafMut<F>>, Error> {
         let mut leaves: Vec<(usize, &'a mut dyn LeafMut<F>)> = Vec::new();
         self.roster.meet_mut(params, Tree::Parameters, |index, leaf| leaves.push((index, leaf)))?;
-        leaves.sort_by_key(|(index, _)| *index);
+        leaves.sort_unstable_by_key(|(index, _)| *index);
         Ok(leaves.into_iter().map(|(_, leaf)| leaf).collect())
     }
 }
@@ -186,8 +187,7 @@ fn by_elements(lens: &[usize], ranks: usize) -> Vec<Vec<usize>> {
     let mut loads = vec![0; ranks];
     let bounds = |&len: &usize| {
         let blocks = len.div_ceil(BLOCK);
-        let mut order: Vec<usize> = (0..ranks).collect();
-        order.sort_by_key(|&rank| loads[rank]);
+        let order = ranked(ranks, &|a, b| loads[a].cmp(&loads[b]));
         let mut own = vec![blocks / ranks; ranks];
         order[..blocks % ranks].iter().for_each(|&rank| own[rank] += 1);
         let (mut bounds, mut at) = (vec![0], 0);
@@ -205,8 +205,7 @@ fn by_elements(lens: &[usize], ranks: usize) -> Vec<Vec<usize>> {
 /// Each leaf for one rank, the largest first, for that which has least.
 fn by_leaves(lens: &[usize], ranks: usize) -> Vec<Vec<usize>> {
     let mut loads = vec![0; ranks];
-    let mut order: Vec<usize> = (0..lens.len()).collect();
-    order.sort_by_key(|&leaf| std::cmp::Reverse(lens[leaf]));
+    let order = ranked(lens.len(), &|a, b| lens[b].cmp(&lens[a]));
     let mut bounds = vec![Vec::new(); lens.len()];
     for leaf in order {
         let owner = (0..ranks).min_by_key(|&rank| loads[rank]).unwrap_or(0);

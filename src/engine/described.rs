@@ -250,5 +250,5 @@ pub(super) fn assert_like(
         let is_since = name.starts_with("change.");
         !is_built && !is_last && !is_since && !(rulings.is_old && (is_new || is_old))
     };
-    record.filtered(stays).assert_like(&again.filtered(stays))
+    record.filtered(&stays).assert_like(&again.filtered(&stays))
 }

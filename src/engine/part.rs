@@ -332,7 +332,7 @@ impl Whole<'_> {
             });
         }
         // The same on all ranks, of which some have none of the leaves.
-        powers.sort_by(f64::total_cmp);
+        powers.sort_unstable_by(f64::total_cmp);
         let mut scaled = Vec::new();
         for power in powers {
             scaled.push((power, self.sums(which, flat, power, of)?));

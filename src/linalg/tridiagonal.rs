@@ -4,6 +4,7 @@
 //! The arrow that a restart leaves becomes tridiagonal by plane rotations: Gragg & Harwood, "The
 //! numerically stable reconstruction of Jacobi matrices from spectral data", 1984.
 
+use crate::ranking::ranked;
 use crate::simd::Work;
 use crate::vector::how;
 
@@ -132,8 +133,7 @@ impl Tridiagonal {
             columns.rotate(low, &rotations);
         }
         let d = &self.diagonal;
-        let mut order: Vec<usize> = (0..d.len()).collect();
-        order.sort_by(|&i, &j| d[i].total_cmp(&d[j]));
+        let order = ranked(d.len(), &|i, j| d[i].total_cmp(&d[j]));
         let column = |i: usize| columns.all[i * columns.width..][..columns.width].to_vec();
         Eigen {
             values: order.iter().map(|&i| d[i] * scale).collect(),

@@ -131,7 +131,7 @@ impl<F: Scalar> Muon<F> {
             loaded.adamw.load_state(&inside)?;
         }
         let is_new = |name: &str| name == "rate.scale" || name == "groups";
-        let again = loaded.record().filtered(|name| !is_old || !is_new(name));
+        let again = loaded.record().filtered(&|name| !is_old || !is_new(name));
         record.assert_like(&again)?;
         *self = loaded;
         Ok(())

@@ -71,7 +71,7 @@ pub(crate) fn load_groups<'g>(
     mut each: impl FnMut(usize, &Change) -> Result<(), Error>,
 ) -> Result<Vec<(Pattern, Change)>, Error> {
     let count = record.get_counter("groups")?;
-    let (mut since, mut again) = (Vec::new(), record.filtered(|_| false).without_leaves());
+    let (mut since, mut again) = (Vec::new(), record.filtered(&|_| false).without_leaves());
     let (known, mut here) = (here.len() as u64, here);
     for i in 0..count.max(known) {
         let change = load_change(record, i)?;
@@ -89,6 +89,6 @@ pub(crate) fn load_groups<'g>(
             _ => compare("the number of groups", &count.to_string(), &known.to_string())?,
         }
     }
-    record.filtered(|name| name.starts_with("change.")).without_leaves().assert_like(&again)?;
+    record.filtered(&|name| name.starts_with("change.")).without_leaves().assert_like(&again)?;
     Ok(since)
 }

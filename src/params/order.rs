@@ -2,6 +2,8 @@
 
 use ndarray::{ArrayBase, ArrayView, ArrayViewD, ArrayViewMut, Axis, Dimension, RawData};
 
+use crate::ranking::ranked;
+
 /// The axes of a leaf from the slowest to the fastest, and which of them run backwards.
 ///
 /// It is what two leaves of one shape must share for their elements to be in the same order.
@@ -27,15 +29,12 @@ pub(crate) enum Fit {
 impl Order {
     /// The order of a leaf of that shape and those strides.
     pub(crate) fn of(shape: &[usize], strides: &[isize]) -> Self {
-        let mut axes: Vec<usize> = (0..shape.len()).collect();
-        axes.sort_by_key(|&axis| {
-            // An axis of length 1 may have any stride: it goes first, where it splits nothing.
-            std::cmp::Reverse(if shape[axis] == 1 {
-                usize::MAX
-            } else {
-                strides[axis].unsigned_abs()
-            })
-        });
+        // An axis of length 1 may have any stride: it goes first, where it splits nothing.
+        let stride = |axis: usize| match shape[axis] {
+            1 => usize::MAX,
+            _ => strides[axis].unsigned_abs(),
+        };
+        let axes = ranked(shape.len(), &|a, b| stride(b).cmp(&stride(a)));
         let reversed = shape.iter().zip(strides).map(|(&n, &stride)| n > 1 && stride < 0).collect();
         Self { axes, reversed }
     }

@@ -291,32 +291,31 @@ impl Record {
     }
 
     /// The entries by their names, those that are of no leaf where `stays` says so; arrays are empty.
-    pub(crate) fn filtered(&self, stays: impl Fn(&str) -> bool) -> Self {
-        fn those<V: Clone>(
-            of: &BTreeMap<String, V>,
-            stays: impl Fn(&str) -> bool,
-        ) -> BTreeMap<String, V> {
-            let those = of.iter().filter(|(name, _)| stays(name));
-            those.map(|(name, value)| (name.clone(), value.clone())).collect()
-        }
-        let arrays = |leaf: &LeafRecord| {
-            leaf.arrays.keys().map(|name| (name.clone(), Numbers::NONE)).collect()
-        };
-        let leaf = |leaf: &LeafRecord| LeafRecord {
-            name: leaf.name.clone(),
-            shape: leaf.shape.clone(),
-            arrays: arrays(leaf),
-        };
-        Self {
+    pub(crate) fn filtered(&self, stays: &dyn Fn(&str) -> bool) -> Self {
+        let mut those = Self {
             optimizer: self.optimizer.clone(),
             scalar: self.scalar.clone(),
-            counts: those(&self.counts, &stays),
-            numbers: those(&self.numbers, &stays),
-            texts: those(&self.texts, &stays),
-            schedules: those(&self.schedules, &stays),
-            leaves: self.leaves.iter().map(leaf).collect(),
+            counts: self.counts.clone(),
+            numbers: self.numbers.clone(),
+            texts: self.texts.clone(),
+            schedules: self.schedules.clone(),
+            leaves: Vec::with_capacity(self.leaves.len()),
             places: Places::default(),
+        };
+        those.counts.retain(|name, _| stays(name));
+        those.numbers.retain(|name, _| stays(name));
+        those.texts.retain(|name, _| stays(name));
+        those.schedules.retain(|name, _| stays(name));
+        for leaf in &self.leaves {
+            // A loop, and no `collect`, which would be compiled with a sort of its own.
+            let mut arrays = BTreeMap::new();
+            for name in leaf.arrays.keys() {
+                arrays.insert(name.clone(), Numbers::NONE);
+            }
+            let (name, shape) = (leaf.name.clone(), leaf.shape.clone());
+            those.leaves.push(LeafRecord { name, shape, arrays });
         }
+        those
     }
 
     /// The record of what is of no leaf.

@@ -41,7 +41,7 @@ impl State {
 
     fn clone_without_leaves(&self) -> Self {
         let records = self.records.iter();
-        let records = records.map(|record| record.filtered(|_| true).without_leaves()).collect();
+        let records = records.map(|record| record.filtered(&|_| true).without_leaves()).collect();
         Self { version: self.version, records }
     }
 }
