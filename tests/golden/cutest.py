@@ -1,9 +1,9 @@
-"""Evaluations of SciPy's L-BFGS-B and BFGS on problems of CUTEst, without bounds: cutest.json.
+"""Evaluations of SciPy's L-BFGS-B, BFGS and CG on problems of CUTEst, without bounds: cutest.json.
 
     pip install scipy==1.17.1
     python cutest.py
 
-The problems are those of `tests/support/problems/cutest.rs`, written here anew; gradients are derivatives
+The problems are those of `tests/support/problems/cutest.rs` and `held_out.rs`, written here anew; gradients are derivatives
 by complex steps. Start k of ten is the collection's, each element x times 1 + 0.1·u, or 0.1·u where it is
 0, with u in [-1, 1] by SplitMix64 of seed k. A run goes to max|g| <= 1e-6, with no other test; null where
 it ended before.
@@ -65,6 +65,65 @@ PROBLEMS = [
 ]
 
 
+def power(x):
+    return np.where(x.real < 0, -x, x) ** (7 / 3)
+
+
+def broydn7d(x):
+    z = np.concatenate([[0], x, [0]])
+    near, half = (3 - 2 * x) * x - z[:-2] - z[2:] + 1, len(x) // 2
+    return np.sum(power(near)) + np.sum(power(x[:half] + x[half:]))
+
+
+def dixmaanb(x):
+    m = len(x) // 3
+    inner = x[:-1] ** 2 * (x[1:] + x[1:] ** 2) ** 2
+    return (1 + np.sum(x * x) + 0.0625 * np.sum(inner) + 0.0625 * np.sum(x[: 2 * m] ** 2 * x[m:] ** 4)
+            + 0.0625 * np.sum(x[:m] * x[2 * m :]))
+
+
+def engval2(x):
+    a, b, c = x
+    return ((a**2 + b**2 + c**2 - 1) ** 2 + (a**2 + b**2 + (c - 2) ** 2 - 1) ** 2 + (a + b + c - 1) ** 2
+            + (a + b - c + 1) ** 2 + (3 * b**2 + a**3 + (5 * c - a + 1) ** 2 - 36) ** 2)
+
+
+def freuroth(x):
+    a, b = x[:-1], x[1:]
+    return np.sum((-13 + a + ((5 - b) * b - 2) * b) ** 2 + (-29 + a + ((b + 1) * b - 14) * b) ** 2)
+
+
+HELD_OUT = [
+    ("BRKMCC", lambda x: (x[0] - 2) ** 2 + (x[1] - 1) ** 2 + 1 / (1 - 0.25 * x[0] ** 2 - x[1] ** 2) / 25
+     + 5 * (x[0] - 2 * x[1] + 1) ** 2, [2.0] * 2),
+    ("BROYDN7D", broydn7d, [-1.0] * 20),
+    ("CUBE", lambda x: (x[0] - 1) ** 2 + 100 * (x[1] - x[0] ** 3) ** 2, [-1.2, 1.0]),
+    ("DENSCHNA", lambda x: x[0] ** 4 + (x[0] + x[1]) ** 2 + (np.exp(x[1]) - 1) ** 2, [1.0] * 2),
+    ("DENSCHNB", lambda x: (x[0] - 2) ** 2 + ((x[0] - 2) * x[1]) ** 2 + (x[1] + 1) ** 2, [1.0] * 2),
+    ("DENSCHNC", lambda x: (x[0] ** 2 + x[1] ** 2 - 2) ** 2 + (np.exp(x[0] - 1) + x[1] ** 3 - 2) ** 2, [2.0, 3.0]),
+    ("DENSCHND", lambda x: (x[0] ** 2 + x[1] ** 3 - x[2] ** 4) ** 2 + (2 * x[0] * x[1] * x[2]) ** 2
+     + (2 * x[0] * x[1] - 3 * x[1] * x[2] + x[0] * x[2]) ** 2, [10.0] * 3),
+    ("DENSCHNE", lambda x: x[0] ** 2 + (x[1] + x[1] ** 2) ** 2 + (np.exp(x[2]) - 1) ** 2, [2.0, 3.0, -8.0]),
+    ("DENSCHNF", lambda x: (2 * (x[0] + x[1]) ** 2 + (x[0] - x[1]) ** 2 - 8) ** 2
+     + (5 * x[0] ** 2 + (x[1] - 3) ** 2 - 9) ** 2, [2.0, 0.0]),
+    ("DIXMAANB", dixmaanb, [2.0] * 18),
+    ("DIXON3DQ", lambda x: (x[0] - 1) ** 2 + np.sum((x[1:-1] - x[2:]) ** 2) + (x[-1] - 1) ** 2, [-1.0] * 20),
+    ("DQDRTIC", lambda x: np.sum(x[:-2] ** 2 + 100 * x[1:-1] ** 2 + 100 * x[2:] ** 2), [3.0] * 20),
+    ("EG2", lambda x: np.sum(np.sin(x[0] + x[:-1] ** 2 - 1)) + 0.5 * np.sin(x[-1] ** 2), [0.0] * 20),
+    ("ENGVAL2", engval2, [1.0, 2.0, 0.0]),
+    ("EXTROSNB", lambda x: (x[0] - 1) ** 2 + 100 * np.sum((x[1:] - x[:-1] ** 2) ** 2), [-1.0] * 10),
+    ("FREUROTH", freuroth, [0.5, -2.0] + [0.0] * 18),
+    ("HILBERTB", lambda x: x @ (1 / (I(x)[:, None] + I(x)[None] - 1) + 5 * np.eye(len(x))) @ x, [-3.0] * 10),
+    ("HIMMELBG", lambda x: np.exp(-x[0] - x[1]) * (2 * x[0] ** 2 + 3 * x[1] ** 2), [0.5] * 2),
+    ("HIMMELBH", lambda x: x[0] ** 3 + x[1] ** 2 - 3 * x[0] - 2 * x[1] + 2, [0.0, 2.0]),
+    ("MARATOSB", lambda x: x[0] + 1e6 * (x[0] ** 2 + x[1] ** 2 - 1) ** 2, [1.1, 0.1]),
+    ("NONDIA", lambda x: (x[0] - 1) ** 2 + 100 * np.sum((x[0] - x[:-1] ** 2) ** 2), [-1.0] * 20),
+    ("SINEVAL", lambda x: 1e4 * (x[1] - np.sin(x[0])) ** 2 + x[0] ** 2 / 4, [4.712389, -1.0]),
+    ("SISSER", lambda x: 3 * x[0] ** 4 - 2 * (x[0] * x[1]) ** 2 + 3 * x[1] ** 4, [1.0, 0.1]),
+    ("TQUARTIC", lambda x: (x[0] - 1) ** 2 + np.sum((x[0] ** 2 - x[1:] ** 2) ** 2), [0.1] * 20),
+]
+
+
 def numbers(seed):
     mask, state = 2**64 - 1, seed
     while True:
@@ -101,16 +160,19 @@ def run(f, x, method, options):
 
 if __name__ == "__main__":
     cases = []
-    for name, f, x in PROBLEMS:
-        case = {"name": name, "lbfgsb": [], "bfgs": [], "value": []}
+    for name, f, x in PROBLEMS + HELD_OUT:
+        case = {"name": name, "lbfgsb": [], "bfgs": [], "cg": [], "value": [], "cg_value": []}
         for k in range(10):
             at = start(x, k)
             count, value = run(f, at, "L-BFGS-B", dict(ftol=0, gtol=1e-6, maxfun=20000, maxiter=20000))
             case["lbfgsb"].append(count)
             case["value"].append(value)
             case["bfgs"].append(run(f, at, "BFGS", dict(gtol=1e-6, maxiter=20000))[0])
+            count, value = run(f, at, "CG", dict(gtol=1e-6, maxiter=20000))
+            case["cg"].append(count)
+            case["cg_value"].append(value)
         cases.append(case)
-        print(name, case["lbfgsb"], case["bfgs"])
+        print(name, case["lbfgsb"], case["bfgs"], case["cg"], flush=True)
     with open(os.path.join(os.path.dirname(__file__), "cutest.json"), "w") as file:
         json.dump({"scipy": scipy.__version__, "cases": cases}, file, indent=None, separators=(",", ":"))
         file.write("\n")

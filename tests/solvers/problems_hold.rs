@@ -1,8 +1,8 @@
 //! The problems themselves: gradients, Hessians, starts and minima.
 
 use crate::problems::{
-    Problem, cutest, eleven, extended_rosenbrock, large, more_garbow_hillstrom, quadratic, sized,
-    surfaces,
+    Problem, cutest, eleven, extended_rosenbrock, held_out, large, more_garbow_hillstrom,
+    quadratic, sized, surfaces,
 };
 
 /// Those of the solvers' table, and the large ones in a small size.
@@ -10,6 +10,7 @@ fn all() -> Vec<Problem> {
     let mut all = crate::problems::all();
     all.extend(large(12));
     all.extend(cutest());
+    all.extend(held_out());
     all
 }
 

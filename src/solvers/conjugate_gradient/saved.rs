@@ -30,6 +30,7 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
         let stepped = Stepped {
             square: record.get_number("square")?,
             since: record.get_counter("since")?,
+            tells: self.stepped.tells,
             trail: self.stepped.trail.load(record)?,
         };
         if stepped.square.is_nan() || stepped.square < 0.0 {

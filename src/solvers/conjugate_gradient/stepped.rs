@@ -1,5 +1,6 @@
 //! Conjugate gradient in a loop of one's own: gradients alone, one a call.
 
+use super::told::{CHANGE, FIRST};
 use super::{Beta, ConjugateGradient, Products};
 use crate::error::Error;
 use crate::optimizer::{Optimizer, StepInfo};
@@ -19,11 +20,13 @@ pub(super) struct Stepped<F> {
     pub(super) square: f64,
     /// Iterations since ρ was -g.
     pub(super) since: u64,
+    /// Whether gradients may be told by others.
+    pub(super) tells: bool,
 }
 
 impl<F: Scalar> Stepped<F> {
     pub(super) fn new() -> Self {
-        Self { trail: Trail::new(Secant::new()), square: 0.0, since: 0 }
+        Self { trail: Trail::new(Secant::new()), square: 0.0, since: 0, tells: false }
     }
 
     /// ρ = -g at the base.
@@ -40,12 +43,13 @@ impl<F: Scalar> Stepped<F> {
         let Trail { base, base_gradient, .. } = &self.trail;
         let (square, largest) = vector::dot_and_max(base_gradient, base_gradient);
         self.square = square;
+        let first = if self.tells { FIRST } else { 0.01 };
         let length = length.unwrap_or_else(|| {
             let size = vector::norm_max(base);
             if largest == 0.0 {
                 0.0
             } else if size > 0.0 {
-                0.01 * size / largest
+                first * size / largest
             } else {
                 square.sqrt().recip()
             }
@@ -91,8 +95,9 @@ impl<F: Scalar> Stepped<F> {
 
 /// Calls of `step` by gradients alone: see [`ConjugateGradient`].
 impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
-    /// Whether the gradient last given to `step` was one at an accepted iterate, rather than at a
-    /// trial on the way to it.
+    /// Whether the gradient last given to `step` ended a line search, rather than being one of a trial on the
+    /// way. The iterate is where it was given, or with
+    /// [`interpolate_gradients`](ConjugateGradient::interpolate_gradients) beside it on the line.
     pub fn accepted(&self) -> bool {
         self.stepped.trail.accepted
     }
@@ -111,18 +116,21 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
         self.stepped.trail.settle(params)
     }
 
-    /// The next point after a trial with that slope.
-    fn advance(&mut self, slope: f64) {
+    /// The next point after a trial with that slope; returns gᵀg of the gradient given, where it ends a search.
+    fn advance(&mut self, slope: f64) -> f64 {
         let period = self.period(self.stepped.trail.base.len());
         let state = &mut self.stepped;
-        let length = state.trail.length;
+        let Trail { length, slope: old_slope, .. } = state.trail;
+        let told = if state.tells { state.told(slope) } else { None };
         let next = state.trail.search.advance(Sample { length, value: f64::NAN, slope });
-        state.trail.accepted = next == Next::Accept;
-        match next {
-            Next::Try(next) => state.trail.length = next,
-            Next::Accept => {
-                let old_slope = state.trail.slope;
-                state.conjugate(self.beta, slope);
+        state.trail.accepted = false;
+        match (next, told) {
+            (Next::Try(next), None) => state.trail.length = next,
+            (Next::Accept | Next::Try(_), _) => {
+                let told = told.map(|part| state.tell(part));
+                let length = state.trail.length;
+                state.conjugate(self.beta, told.map_or(slope, |(slope, _)| slope));
+                state.trail.accepted = true;
                 // NaN is not a descent either.
                 let descends = state.trail.slope <= -1e-10 * state.square;
                 if !descends || state.since >= period {
@@ -130,10 +138,17 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
                     state.trail.restarts += u64::from(state.square > 0.0);
                 }
                 let ratio = old_slope / state.trail.slope;
-                let first = if state.square > 0.0 { length * ratio.clamp(0.1, 10.0) } else { 0.0 };
+                let change = if state.tells { CHANGE } else { 10.0 };
+                // Where a gradient of 0 was told, what is there is looked at from there.
+                let vanished = if state.tells { length } else { 0.0 };
+                let first = match state.square {
+                    square if square > 0.0 => length * ratio.clamp(change.recip(), change),
+                    _ => vanished,
+                };
                 state.trail.begin_search(first);
+                return told.map_or(state.square, |(_, square)| square);
             }
-            Next::Fail(_) => {
+            (Next::Fail(_), _) => {
                 state.trail.restarts += 1;
                 if slope.is_finite() {
                     // The bracket has shrunk around this very point.
@@ -144,6 +159,7 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
                 }
             }
         }
+        state.square
     }
 }
 
@@ -169,7 +185,8 @@ impl<F: Scalar, L: LineSearch> Optimizer<F> for ConjugateGradient<F, L> {
             state.begin_anew(known);
         } else {
             let slope = vector::dot(&state.trail.gradient, &state.trail.direction);
-            self.advance(slope);
+            let square = self.advance(slope);
+            return self.stepped.trail.leave(params, |_| square.sqrt());
         }
         let Stepped { trail, square, .. } = &mut self.stepped;
         trail.leave(params, |_| square.sqrt())
@@ -197,7 +214,8 @@ impl<F: Scalar, L: LineSearch> Optimizer<F> for ConjugateGradient<F, L> {
     }
 
     fn reset(&mut self) {
-        self.stepped = Stepped { trail: self.stepped.trail.anew(), ..Stepped::new() };
+        let Stepped { trail, tells, .. } = &self.stepped;
+        self.stepped = Stepped { trail: trail.anew(), tells: *tells, ..Stepped::new() };
     }
 
     fn name(&self) -> &'static str {

@@ -32,6 +32,8 @@ const GROWTH: f64 = 10.0;
 const TRIALS: u32 = 40;
 /// Trials to find a length at which φ is finite: 0.1 to this power is beyond every scale.
 const CONTRACTIONS: u32 = 60;
+/// An interval from this part of a trial's length on is as one from 0.
+const NEAR: f64 = 0.2;
 /// δ of the approximate test φ'(α) ≤ (2δ - 1)φ'(0).
 const APPROXIMATE: f64 = 0.1;
 
@@ -52,6 +54,12 @@ impl Bracket {
 
     pub(super) fn begin(&mut self, start: Sample, noise: f64) {
         *self = Self { start, low: start, noise, ..Self::new(self.tests) };
+    }
+
+    /// Whether the line through the slopes at 0 and at that length can stand for the one of the interval in which
+    /// φ' vanishes at `at`: nothing that is known lies between, or only near 0.
+    pub(super) fn begins_near_zero(&self, length: f64, at: f64) -> bool {
+        self.low.length <= NEAR * length && self.high.is_none_or(|high| at < high.length)
     }
 
     /// What a search in progress depends on, to save.

@@ -41,6 +41,11 @@ impl Secant {
         Self(Bracket::new(Tests { decrease: None, curvature }))
     }
 
+    /// Whether the line through the slopes at 0 and at that length tells that φ' vanishes at `at`.
+    pub(in crate::solvers) fn begins_near_zero(&self, length: f64, at: f64) -> bool {
+        self.0.begins_near_zero(length, at)
+    }
+
     /// Puts what a search in progress depends on into a record.
     pub(in crate::solvers) fn save(&self, record: &mut Record) {
         self.0.save(record);

@@ -5,33 +5,7 @@
 
 use std::f64::consts::PI;
 
-use num_dual::{Dual, Dual64, DualNum};
-
-use super::{Number, Problem, Sum, large};
-
-/// A problem of a function that is generic over [`Number`], in the sum's value.
-macro_rules! by_duals {
-    ($name:expr, $function:path, $start:expr) => {{
-        fn plain(x: &[f64], sum: &mut Sum<'_, f64>) {
-            for j in 0..x.len() {
-                let seeded = |(i, &x): (usize, &f64)| Dual64::new(x, f64::from(u8::from(i == j)));
-                let x: Vec<Dual64> = x.iter().enumerate().map(seeded).collect();
-                sum.gradient[j] = $function(&x).eps;
-            }
-            sum.value = $function(x);
-        }
-        fn dual(x: &[Dual64], sum: &mut Sum<'_, Dual64>) {
-            for j in 0..x.len() {
-                let one = |i: usize| Dual64::from(f64::from(u8::from(i == j)));
-                let seeded = |(i, &x): (usize, &Dual64)| Dual::new(x, one(i));
-                let x: Vec<Dual<Dual64>> = x.iter().enumerate().map(seeded).collect();
-                sum.gradient[j] = $function(&x).eps;
-            }
-            sum.value = $function(x);
-        }
-        Problem { number: 0, name: $name, start: $start, minima: Vec::new(), plain, dual }
-    }};
-}
+use super::{Number, Problem, by_duals, large};
 
 /// From the starts of the collection, after those of [`large`] at n = 20.
 pub fn cutest() -> Vec<Problem> {
@@ -51,11 +25,11 @@ pub fn cutest() -> Vec<Problem> {
     all
 }
 
-fn sum<T: Number>(terms: impl Iterator<Item = T>) -> T {
+pub(super) fn sum<T: Number>(terms: impl Iterator<Item = T>) -> T {
     terms.fold(T::from(0.0), |sum, term| sum + term)
 }
 
-fn square<T: Number>(x: T) -> T {
+pub(super) fn square<T: Number>(x: T) -> T {
     x * x
 }
 

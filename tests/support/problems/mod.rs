@@ -9,6 +9,7 @@
 mod cutest;
 mod data;
 mod fixed;
+mod held_out;
 mod large;
 mod more;
 mod surfaces;
@@ -17,6 +18,7 @@ mod variable;
 use num_dual::{Dual64, DualNum};
 
 pub use cutest::cutest;
+pub use held_out::held_out;
 pub use large::large;
 pub use more::{chained_rosenbrock, quadratic};
 pub use surfaces::{Surface, surfaces};
@@ -148,6 +150,34 @@ macro_rules! problem {
     };
 }
 pub(crate) use problem;
+
+/// A problem of a function that is generic over [`Number`]; gradients are derivatives by dual numbers.
+macro_rules! by_duals {
+    ($name:expr, $function:path, $start:expr) => {{
+        use num_dual::{Dual, Dual64};
+
+        use $crate::problems::{Problem, Sum};
+        fn plain(x: &[f64], sum: &mut Sum<'_, f64>) {
+            for j in 0..x.len() {
+                let seeded = |(i, &x): (usize, &f64)| Dual64::new(x, f64::from(u8::from(i == j)));
+                let x: Vec<Dual64> = x.iter().enumerate().map(seeded).collect();
+                sum.gradient[j] = $function(&x).eps;
+            }
+            sum.value = $function(x);
+        }
+        fn dual(x: &[Dual64], sum: &mut Sum<'_, Dual64>) {
+            for j in 0..x.len() {
+                let one = |i: usize| Dual64::from(f64::from(u8::from(i == j)));
+                let seeded = |(i, &x): (usize, &Dual64)| Dual::new(x, one(i));
+                let x: Vec<Dual<Dual64>> = x.iter().enumerate().map(seeded).collect();
+                sum.gradient[j] = $function(&x).eps;
+            }
+            sum.value = $function(x);
+        }
+        Problem { number: 0, name: $name, start: $start, minima: Vec::new(), plain, dual }
+    }};
+}
+pub(crate) use by_duals;
 
 /// All problems of the paper, in its order; some in several dimensions.
 pub fn more_garbow_hillstrom() -> Vec<Problem> {
