@@ -23,9 +23,10 @@ pub struct Entry<F: Scalar> {
     pub learning_rate: f64,
     /// Values of state that it keeps for each parameter.
     pub slots: usize,
-    /// Whether a norm couples the elements of a leaf, or a sum those of all leaves: what becomes of one
-    /// depends on the others.
+    /// Whether a norm couples the elements of a leaf: what becomes of one depends on the others.
     pub couples: bool,
+    /// Whether sums over all leaves couple these, too.
+    pub couples_leaves: bool,
     /// Whether it takes its step size from the loss
     /// ([`step_with_loss`](crate::Optimizer::step_with_loss)).
     pub needs_loss: bool,
@@ -65,6 +66,7 @@ const fn entry<F: Scalar, R: Rule<F> + Compiled + Default>(
         learning_rate: R::LEARNING_RATE,
         slots: <R::State as Slots<F>>::COUNT,
         couples: R::NORMS || !R::SUMS.is_empty(),
+        couples_leaves: !R::SUMS.is_empty(),
         needs_loss: R::LOSS,
         build: |learning_rate, settings| {
             Box::new(Elementwise::of_compiled(R::default(), learning_rate).with_settings(settings))

@@ -6,6 +6,7 @@ mod more;
 mod more_rows;
 mod scalars;
 mod table;
+mod trees;
 mod two_points;
 
 use std::collections::BTreeSet;
@@ -35,6 +36,9 @@ fn tolerance(row: &Row) -> f64 {
 /// those that begin at 0 and those that do not.
 fn leaves(formula: &Of, count: usize) -> Vec<Vec<usize>> {
     let mut leaves = vec![(0..count).collect()];
+    if let Of::Tree(_) = formula {
+        return vec![vec![0], (1..count / 2).collect(), (count / 2..count).collect()];
+    }
     if let Of::Leaf(_) = formula {
         leaves.extend((0..count).map(|i| vec![i]));
         leaves.extend([(0..count / 2).collect(), (count / 2..count).collect::<Vec<_>>()]);
@@ -54,9 +58,29 @@ fn stepped(
     }
     let step = |((formula, &w), &g): ((&mut Of, _), _)| match formula {
         Of::Element(formula) => formula(t, lr, w, g),
-        Of::Leaf(_) => panic!("a formula of a leaf among those of elements"),
+        _ => panic!("a formula of a leaf among those of elements"),
     };
     formulas.iter_mut().zip(w).zip(g).map(step).collect()
+}
+
+/// The new leaves by the formula of all.
+fn stepped_tree(
+    formula: &mut Of,
+    (t, lr): (i32, f64),
+    w: &[Array1<f64>],
+    g: &[Array1<f64>],
+) -> Vec<Array1<f64>> {
+    let Of::Tree(formula) = formula else { panic!("not a formula of a tree") };
+    let all = |leaves: &[Array1<f64>]| -> Vec<f64> {
+        leaves.iter().flat_map(|leaf| leaf.iter().copied()).collect()
+    };
+    let mut all = formula(t, lr, loss(t), &all(w), &all(g)).into_iter();
+    w.iter().map(|leaf| all.by_ref().take(leaf.len()).collect()).collect()
+}
+
+/// A loss that gets less, but for what is random in it.
+fn loss(t: i32) -> f64 {
+    2.0 + f64::from(t).sin() + 10.0 / f64::from(t)
 }
 
 /// Runs optimizer and formula on all elements; the largest deviation of any, relative to the
@@ -69,7 +93,9 @@ fn deviation<F: Scalar>(
 ) -> (f64, String) {
     let elements = elements();
     let leaves = leaves(&formula(), elements.len());
-    let coupled = matches!(formula(), Of::Leaf(_));
+    let coupled = !matches!(formula(), Of::Element(_));
+    let mut of_tree = formula();
+    let is_tree = matches!(of_tree, Of::Tree(_));
     let narrowed = |value: f64| F::from_f64(value);
     let of = |value: &dyn Fn(&Element) -> f64| -> Vec<Array1<F>> {
         let leaf =
@@ -86,11 +112,17 @@ fn deviation<F: Scalar>(
     let mut worst = (0.0, String::new());
     for step in 0..STEPS {
         let g = of(&|e| e.gradients[step]);
-        optimizer.step(&mut w, &g).unwrap();
         let t = step as i32 + 1;
+        optimizer.step_with_loss(&mut w, &g, loss(t)).unwrap();
+        if is_tree {
+            let g: Vec<Array1<f64>> = g.iter().map(wide).collect();
+            expected = stepped_tree(&mut of_tree, (t, rate.at(t as u64)), &expected, &g);
+        }
         for (l, leaf) in leaves.iter().enumerate() {
             let step = (t, rate.at(t as u64));
-            expected[l] = stepped(&mut formulas[l], step, &expected[l], &wide(&g[l]));
+            if !is_tree {
+                expected[l] = stepped(&mut formulas[l], step, &expected[l], &wide(&g[l]));
+            }
             reach[l].zip_mut_with(&expected[l], |reach, w| *reach = reach.max(w.abs()));
             let largest = reach[l].fold(0.0_f64, |largest, &reach| largest.max(reach));
             for (i, &element) in leaf.iter().enumerate() {
