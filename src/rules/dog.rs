@@ -127,9 +127,9 @@ impl<F: Scalar> Rule<F> for DoG {
     }
 
     fn total(&self, totals: &mut Totals) {
-        let ([way, square, length, _], step) = (totals.sums(), totals.step());
+        let [way, square, length, _] = totals.sums();
         let [farthest, squares, ..] = totals.carried();
-        if step == 1 {
+        if *farthest == 0.0 {
             *farthest = self.initial_distance * (1.0 + length.sqrt());
         }
         *farthest = farthest.max(way.sqrt());

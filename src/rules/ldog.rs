@@ -91,10 +91,13 @@ impl<F: Scalar> Rule<F> for LDoG {
     }
 
     fn of_leaf(&self, k: &mut Step<F>, [way, g]: [f64; 2], clock: &mut Clock) {
+        if way.is_nan() || g.is_nan() {
+            return k.go(f64::NAN);
+        }
         let is_first = clock.step() == 1;
         let [farthest, squares] = clock.carried();
         let way = if is_first { self.initial_distance * (1.0 + way) } else { way };
-        *farthest = farthest.max(way);
+        *farthest = farthest.max(way).min(f64::MAX);
         *squares = (*squares + g * g).min(f64::MAX);
         k.go(*farthest / (*squares + self.epsilon).sqrt());
     }

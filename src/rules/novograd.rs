@@ -131,6 +131,10 @@ impl<F: Scalar> Rule<F> for NovoGrad {
     }
 
     fn of_leaf(&self, k: &mut Step<F>, [norm, _]: [f64; 2], clock: &mut Clock) {
+        if norm.is_nan() {
+            k.scale = F::nan();
+            return;
+        }
         let is_first = clock.step() == 1;
         // The root is what is carried: squares of norms have less room.
         let [root, _] = clock.carried();

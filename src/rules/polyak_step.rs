@@ -67,7 +67,8 @@ impl<F: Scalar> Elementwise<F, PolyakStep> {
         Self::of_compiled(PolyakStep::default(), learning_rate)
     }
 
-    /// Optax's convention, of its variant `sps+`: α·min((f - f*)/(‖g‖² + ε), `largest`), `largest` ≥ 0.
+    /// Optax's convention, of its variant `sps+`: α·min((f - f*)/(cα²‖g‖² + ε), `largest`), `largest` ≥ 0.
+    /// α is its `scaling`, which is applied before the norm is taken.
     pub fn optax(learning_rate: impl Into<Schedule>, largest: f64) -> Self {
         let rule = PolyakStep { largest: Some(largest), ..PolyakStep::default() };
         Self::of_compiled(rule, learning_rate)
@@ -118,7 +119,8 @@ impl<F: Scalar> Rule<F> for PolyakStep {
         let [square, ..] = totals.sums();
         let gap = totals.loss() - self.lower_bound;
         let gap = if gap < 0.0 { 0.0 } else { gap };
-        let divisor = self.scale * square + self.epsilon;
+        let scaling = if self.largest.is_some() { k.learning_rate * k.learning_rate } else { 1.0 };
+        let divisor = self.scale * scaling * square + self.epsilon;
         // A gradient of 0 moves nothing at any rate.
         let polyak = if divisor == 0.0 { 0.0 } else { gap / divisor };
         let rate = match self.largest {

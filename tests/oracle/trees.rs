@@ -155,7 +155,8 @@ fn polyak(bound: f64, c: f64, eps: f64) -> TreeFormula {
 fn polyak_optax(bound: f64, eps: f64, largest: f64) -> TreeFormula {
     Box::new(move |_, lr, loss, w, g| {
         let gap = f64::max(loss - bound, 0.0);
-        let eta = lr * f64::min(gap / (dot(g, g) + eps), largest);
+        let scaled: Vec<f64> = g.iter().map(|g| lr * g).collect();
+        let eta = lr * f64::min(gap / (dot(&scaled, &scaled) + eps), largest);
         w.iter().zip(g).map(|(w, g)| w - eta * g).collect()
     })
 }
