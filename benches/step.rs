@@ -15,7 +15,10 @@ fn steps<F: Scalar>(c: &mut Criterion) {
             let g = Array1::from_shape_fn(n, |i| F::from_f64((i % 17) as f64 * 0.1 - 0.8));
             let mut optimizer = entry.build(entry.learning_rate, Settings::default());
             group.bench_function(BenchmarkId::new(entry.name, n), |b| {
-                b.iter(|| optimizer.step(&mut w, &g).expect("finite gradients of one shape"));
+                b.iter(|| {
+                    let stepped = optimizer.step_with_loss(&mut w, &g, 1.0);
+                    stepped.expect("finite gradients of one shape")
+                });
             });
         }
     }

@@ -48,6 +48,10 @@ impl Interval {
     pub const NON_NEGATIVE: Self =
         Self { includes_low: true, ..Self::POSITIVE }.named("a finite number >= 0");
 
+    /// (-∞, ∞): bounds of a loss.
+    pub const FINITE: Self =
+        Self { low: f64::NEG_INFINITY, ..Self::POSITIVE }.named("a finite number");
+
     /// (0, ∞): what a zero gradient is divided by, so it must not vanish in the scalar type either.
     pub const POSITIVE: Self = Self {
         low: 0.0,

@@ -123,9 +123,9 @@ mod vector;
 
 // The trait and the engine.
 pub use engine::{Average, Elementwise, NonFinite, Precedence, Precision, Settings};
-pub use optimizer::{Change, Optimizer, StepInfo, Treatment};
 #[doc(hidden)]
-pub use optimizer::{OtherRanks, Partwise, Wholes};
+pub use optimizer::{Call, OtherRanks, Partwise, Wholes};
+pub use optimizer::{Change, Optimizer, StepInfo, Treatment};
 
 // The optimizers.
 pub use muon::Muon;
@@ -141,19 +141,28 @@ pub use rules::adopt::Optimizer as Adopt;
 pub use rules::amsgrad::Optimizer as AmsGrad;
 pub use rules::catalog::{Entry, catalog};
 pub use rules::centered_rmsprop::Optimizer as CenteredRmsProp;
+pub use rules::dadapt_adam::Optimizer as DAdaptAdam;
+pub use rules::dog::Optimizer as DoG;
+pub use rules::dowg::Optimizer as DoWG;
 pub use rules::fromage::Optimizer as Fromage;
 pub use rules::ftrl::Optimizer as Ftrl;
 pub use rules::gpa::Optimizer as GpaAdamW;
 pub use rules::lamb::Optimizer as Lamb;
 pub use rules::lars::Optimizer as Lars;
+pub use rules::ldog::Optimizer as LDoG;
 pub use rules::lion::Optimizer as Lion;
 pub use rules::madgrad::Optimizer as Madgrad;
 pub use rules::mars::Optimizer as Mars;
 pub use rules::momentum::Optimizer as Momentum;
+pub use rules::momo::Optimizer as MoMo;
+pub use rules::momo_adam::Optimizer as MoMoAdam;
 pub use rules::nadam::Optimizer as NAdam;
 pub use rules::nesterov::Optimizer as Nesterov;
+pub use rules::novograd::Optimizer as NovoGrad;
 pub use rules::optimistic_adam::Optimizer as OptimisticAdam;
 pub use rules::optimistic_gradient::Optimizer as OptimisticGradient;
+pub use rules::polyak_step::Optimizer as PolyakStep;
+pub use rules::prodigy::Optimizer as Prodigy;
 pub use rules::radam::Optimizer as RAdam;
 pub use rules::rmsprop::Optimizer as RmsProp;
 pub use rules::rmsprop_momentum::Optimizer as RmsPropMomentum;

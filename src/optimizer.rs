@@ -7,7 +7,7 @@ use std::fmt::Debug;
 
 pub(crate) use changes::{load_groups, save_groups};
 pub(crate) use parts::step_agreed;
-pub use parts::{OtherRanks, Partwise, Wholes};
+pub use parts::{Call, OtherRanks, Partwise, Wholes};
 
 use crate::error::{Error, ErrorKind};
 use crate::params::{Params, ParamsMut, Pattern};
@@ -49,6 +49,38 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
     ) -> Result<StepInfo, Error>;
+
+    /// As [`step`](Optimizer::step), and tells the loss whose gradients these are.
+    ///
+    /// Rules that take their step size from it ([`PolyakStep`](crate::PolyakStep)) want it, others do
+    /// without, so a training loop may always call this. A loss that is not finite is treated as a
+    /// gradient that is not ([`NonFinite`](crate::NonFinite)). Optimizers around others hand it on:
+    /// those of several gradients a step, the mean of their losses.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use thalweg::{Optimizer, PolyakStep};
+    /// let mut w = array![3.0, -4.0];
+    /// let mut polyak = PolyakStep::new(1.0);
+    /// let (gradient, loss) = (&w * 2.0, 25.0); // of ‖w‖²
+    /// assert!(polyak.step(&mut w, &gradient).is_err()); // it wants the loss
+    /// polyak.step_with_loss(&mut w, &gradient, loss)?;
+    /// assert!((&w - &array![1.5, -2.0]).iter().all(|d: &f64| d.abs() < 1e-12)); // 25/‖g‖² = ¼
+    /// # Ok::<(), thalweg::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`step`](Optimizer::step), and
+    /// [`ErrorKind::NonFiniteLoss`](crate::ErrorKind::NonFiniteLoss).
+    fn step_with_loss(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+        loss: f64,
+    ) -> Result<StepInfo, Error> {
+        let _ = loss;
+        self.step(params, grads)
+    }
 
     /// Checks hyperparameters and learning rate now rather than at the first step.
     ///
@@ -178,7 +210,8 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
     }
 
     /// As [`step`](Optimizer::step), but a term of the average that is due after it waits for
-    /// [`average_again`](Optimizer::average_again): for what moves the parameters after the step.
+    /// [`average_again`](Optimizer::average_again): for what moves the parameters after the step. The
+    /// loss is that of [`step_with_loss`](Optimizer::step_with_loss), where it is known.
     ///
     /// # Errors
     /// As [`step`](Optimizer::step).
@@ -186,8 +219,12 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
+        loss: Option<f64>,
     ) -> Result<StepInfo, Error> {
-        self.step(params, grads)
+        match loss {
+            Some(loss) => self.step_with_loss(params, grads, loss),
+            None => self.step(params, grads),
+        }
     }
 
     /// Lets the average take the parameters as they are now, where
@@ -331,6 +368,53 @@ impl Change {
     }
 }
 
+/// The three steps of an optimizer around another, by its `take_step(params, grads, call)`.
+macro_rules! steps_by_call {
+    ($self:ident) => {
+        fn step(
+            &mut $self,
+            params: &mut dyn $crate::ParamsMut<F>,
+            grads: &dyn $crate::Params<F>,
+        ) -> Result<$crate::StepInfo, $crate::Error> {
+            $self.take_step(params, grads, $crate::optimizer::Call { averages: true, loss: None })
+        }
+
+        fn step_with_loss(
+            &mut $self,
+            params: &mut dyn $crate::ParamsMut<F>,
+            grads: &dyn $crate::Params<F>,
+            loss: f64,
+        ) -> Result<$crate::StepInfo, $crate::Error> {
+            let loss = Some(loss);
+            $self.take_step(params, grads, $crate::optimizer::Call { averages: true, loss })
+        }
+
+        fn step_before_average(
+            &mut $self,
+            params: &mut dyn $crate::ParamsMut<F>,
+            grads: &dyn $crate::Params<F>,
+            loss: Option<f64>,
+        ) -> Result<$crate::StepInfo, $crate::Error> {
+            $self.take_step(params, grads, $crate::optimizer::Call { averages: false, loss })
+        }
+    };
+}
+pub(crate) use steps_by_call;
+
+/// The step of an optimizer that a call asks for.
+pub(crate) fn step_by<F: Scalar, O: Optimizer<F> + ?Sized>(
+    optimizer: &mut O,
+    params: &mut dyn ParamsMut<F>,
+    grads: &dyn Params<F>,
+    call: Call,
+) -> Result<StepInfo, Error> {
+    match call {
+        Call { averages: true, loss: None } => optimizer.step(params, grads),
+        Call { averages: true, loss: Some(loss) } => optimizer.step_with_loss(params, grads, loss),
+        Call { averages: false, loss } => optimizer.step_before_average(params, grads, loss),
+    }
+}
+
 /// What an optimizer around another leaves to it: what is true of leaves, of learning rates, of steps
 /// and of the average.
 macro_rules! forward_questions {
@@ -390,12 +474,22 @@ macro_rules! forward {
             $inner.step(params, grads)
         }
 
+        fn step_with_loss(
+            &mut $self,
+            params: &mut dyn $crate::ParamsMut<F>,
+            grads: &dyn $crate::Params<F>,
+            loss: f64,
+        ) -> Result<$crate::StepInfo, $crate::Error> {
+            $inner.step_with_loss(params, grads, loss)
+        }
+
         fn step_before_average(
             &mut $self,
             params: &mut dyn $crate::ParamsMut<F>,
             grads: &dyn $crate::Params<F>,
+            loss: Option<f64>,
         ) -> Result<$crate::StepInfo, $crate::Error> {
-            $inner.step_before_average(params, grads)
+            $inner.step_before_average(params, grads, loss)
         }
 
         fn ascend(

@@ -152,7 +152,7 @@ impl<'a> Training<'a> {
         let Digits { images, classes } = &batch;
         let (loss, gradient) =
             self.model.loss_and_gradient(images, classes, &mut self.dropout, &mut self.rng)?;
-        self.optimizer.step(&mut self.model, &gradient)?;
+        self.optimizer.step_with_loss(&mut self.model, &gradient, loss)?;
         Ok(loss)
     }
 

@@ -54,7 +54,7 @@ pub const FAMILIES: [&str; 4] =
 impl Method {
     /// One of [`FAMILIES`].
     pub fn family(&self) -> &'static str {
-        const PLAIN: [&str; 13] = [
+        const PLAIN: [&str; 18] = [
             "sgd",
             "momentum",
             "nesterov",
@@ -68,8 +68,13 @@ impl Method {
             "optimistic-gradient",
             "fromage",
             "schedule-free-sgd",
+            "novograd",
+            "dog",
+            "ldog",
+            "dowg",
+            "momo",
         ];
-        const ADAM: [&str; 14] = [
+        const ADAM: [&str; 17] = [
             "adam",
             "adamw",
             "amsgrad",
@@ -84,6 +89,9 @@ impl Method {
             "optimistic-adam",
             "mars",
             "gpa",
+            "prodigy",
+            "dadapt-adam",
+            "momo-adam",
         ];
         FAMILIES[match self.kind {
             Kind::Solver(_) => 3,

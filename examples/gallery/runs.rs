@@ -110,12 +110,17 @@ impl<'a> Walk<'a> {
         let mut gradient = self.surface.gradients();
         let mut w = self.start();
         while let Some(g) = self.met(gradient(&point(&w))) {
-            if let Err(error) = optimizer.step(&mut w, &g) {
+            // Above the lowest value: those who ask for the loss take 0 for it.
+            let loss = self.surface.value(&point(&w)) - self.surface.lowest();
+            if let Err(error) = optimizer.step_with_loss(&mut w, &g, loss) {
                 // Where no step can be taken any more, the path went too far.
                 let far = |kind: &ErrorKind| {
                     matches!(
                         kind,
-                        ErrorKind::LargeGradient { .. } | ErrorKind::NonFiniteStep { .. }
+                        ErrorKind::LargeGradient { .. }
+                            | ErrorKind::NonFiniteStep { .. }
+                            | ErrorKind::NonFiniteLoss { .. }
+                            | ErrorKind::NonFiniteSum { .. }
                     )
                 };
                 if !far(error.kind()) {

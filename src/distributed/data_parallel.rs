@@ -9,7 +9,7 @@ use super::overlap::ByLeaf;
 use super::plan::Split;
 use super::rounds::Target;
 use crate::error::Error;
-use crate::optimizer::{Optimizer, StepInfo, forward_questions};
+use crate::optimizer::{Call, Optimizer, StepInfo, forward_questions, step_by};
 use crate::params::{Params, ParamsMut, Snapshot};
 use crate::scalar::Scalar;
 use crate::state::State;
@@ -68,8 +68,12 @@ pub struct DataParallel<F: Scalar, O, C> {
 }
 
 /// The step of the optimizer inside along the mean.
-type Along<'s, F, O> =
-    &'s mut dyn FnMut(&mut O, &mut dyn ParamsMut<F>, &Snapshot<F>) -> Result<StepInfo, Error>;
+type Along<'s, F, O> = &'s mut dyn FnMut(
+    &mut O,
+    &mut dyn ParamsMut<F>,
+    &Snapshot<F>,
+    Option<f64>,
+) -> Result<StepInfo, Error>;
 
 impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
     /// Steps of `inner` on all ranks.
@@ -117,8 +121,22 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
         grads: &dyn Params<F>,
         weight: f64,
     ) -> Result<StepInfo, Error> {
-        let shard = Shard { grads: Ok(grads), weight };
-        self.take(params, shard, true, &mut |inner, params, mean| inner.step(params, mean))
+        self.take_step(params, Shard { grads: Ok(grads), weight, loss: None }, true)
+    }
+
+    /// As [`step_weighted`](Self::step_weighted), with the shard's loss: the step is along the mean of
+    /// the gradients, with the mean of the losses.
+    ///
+    /// # Errors
+    /// As there, and as [`step_with_loss`](Optimizer::step_with_loss).
+    pub fn step_weighted_with_loss(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+        weight: f64,
+        loss: f64,
+    ) -> Result<StepInfo, Error> {
+        self.take_step(params, Shard { grads: Ok(grads), weight, loss: Some(loss) }, true)
     }
 
     /// In the place of [`step`](Optimizer::step), where there is no gradient for a shard, but an error.
@@ -147,8 +165,18 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
         params: &mut dyn ParamsMut<F>,
         error: Error,
     ) -> Result<StepInfo, Error> {
-        let shard = Shard { grads: Err(&error), weight: 0.0 };
-        self.take(params, shard, true, &mut |inner, params, mean| inner.step(params, mean))
+        self.take_step(params, Shard { grads: Err(&error), weight: 0.0, loss: None }, true)
+    }
+
+    fn take_step(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        shard: Shard<'_, F>,
+        averages: bool,
+    ) -> Result<StepInfo, Error> {
+        self.take(params, shard, true, &mut |inner, params, mean, loss| {
+            step_by(inner, params, mean, Call { averages, loss })
+        })
     }
 
     fn take(
@@ -199,7 +227,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
         along: Along<'_, F, O>,
     ) -> Result<StepInfo, Error> {
         let info = reduced.and_then(|()| match &self.mean {
-            Some(mean) => along(&mut self.inner, params, mean),
+            Some(mean) => along(&mut self.inner, params, mean, self.exchange.course.loss),
             None => Ok(StepInfo::default()),
         });
         if info.as_ref().is_ok_and(|info| !info.skipped) {
@@ -255,8 +283,30 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator + Clone + 'static> DataParallel
         params: &dyn Params<F>,
         weight: f64,
     ) -> Result<ByLeaf<'_, F, Self>, Error> {
+        self.begin_by(params, weight, None)
+    }
+
+    /// As [`begin`](Self::begin), with the loss of the shard.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn begin_with_loss(
+        &mut self,
+        params: &dyn Params<F>,
+        weight: f64,
+        loss: f64,
+    ) -> Result<ByLeaf<'_, F, Self>, Error> {
+        self.begin_by(params, weight, Some(loss))
+    }
+
+    fn begin_by(
+        &mut self,
+        params: &dyn Params<F>,
+        weight: f64,
+        loss: Option<f64>,
+    ) -> Result<ByLeaf<'_, F, Self>, Error> {
         // In the place of the gradients, which are not there yet: they have the leaves of the parameters.
-        let shard = Shard { grads: Ok(params), weight };
+        let shard = Shard { grads: Ok(params), weight, loss };
         self.exchange.take_last(&self.ranks, params, shard)?;
         let local = self.inner.validate().and_then(|()| self.inner.ready());
         self.exchange.agree(&self.ranks, &self.inner, params, shard, local)?;
@@ -279,7 +329,9 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> ByLeaf<'_, F, DataParallel<F, 
         optimizer.mean = Some(work.mean);
         let (ranks, marks) = (&optimizer.ranks, complete.map(|()| []));
         let agreed = agree(ranks, marks, &[], &vec![0; ranks.size()]).map(drop);
-        optimizer.along(params, agreed, &mut |inner, params, mean| inner.step(params, mean))
+        optimizer.along(params, agreed, &mut |inner, params, mean, loss| {
+            step_by(inner, params, mean, Call { averages: true, loss })
+        })
     }
 }
 
@@ -300,16 +352,22 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Optimizer<F> for DataParallel<
         self.step_weighted(params, grads, 1.0)
     }
 
+    fn step_with_loss(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+        loss: f64,
+    ) -> Result<StepInfo, Error> {
+        self.step_weighted_with_loss(params, grads, 1.0, loss)
+    }
+
     fn step_before_average(
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
+        loss: Option<f64>,
     ) -> Result<StepInfo, Error> {
-        let shard = Shard { grads: Ok(grads), weight: 1.0 };
-        let step = &mut |inner: &mut O, params: &mut dyn ParamsMut<F>, mean: &Snapshot<F>| {
-            inner.step_before_average(params, mean)
-        };
-        self.take(params, shard, true, step)
+        self.take_step(params, Shard { grads: Ok(grads), weight: 1.0, loss }, false)
     }
 
     fn ascend(
@@ -317,11 +375,11 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Optimizer<F> for DataParallel<
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
     ) -> Result<(), Error> {
-        let shard = Shard { grads: Ok(grads), weight: 1.0 };
-        let ascend = &mut |inner: &mut O, params: &mut dyn ParamsMut<F>, mean: &Snapshot<F>| {
+        let shard = Shard { grads: Ok(grads), weight: 1.0, loss: None };
+        let info = self.take(params, shard, false, &mut |inner, params, mean, _| {
             inner.ascend(params, mean).map(|()| StepInfo::default())
-        };
-        self.take(params, shard, false, ascend).map(drop)
+        });
+        info.map(drop)
     }
 
     fn has_ascended(&self) -> Option<bool> {

@@ -9,7 +9,7 @@ use super::overlap::Work;
 use super::plan::{Piece, Plan, Split};
 use super::rounds::{Course, Node, Target, rounds};
 use crate::error::{Error, ErrorKind, Tree};
-use crate::mean::{are_branches, blend, joins, nodes_within, share};
+use crate::mean::{are_branches, between, blend, joins, nodes_within, share};
 use crate::optimizer::Optimizer;
 use crate::params::{Params, Snapshot};
 use crate::scalar::Scalar;
@@ -41,11 +41,25 @@ pub(super) struct Exchange<F> {
     buffers: [Vec<F>; 2],
 }
 
+/// The nodes that the last shard is brought together with and at which share; weight and loss of all.
+type Chain = (Vec<(usize, f64)>, f64, Option<f64>);
+
 /// A call with a shard: where its gradients are, or why there are none.
 #[derive(Clone, Copy)]
 pub(super) struct Shard<'g, F: Scalar> {
     pub(super) grads: Result<&'g dyn Params<F>, &'g Error>,
     pub(super) weight: f64,
+    /// The loss, where it is known.
+    pub(super) loss: Option<f64>,
+}
+
+/// The mean of two losses; a share of 0 or 1 is that of one alone.
+fn mean_loss(from: Option<f64>, to: Option<f64>, share: f64) -> Option<f64> {
+    match share {
+        0.0 => from,
+        1.0 => to,
+        share => Some(between(from?, to?, share)),
+    }
 }
 
 impl<F: Scalar> Exchange<F> {
@@ -121,7 +135,7 @@ impl<F: Scalar> Exchange<F> {
             return Taken::Last;
         }
         if let (None, Ok(grads)) = (&self.trouble, shard.grads) {
-            self.add(self.shards(ranks), at, grads, shard.weight);
+            self.add(self.shards(ranks), at, grads, shard);
         }
         Taken::Waits
     }
@@ -163,13 +177,15 @@ impl<F: Scalar> Exchange<F> {
     }
 
     /// Adds a shard that is not the last.
-    fn add(&mut self, shards: usize, at: usize, grads: &dyn Params<F>, weight: f64) {
+    fn add(&mut self, shards: usize, at: usize, grads: &dyn Params<F>, shard: Shard<'_, F>) {
+        let Shard { weight, loss, .. } = shard;
         let Self { plan: Some(plan), nodes, free, .. } = self else { return };
         let own = at..at + 1;
         let mut values = match nodes.last_mut() {
             Some(last) if are_branches(shards, &last.shards, &own) => {
                 let part = share(last.weight, weight);
                 (last.weight, last.shards.end) = (last.weight + weight, own.end);
+                last.loss = mean_loss(last.loss, loss, part);
                 // The leaves were met.
                 let mut piece = Vec::new();
                 let _ = plan.roster.meet(grads, Tree::Gradients, |index, leaf| {
@@ -192,11 +208,13 @@ impl<F: Scalar> Exchange<F> {
                 place.read(leaf, 0..place.len, &mut values[place.start..place.start + place.len]);
             });
         }
-        nodes.extend(values.map(|values| Node { shards: own, weight, values }));
+        nodes.extend(values.map(|values| Node { shards: own, weight, loss, values }));
         while let [.., left, right] = &mut nodes[..]
             && are_branches(shards, &left.shards, &right.shards)
         {
-            blend(&mut left.values, &right.values, share(left.weight, right.weight));
+            let part = share(left.weight, right.weight);
+            blend(&mut left.values, &right.values, part);
+            left.loss = mean_loss(left.loss, right.loss, part);
             (left.weight, left.shards.end) = (left.weight + right.weight, right.shards.end);
             free.extend(nodes.pop().map(|node| node.values));
         }
@@ -224,17 +242,21 @@ impl<F: Scalar> Exchange<F> {
         self.is_settled = true;
     }
 
-    /// Which nodes the last shard, the one at that place, is brought together with, and what comes out.
-    fn chain(&self, shards: usize, at: usize, weight: f64) -> (Vec<(usize, f64)>, f64) {
+    /// Which nodes the last shard, the one at that place, is brought together with; weight and loss of what
+    /// comes out.
+    fn chain(&self, shards: usize, at: usize, last: Shard<'_, F>) -> Chain {
+        let Shard { weight, mut loss, .. } = last;
         let (mut own, mut total, mut chain) = (at..at + 1, weight, Vec::new());
         for (i, node) in self.nodes.iter().enumerate().rev() {
             if !are_branches(shards, &node.shards, &own) {
                 break;
             }
-            chain.push((i, share(node.weight, total)));
+            let part = share(node.weight, total);
+            chain.push((i, part));
+            loss = mean_loss(node.loss, loss, part);
             (own.start, total) = (node.shards.start, total + node.weight);
         }
-        (chain, total)
+        (chain, total, loss)
     }
 
     /// That all is well on all ranks, and that they agree; `local` is what this rank finds beside its
@@ -265,24 +287,35 @@ impl<F: Scalar> Exchange<F> {
             None => local.and_then(|()| self.marks(shards, optimizer, params)),
         };
         let last = self.own(ranks).end - 1;
-        let (chain, weight) = self.chain(shards, last, shard.weight);
+        let (chain, weight, loss) = self.chain(shards, last, shard);
         let apart = self.nodes.len() - chain.len();
-        let mut weights: Vec<f64> = self.nodes[..apart].iter().map(|node| node.weight).collect();
-        weights.push(weight);
+        // Of each node weight, loss, and whether there is one.
+        let told = |weight: f64, loss: Option<f64>| {
+            [weight, loss.unwrap_or(0.0), f64::from(u8::from(loss.is_some()))]
+        };
+        let nodes = self.nodes[..apart].iter().map(|node| told(node.weight, node.loss));
+        let mut own: Vec<f64> = nodes.chain([told(weight, loss)]).flatten().collect();
         let of = |rank| nodes_within(shards, shards_of(rank, ranks.size(), shards));
         let nodes: Vec<Vec<Range<usize>>> = (0..ranks.size()).map(of).collect();
         let counts: Vec<usize> = nodes.iter().map(Vec::len).collect();
         // An error of one rank may have kept it from adding up anything.
-        weights.resize(counts[ranks.rank()], 0.0);
-        let mut weights = agree(ranks, marks, &weights, &counts)?;
+        own.resize(3 * counts[ranks.rank()], 0.0);
+        let numbers: Vec<usize> = counts.iter().map(|count| 3 * count).collect();
+        let all = agree(ranks, marks, &own, &numbers)?;
+        let (all, _) = all.as_chunks::<3>();
+        let of = |&[weight, loss, known]: &[f64; 3]| (weight, (known > 0.0).then_some(loss));
+        let mut all: Vec<(f64, Option<f64>)> = all.iter().map(of).collect();
         self.course.joins.clear();
         for (a, b) in joins(shards, &nodes.concat()) {
-            self.course.joins.push((a, b, share(weights[a], weights[b])));
-            weights[a] += weights[b];
+            let ((weight, loss), (other, other_loss)) = (all[a], all[b]);
+            let part = share(weight, other);
+            self.course.joins.push((a, b, part));
+            all[a] = (weight + other, mean_loss(loss, other_loss, part));
         }
         (self.course.chain, self.course.counts) = (chain, counts);
-        match weights.first() {
-            Some(&weight) if weight > 0.0 && weight.is_finite() => Ok(()),
+        self.course.loss = all.first().and_then(|&(_, loss)| loss);
+        match all.first() {
+            Some(&(weight, _)) if weight > 0.0 && weight.is_finite() => Ok(()),
             _ => Err(ErrorKind::EmptyBatch { owner: "distributed" }.into()),
         }
     }

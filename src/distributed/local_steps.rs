@@ -6,7 +6,7 @@ use super::exchange::{Exchange, Shard, Taken};
 use super::plan::Split;
 use super::rounds::Target;
 use crate::error::{Error, Tree};
-use crate::optimizer::{Change, Optimizer, StepInfo, Treatment};
+use crate::optimizer::{Call, Change, Optimizer, StepInfo, Treatment, step_by};
 use crate::params::{Params, ParamsMut, Pattern, Snapshot};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
@@ -136,13 +136,14 @@ impl<F: Scalar, I: Optimizer<F>, O: Optimizer<F>, C: Communicator> LocalSteps<F,
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
+        loss: Option<f64>,
     ) -> Result<StepInfo, Error> {
         match &self.start {
             Some(start) => start.check(&*params)?,
             None => self.start = Some(Snapshot::of(&*params)?),
         }
         self.outer.ready()?;
-        self.inner.step(params, grads)
+        step_by(&mut self.inner, params, grads, Call { averages: true, loss })
     }
 
     /// Counts a call, and meets the others where it is time.
@@ -211,8 +212,8 @@ impl<F: Scalar, I: Optimizer<F>, O: Optimizer<F>, C: Communicator> LocalSteps<F,
             return agree(ranks, none, &[], &vec![1; ranks.size()]).map(drop);
         };
         let shard = match &trouble {
-            None => Shard { grads: Ok(way), weight: 1.0 },
-            Some(error) => Shard { grads: Err(error), weight: 1.0 },
+            None => Shard { grads: Ok(way), weight: 1.0, loss: None },
+            Some(error) => Shard { grads: Err(error), weight: 1.0, loss: None },
         };
         let Taken::Last = exchange.take(ranks, start, shard) else { return Ok(()) };
         let local = outer.validate().and_then(|()| outer.ready());
@@ -251,7 +252,19 @@ where
         grads: &dyn Params<F>,
     ) -> Result<StepInfo, Error> {
         self.check()?;
-        let stepped = self.local(params, grads);
+        let stepped = self.local(params, grads, None);
+        self.count(params, stepped)
+    }
+
+    /// The loss is for the optimizer inside; that of the meetings has none.
+    fn step_with_loss(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+        loss: f64,
+    ) -> Result<StepInfo, Error> {
+        self.check()?;
+        let stepped = self.local(params, grads, Some(loss));
         self.count(params, stepped)
     }
 

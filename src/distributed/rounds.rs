@@ -14,6 +14,8 @@ use crate::scalar::Scalar;
 pub(super) struct Node<F> {
     pub(super) shards: Range<usize>,
     pub(super) weight: f64,
+    /// The mean of their losses, where all have one.
+    pub(super) loss: Option<f64>,
     pub(super) values: Vec<F>,
 }
 
@@ -28,6 +30,8 @@ pub(super) struct Course {
     pub(super) joins: Vec<(usize, usize, f64)>,
     /// Leaves that are trained; the others do not travel.
     pub(super) active: Vec<bool>,
+    /// The mean of the losses of all shards, where all have one.
+    pub(super) loss: Option<f64>,
 }
 
 /// Reads elements of the last shard.
@@ -45,7 +49,7 @@ pub(super) fn rounds<F: Scalar>(
     read: Read<'_, F>,
     each: Each<'_, F>,
 ) -> Result<(), Error> {
-    let Course { chain, counts, joins, active } = course;
+    let Course { chain, counts, joins, active, .. } = course;
     let (rank, size, width) = (ranks.rank(), ranks.size(), size_of::<F>());
     let apart = nodes.len() - chain.len();
     // This rank's own nodes do not travel: they lie behind those of the others.

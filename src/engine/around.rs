@@ -9,8 +9,8 @@ use super::loops::WIDEST;
 use super::program::{Before, Kernel, Penalized, Stretch};
 use super::scale::Scale;
 use super::settings::Settings;
-use crate::reduce::BLOCK;
-use crate::rule::MOST;
+use crate::reduce::{BLOCK, Sum};
+use crate::rule::{MOST, SUMS};
 use crate::scalar::Scalar;
 use crate::simd::{Simd, Work};
 
@@ -172,7 +172,12 @@ pub(super) enum Quantities<F> {
     Agreeing,
     /// Those whose norms the rule wants, times a power of two.
     OfRule { power: F },
+    /// The terms that the rule wants summed over the tree.
+    OfTree,
 }
+
+/// What is summed up over a leaf.
+pub(super) type Sums = [Sum; SUMS];
 
 impl<F: Scalar> Loop<'_, F> {
     /// Updates a stretch of elements.
@@ -217,14 +222,15 @@ impl<F: Scalar> Loop<'_, F> {
         }
     }
 
-    /// The sums of the squares of two quantities over a stretch, which is short and not written to.
+    /// The sums of quantities over a stretch, which is short and not written to: of the squares, where
+    /// there are two.
     pub(super) fn measure(
         &self,
         place: usize,
         quantities: Quantities<F>,
         simd: Simd,
         stretch: Stretch<'_, F>,
-    ) -> [f64; 2] {
+    ) -> [f64; SUMS] {
         let (kernel, outer) = (self.kernel, &self.outer[place]);
         let mut room;
         let stretch = if outer.rounding.is_none() {
@@ -237,8 +243,16 @@ impl<F: Scalar> Loop<'_, F> {
             Stretch { w, g, slots, codes: Codes::default(), average }
         };
         match quantities {
-            Quantities::OfRule { power } => norms(kernel, place, outer, power, simd, stretch),
-            Quantities::Agreeing => [count_agreeing(kernel, place, outer, simd, stretch), 0.0],
+            Quantities::Agreeing => {
+                [count_agreeing(kernel, place, outer, simd, stretch), 0.0, 0.0, 0.0]
+            }
+            Quantities::OfRule { power } => prepared(outer, simd, stretch, |stretch| {
+                let [first, second] = kernel.norms(place, power, simd, stretch);
+                [first, second, 0.0, 0.0]
+            }),
+            Quantities::OfTree => {
+                prepared(outer, simd, stretch, |stretch| kernel.sums(place, simd, stretch))
+            }
         }
     }
 }
@@ -339,18 +353,15 @@ fn count_agreeing<F: Scalar>(
     count
 }
 
-/// The sums of the squares of the quantities whose norms a rule wants, over a stretch, which is short
-/// and not written to.
-fn norms<F: Scalar>(
-    kernel: &dyn Kernel<F>,
-    place: usize,
+/// What `measure` finds in a stretch, which is short and not written to, as the rule gets it.
+fn prepared<F: Scalar>(
     outer: &Outer<F>,
-    power: F,
     simd: Simd,
     stretch: Stretch<'_, F>,
-) -> [f64; 2] {
+    measure: impl FnOnce(Stretch<'_, F>) -> [f64; SUMS],
+) -> [f64; SUMS] {
     if matches!(outer.before, Some(Before::Nothing)) {
-        return kernel.norms(place, power, simd, stretch);
+        return measure(stretch);
     }
     let (mut gradients, mut kept) = ([F::zero(); BLOCK], [F::zero(); BLOCK]);
     let Stretch { w, g, slots, codes, average } = stretch;
@@ -358,8 +369,7 @@ fn norms<F: Scalar>(
     let around = outer.around;
     simd.run(Prepare { around, w, g, gradients: &mut gradients, kept: &mut kept });
     let (w, g) = (&mut kept[..n], &gradients[..n]);
-    let stretch = Stretch { w, g, slots, codes, average };
-    kernel.norms(place, power, simd, stretch)
+    measure(Stretch { w, g, slots, codes, average })
 }
 
 /// Gradients and parameters as the rule gets them.

@@ -15,6 +15,7 @@ use crate::scalar::Scalar;
 /// | [`ema`](Self::ema)(d)[`.debiased()`](Self::debiased) | (1-d)/(1-dⁿ) | Optax's `ema` with `debias` |
 /// | [`ema`](Self::ema)(d)[`.ramped()`](Self::ramped) | 1 - min(d, n/(9+n)) | follows the young model closely |
 /// | [`swa`](Self::swa)() | 1/n | equal weights: stochastic weight averaging |
+/// | [`polynomial`](Self::polynomial)(γ) | (1+γ)/(n+γ) | late terms weigh more |
 ///
 /// [`swap_average`](crate::Optimizer::swap_average) puts the average in the place of the parameters
 /// to evaluate it, and swaps back. Before its first term the average is the parameters themselves.
@@ -50,6 +51,7 @@ enum Kind {
     Debiased(f64),
     Ramped(f64),
     Equal,
+    Polynomial(f64),
 }
 
 impl Average {
@@ -61,6 +63,15 @@ impl Average {
     /// The mean of all terms.
     pub const fn swa() -> Self {
         Self { kind: Kind::Equal, start: 1, every: 1 }
+    }
+
+    /// The average whose terms weigh about as nᵞ, the last the most: rₙ = (1+γ)/(n+γ), γ in [0, ∞).
+    ///
+    /// With γ = 8 it is that which [`DoG`](crate::DoG) is published with. γ = 0 is [`swa`](Self::swa).
+    ///
+    /// Source: Shamir & Zhang, "Stochastic gradient descent for non-smooth optimization", 2013.
+    pub const fn polynomial(gamma: f64) -> Self {
+        Self { kind: Kind::Polynomial(gamma), start: 1, every: 1 }
     }
 
     /// An exponential average whose first terms weigh no more than the others do.
@@ -106,6 +117,7 @@ impl Average {
         match self.kind {
             _ if terms == 0 => 1.0,
             Kind::Exponential(decay) => 1.0 - decay,
+            Kind::Polynomial(gamma) => (1.0 + gamma) / (n + gamma),
             Kind::Debiased(decay) => (1.0 - decay) / bias_correction(decay, terms + 1),
             Kind::Ramped(decay) => 1.0 - decay.min(n / (9.0 + n)),
             Kind::Equal => n.recip(),
@@ -116,6 +128,9 @@ impl Average {
         match self.kind {
             Kind::Exponential(decay) | Kind::Debiased(decay) | Kind::Ramped(decay) => {
                 Interval::FRACTION.check::<f64>("average", "decay", decay)?;
+            }
+            Kind::Polynomial(gamma) => {
+                Interval::NON_NEGATIVE.check::<f64>("average", "gamma", gamma)?;
             }
             Kind::Equal => {}
         }
@@ -146,6 +161,10 @@ mod tests {
     fn each_kind_is_the_sum_it_stands_for() {
         let terms = [3.0, -1.0, 4.0, 1.5, -9.0];
         assert!((averaged(Average::swa(), &terms) - -0.3).abs() < 1e-14);
+        // Of γ = 1 the weights are 1, 2, … 5.
+        let rising: f64 = terms.iter().zip(1..).map(|(w, n)| w * f64::from(n)).sum();
+        let polynomial = averaged(Average::polynomial(1.0), &terms);
+        assert!((polynomial - rising / 15.0).abs() < 1e-14);
         let d = 0.8_f64;
         let weights: Vec<f64> = (0..5).map(|i| (1.0 - d) * d.powi(4 - i)).collect();
         let sum: f64 = terms.iter().zip(&weights).map(|(w, r)| w * r).sum();

@@ -15,8 +15,9 @@ use super::program::Program;
 use super::run::{self, Halt};
 use super::scratch::Scratch;
 use super::settings::{Precedence, Settings};
+use super::total::refused_loss;
 use crate::error::{Error, ErrorKind, Tree};
-use crate::optimizer::{self, Optimizer, OtherRanks, Partwise, StepInfo, Treatment, Wholes};
+use crate::optimizer::{self, Call, Optimizer, OtherRanks, Partwise, StepInfo, Treatment, Wholes};
 use crate::params::{Params, ParamsMut, Path, Pattern};
 use crate::reduce;
 use crate::scalar::{ByScalar, Scalar};
@@ -170,13 +171,15 @@ impl<F: Scalar> Engine<F> {
         step: u64,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
-        averages: bool,
+        Call { averages, loss }: Call,
         others: Option<&mut dyn OtherRanks>,
     ) -> Result<(f64, Option<f64>), (f64, Halt)> {
         let learning_rate = self.prepare(step).map_err(|error| (0.0, Halt::Failed(error)))?;
         let Self { ledger, scratch, plan, .. } = self;
         let average = plan.settings.average.filter(|average| averages && average.takes(step));
-        let now = run::Now { step, average };
+        let has_totals = plan.program.about().has_totals();
+        let of_tree = has_totals.then(|| ledger.of_tree());
+        let now = run::Now { step, average, loss, of_tree };
         let norm = match others {
             None => run::run(ledger, scratch, &plan.settings, now, params, grads),
             Some(others) => part::run(ledger, scratch, &plan.settings, now, params, grads, others),
@@ -184,21 +187,24 @@ impl<F: Scalar> Engine<F> {
         norm.map(|norm| (learning_rate, norm)).map_err(|halt| (learning_rate, halt))
     }
 
-    /// A step, of parts of leaves where there are `others`; `averages` says whether the average takes its
-    /// term at once.
+    /// A step, of parts of leaves where there are `others`.
     pub(super) fn take_step(
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
-        averages: bool,
+        call: Call,
         mut others: Option<&mut dyn OtherRanks>,
     ) -> Result<StepInfo, Error> {
         self.ready()?;
+        let about = self.plan.program.about();
+        if about.loss && call.loss.is_none() {
+            return Err(ErrorKind::NeedsLoss { optimizer: about.name }.into());
+        }
         let opens = !self.checked || self.ledger.is_empty();
         let before = if opens { self.open(&*params)? } else { None };
         let step = self.counters.steps + 1;
         let asked = others.as_mut().map(|others| &mut **others as &mut dyn OtherRanks);
-        match self.attempt(step, params, grads, averages, asked) {
+        match self.attempt(step, params, grads, call, asked) {
             Ok((learning_rate, grad_norm)) => {
                 if opens {
                     self.ledger.drop_averages();
@@ -206,14 +212,14 @@ impl<F: Scalar> Engine<F> {
                 }
                 self.counters.steps = step;
                 let takes = |average: Average| average.takes(step);
-                self.term_is_due = !averages && self.plan.settings.average.is_some_and(takes);
+                self.term_is_due = !call.averages && self.plan.settings.average.is_some_and(takes);
                 Ok(StepInfo { step, learning_rate, grad_norm, ..StepInfo::default() })
             }
             Err((learning_rate, halt)) => {
                 let error = match halt {
                     Halt::Failed(error) => Some(error),
                     Halt::NotFinite { skip: false } => {
-                        let error = self.refusal(grads);
+                        let error = self.refusal(grads).or_else(|| refused_loss(call.loss));
                         Some(match others {
                             None => error.unwrap_or_else(|| ErrorKind::NoLeaves.into()),
                             Some(others) => others.refusal(error),
@@ -272,15 +278,25 @@ impl<F: Scalar> Optimizer<F> for Engine<F> {
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
     ) -> Result<StepInfo, Error> {
-        self.take_step(params, grads, true, None)
+        self.take_step(params, grads, Call { averages: true, loss: None }, None)
+    }
+
+    fn step_with_loss(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+        loss: f64,
+    ) -> Result<StepInfo, Error> {
+        self.take_step(params, grads, Call { averages: true, loss: Some(loss) }, None)
     }
 
     fn step_before_average(
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
+        loss: Option<f64>,
     ) -> Result<StepInfo, Error> {
-        self.take_step(params, grads, false, None)
+        self.take_step(params, grads, Call { averages: false, loss }, None)
     }
 
     fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
@@ -523,6 +539,10 @@ impl<F: Scalar> Core<F> for Engine<F> {
         let about = self.plan.program.about();
         let slot = about.slots.iter().position(|&name| name == slot)?;
         self.ledger.leaf(leaf)?.slot(slot)
+    }
+
+    fn carried(&self) -> [f64; 4] {
+        self.ledger.of_tree()
     }
 
     fn average_of(&self, leaf: &str) -> Option<ArrayViewD<'_, F>> {

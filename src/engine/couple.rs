@@ -1,15 +1,16 @@
 //! Constants of a leaf's own: where a norm of the leaf scales it, or a count of its elements does.
 
-use super::around::{Loop, Outer, Quantities};
+use super::around::{Loop, Outer, Quantities, Sums};
 use super::ledger::Cohort;
 use super::plan::Course;
-use super::program::{Kernel, Program};
+use super::program::Kernel;
 use super::scale::{self, Norm, Scale};
 use super::scratch::{Lists, Scratch};
 use super::strided::{self, Strided};
 use super::sweep::{self, Flat};
 use crate::reduce::{How, ScaledSquare, Sum};
 use crate::regularize::AdaptiveClip;
+use crate::rule::Clock;
 use crate::scalar::Scalar;
 
 /// The least share of agreeing elements that a cautious step makes up for.
@@ -19,7 +20,7 @@ pub(super) const LEAST_SHARE: f64 = 1e-3;
 #[cold]
 pub(super) fn couple<F: Scalar>(
     courses: &[Course<F>],
-    cohorts: &[Cohort],
+    cohorts: &mut [Cohort],
     lists: &mut Lists<'_, F>,
     scratch: &mut Scratch<F>,
     scale: Scale<F>,
@@ -29,12 +30,35 @@ pub(super) fn couple<F: Scalar>(
     factors.clear();
     let mut coupling = Coupling { kernel: &mut **kernel, outer, factors, scale, how };
     for leaf in &mut lists.flat {
-        let course = &courses[cohorts[leaf.cohort].course];
-        leaf.constants = coupling.own(course, leaf.cohort, leaf);
+        let cohort = &mut cohorts[leaf.cohort];
+        let course = &courses[cohort.course];
+        leaf.constants = coupling.own(course, leaf.cohort, &mut cohort.clock, leaf);
     }
     for leaf in &mut lists.strided {
-        let course = &courses[cohorts[leaf.cohort].course];
-        leaf.constants = coupling.own(course, leaf.cohort, leaf);
+        let cohort = &mut cohorts[leaf.cohort];
+        let course = &courses[cohort.course];
+        leaf.constants = coupling.own(course, leaf.cohort, &mut cohort.clock, leaf);
+    }
+}
+
+/// Finds the factor of cautious updates of each leaf, once its constants are complete.
+#[cold]
+pub(super) fn find_caution<F: Scalar>(
+    courses: &[Course<F>],
+    cohorts: &[Cohort],
+    lists: &mut Lists<'_, F>,
+    scratch: &mut Scratch<F>,
+    how: How,
+) {
+    let Scratch { kernel, outer, factors, .. } = scratch;
+    let scale = Scale::one();
+    let mut coupling = Coupling { kernel: &mut **kernel, outer, factors, scale, how };
+    let is_cautious = |cohort: usize| courses[cohorts[cohort].course].settings.cautious;
+    for leaf in lists.flat.iter_mut().filter(|leaf| is_cautious(leaf.cohort)) {
+        coupling.find_caution(leaf.constants, leaf);
+    }
+    for leaf in lists.strided.iter_mut().filter(|leaf| is_cautious(leaf.cohort)) {
+        coupling.find_caution(leaf.constants, leaf);
     }
 }
 
@@ -48,7 +72,13 @@ struct Coupling<'c, F: Scalar> {
 
 impl<F: Scalar> Coupling<'_, F> {
     /// The place of the constants of one leaf, which are its cohort's or its own.
-    fn own(&mut self, course: &Course<F>, cohort: usize, leaf: &mut dyn Coupled<F>) -> usize {
+    fn own(
+        &mut self,
+        course: &Course<F>,
+        cohort: usize,
+        clock: &mut Clock,
+        leaf: &mut dyn Coupled<F>,
+    ) -> usize {
         let (settings, how) = (&course.settings, self.how);
         if !course.traits.couples {
             return cohort;
@@ -72,26 +102,21 @@ impl<F: Scalar> Coupling<'_, F> {
         self.outer.push(outer);
         if course.program().about().norms {
             let norms = self.norms(place, leaf);
-            self.of_leaf(place, course.program(), norms);
+            self.kernel.of_leaf(place, course.program(), norms, clock);
         }
-        if settings.cautious {
-            let [agreeing, _] = self.measure(place, Quantities::Agreeing, leaf);
-            let share = agreeing.value() / leaf.len() as f64;
-            self.outer[place].caution = Some(F::from_f64(share.max(LEAST_SHARE).recip()));
+        if settings.cautious && !course.program().about().has_totals() {
+            self.find_caution(place, leaf);
         }
         place
     }
 
-    fn of_leaf(&mut self, place: usize, program: &dyn Program<F>, norms: [f64; 2]) {
-        self.kernel.of_leaf(place, program, norms);
+    fn find_caution(&mut self, place: usize, leaf: &mut dyn Coupled<F>) {
+        let [agreeing, ..] = self.measure(place, Quantities::Agreeing, leaf);
+        let share = agreeing.value() / leaf.len() as f64;
+        self.outer[place].caution = Some(F::from_f64(share.max(LEAST_SHARE).recip()));
     }
 
-    fn measure(
-        &self,
-        place: usize,
-        quantities: Quantities<F>,
-        leaf: &mut dyn Coupled<F>,
-    ) -> [Sum; 2] {
+    fn measure(&self, place: usize, quantities: Quantities<F>, leaf: &mut dyn Coupled<F>) -> Sums {
         let constants = Loop { kernel: &*self.kernel, outer: self.outer };
         leaf.measure(constants, place, quantities, self.factors, self.how)
     }
@@ -128,7 +153,7 @@ trait Coupled<F: Scalar> {
         factors: &mut Vec<F>,
     ) -> bool;
 
-    /// Sums of squares, by the constants at a place.
+    /// Sums of quantities, by the constants at a place.
     fn measure(
         &mut self,
         constants: Loop<'_, F>,
@@ -136,7 +161,7 @@ trait Coupled<F: Scalar> {
         quantities: Quantities<F>,
         factors: &[F],
         how: How,
-    ) -> [Sum; 2];
+    ) -> Sums;
 }
 
 impl<F: Scalar> Coupled<F> for Flat<'_, F> {
@@ -163,7 +188,7 @@ impl<F: Scalar> Coupled<F> for Flat<'_, F> {
         quantities: Quantities<F>,
         _factors: &[F],
         how: How,
-    ) -> [Sum; 2] {
+    ) -> Sums {
         sweep::measure(constants, place, quantities, how, self.stretch.reborrow())
     }
 }
@@ -199,7 +224,7 @@ impl<F: Scalar> Coupled<F> for Strided<'_, F> {
         quantities: Quantities<F>,
         factors: &[F],
         how: How,
-    ) -> [Sum; 2] {
+    ) -> Sums {
         let leaf = self.reborrow().with_factors(factors);
         strided::measure(constants, place, quantities, how, leaf)
     }

@@ -156,6 +156,11 @@ impl<F: Scalar, R> Elementwise<F, R> {
         self.core.average_of(leaf)
     }
 
+    /// What the rule carries of the whole tree.
+    pub(crate) fn carried(&self) -> [f64; 4] {
+        self.core.carried()
+    }
+
     /// Brings parameters to the point to evaluate, or back from it.
     pub(crate) fn settle_by(
         &mut self,

@@ -231,7 +231,9 @@ impl<F: Scalar> LeafState<F> {
 
     pub(super) fn find_direct(&mut self, settings: &Settings) {
         let more = settings.frozen || settings.max_norm.is_some();
-        self.is_direct = self.is_placed && !more && settings.clip_adaptive.is_none();
+        let is_plain = self.is_placed && !more && settings.clip_adaptive.is_none();
+        // One without elements is not among the leaves that are summed over.
+        self.is_direct = is_plain && !self.is_empty();
     }
 
     /// Whether it keeps its slots, and that one among them.

@@ -9,7 +9,7 @@ use super::settings::Settings;
 use crate::error::{Error, ErrorKind, Tree};
 use crate::optimizer::Wholes;
 use crate::params::{Entry, Order, Params, ParamsMut, Path, Pattern, Roster};
-use crate::rule::Clock;
+use crate::rule::{Clock, Totals};
 use crate::scalar::Scalar;
 
 /// The leaves of the first step, in its order, and how each is treated.
@@ -23,6 +23,8 @@ pub(super) struct Ledger<F: Scalar> {
     pub(super) cohorts: Vec<Cohort>,
     /// The shapes of the leaves, where these are parts of them.
     pub(super) wholes: Option<Arc<Wholes>>,
+    /// What is true of all leaves together.
+    pub(super) totals: Totals,
 }
 
 /// What is true of some leaves alike.
@@ -65,6 +67,7 @@ impl<F: Scalar> Default for Ledger<F> {
             courses: Vec::new(),
             cohorts: Vec::new(),
             wholes: None,
+            totals: Totals::default(),
         }
     }
 }
@@ -146,7 +149,8 @@ impl<F: Scalar> Ledger<F> {
             }
             let (clock, terms) = before.map_or_else(Default::default, |c| (c.clock, c.terms));
             let terms = if settings.average.is_some() { terms } else { 0 };
-            places.push(place_of(&mut cohorts, Cohort::new(course, clock, terms)));
+            let own = plan.program.about().leaf_clocks;
+            places.push(place_of(&mut cohorts, Cohort::new(course, clock, terms), own));
         }
         let courses = courses.into_iter().map(|(_, course)| course).collect();
         for (leaf, place) in self.leaves.iter_mut().zip(&mut places) {
@@ -254,8 +258,9 @@ impl<F: Scalar> Ledger<F> {
     /// Brings together cohorts of leaves that go on alike.
     pub(super) fn join_cohorts(&mut self, places: &[Cohort]) {
         self.cohorts.clear();
+        let own = |cohort: &Cohort| self.courses[cohort.course].program().about().leaf_clocks;
         for (leaf, &cohort) in self.leaves.iter_mut().zip(places) {
-            leaf.cohort = place_of(&mut self.cohorts, cohort);
+            leaf.cohort = place_of(&mut self.cohorts, cohort, own(&cohort));
         }
     }
 
@@ -305,12 +310,13 @@ impl<F: Scalar> Ledger<F> {
     }
 }
 
-/// The place of a cohort like that one, which is added if there is none.
-fn place_of(cohorts: &mut Vec<Cohort>, cohort: Cohort) -> usize {
+/// The place of a cohort like that one, which is added if there is none, or where the leaf has one of its
+/// `own`.
+fn place_of(cohorts: &mut Vec<Cohort>, cohort: Cohort, own: bool) -> usize {
     // Neighbours are alike as a rule.
     match cohorts.iter().rposition(|other| other.is_like(&cohort)) {
-        Some(place) => place,
-        None => {
+        Some(place) if !own => place,
+        _ => {
             cohorts.push(cohort);
             cohorts.len() - 1
         }

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use super::program::{About, Before, Kernel, Penalized, Program, Stretch};
 use crate::error::Error;
-use crate::rule::{Clock, MOST, Rule, Slices, Slots};
+use crate::rule::{Clock, MOST, Rule, SUMS, Slices, Slots, Totals};
 use crate::scalar::Scalar;
 use crate::simd::{Simd, Work};
 
@@ -34,7 +34,16 @@ pub(crate) fn program<F: Scalar, R: Rule<F>>(rule: R) -> Box<dyn Program<F>> {
 impl<F: Scalar, R: Rule<F>> Program<F> for Typed<R> {
     fn about(&self) -> About {
         let (name, slots, kinds) = (R::NAME, R::SLOTS, R::SLOT_KINDS);
-        About { name, slots, kinds, count: R::State::COUNT, norms: R::NORMS }
+        About {
+            name,
+            slots,
+            kinds,
+            count: R::State::COUNT,
+            norms: R::NORMS,
+            leaf_clocks: R::LEAF_CLOCKS,
+            sums: R::SUMS,
+            loss: R::LOSS,
+        }
     }
 
     fn boxed(&self) -> Box<dyn Program<F>> {
@@ -65,6 +74,10 @@ impl<F: Scalar, R: Rule<F>> Program<F> for Typed<R> {
         self.0.largest_gradient()
     }
 
+    fn total(&self, totals: &mut Totals) {
+        self.0.total(totals);
+    }
+
     fn kernel(&self) -> Box<dyn Kernel<F>> {
         Box::new(Loops::<F, R> { steps: Vec::new(), rule: PhantomData })
     }
@@ -93,9 +106,21 @@ impl<F: Scalar, R: Rule<F>> Kernel<F> for Loops<F, R> {
         self.steps.len() - 1
     }
 
-    fn of_leaf(&mut self, place: usize, program: &dyn Program<F>, norms: [f64; 2]) {
+    fn of_leaf(
+        &mut self,
+        place: usize,
+        program: &dyn Program<F>,
+        norms: [f64; 2],
+        clock: &mut Clock,
+    ) {
         if let Some(rule) = program.rule().downcast_ref::<R>() {
-            rule.of_leaf(&mut self.steps[place], norms);
+            rule.of_leaf(&mut self.steps[place], norms, clock);
+        }
+    }
+
+    fn of_tree(&mut self, place: usize, program: &dyn Program<F>, totals: &Totals) {
+        if let Some(rule) = program.rule().downcast_ref::<R>() {
+            rule.of_tree(&mut self.steps[place], totals);
         }
     }
 
@@ -151,6 +176,14 @@ impl<F: Scalar, R: Rule<F>> Kernel<F> for Loops<F, R> {
         }
         let simd = if stretch.w.len() < WIDEST { Simd::BASELINE } else { simd };
         simd.run(Norms::<F, R> { step: self.steps[place], power, stretch })
+    }
+
+    fn sums(&self, place: usize, simd: Simd, stretch: Stretch<'_, F>) -> [f64; SUMS] {
+        if R::SUMS.is_empty() {
+            return [0.0; SUMS];
+        }
+        let simd = if stretch.w.len() < WIDEST { Simd::BASELINE } else { simd };
+        simd.run(Sums::<F, R> { step: self.steps[place], stretch })
     }
 }
 
@@ -318,6 +351,27 @@ impl<F: Scalar, R: Rule<F>> Work for Norms<'_, F, R> {
                     |x| power * x,
                 )
             },
+        )
+    }
+}
+
+struct Sums<'a, F: Scalar, R: Rule<F>> {
+    step: R::Step,
+    stretch: Stretch<'a, F>,
+}
+
+impl<F: Scalar, R: Rule<F>> Work for Sums<'_, F, R> {
+    type Output = [f64; SUMS];
+
+    #[inline(always)]
+    fn run(self) -> [f64; SUMS] {
+        let (step, Stretch { w, g, slots, .. }) = (self.step, self.stretch);
+        R::State::sum_terms(
+            w,
+            g,
+            slots,
+            #[inline(always)]
+            |w, g, state| R::sums(&step, w, g.flushed(), state.flushed()),
         )
     }
 }

@@ -8,7 +8,8 @@
 //!    otherwise (`strided`);
 //! 4. the gradients are looked through for NaN and ∞, or their norm is computed (`look`);
 //! 5. the rule computes the constants of the step, for each cohort of leaves that began at one step;
-//! 6. where a norm couples a leaf, it is measured (`couple`);
+//! 6. where a norm couples a leaf, it is measured (`couple`); where sums over all leaves couple them, these
+//!    are (`total`);
 //! 7. the loops of the rule (`loops`), and what is around them (`around`), run over all jobs.
 //!
 //! A rule reaches the engine as an object (`program`). The engine (`core`) is one type for each scalar,
@@ -40,6 +41,7 @@ mod settings;
 mod slot;
 mod strided;
 mod sweep;
+mod total;
 mod view;
 
 pub use average::Average;

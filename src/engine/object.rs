@@ -42,6 +42,9 @@ pub(crate) trait Core<F: Scalar>: Optimizer<F> {
 
     fn slot(&self, leaf: &str, slot: &str) -> Option<CowArray<'_, F, IxDyn>>;
 
+    /// What the rule carries of the whole tree.
+    fn carried(&self) -> [f64; 4];
+
     fn average_of(&self, leaf: &str) -> Option<ArrayViewD<'_, F>>;
 
     /// Brings parameters to the point to evaluate, or back from it.

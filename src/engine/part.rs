@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::around::{Loop, Quantities};
+use super::around::{Loop, Quantities, Sums};
 use super::core::Engine;
 use super::couple::{self, LEAST_SHARE};
 use super::leaf::LeafState;
@@ -18,12 +18,13 @@ use super::scale::{Norm, Scale};
 use super::scratch::{Lists, Scratch};
 use super::settings::{NonFinite, Settings};
 use super::sweep::Flat;
-use super::{look, sweep};
+use super::{look, strided, sweep, total};
 use crate::error::{Error, ErrorKind};
-use crate::optimizer::{OtherRanks, Partwise, StepInfo, Wholes};
+use crate::optimizer::{Call, OtherRanks, Partwise, StepInfo, Wholes};
 use crate::params::{Entry, Params, ParamsMut};
 use crate::reduce::{self, BLOCK, How, ScaledSquare, Square, Sum, Term};
 use crate::regularize::Units;
+use crate::rule::SUMS;
 use crate::scalar::Scalar;
 use crate::state::State;
 
@@ -62,10 +63,10 @@ impl<F: Scalar> Partwise<F> for Engine<F> {
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
-        averages: bool,
+        call: Call,
         others: &mut dyn OtherRanks,
     ) -> Result<StepInfo, Error> {
-        self.take_step(params, grads, averages, Some(others))
+        self.take_step(params, grads, call, Some(others))
     }
 }
 
@@ -116,18 +117,36 @@ pub(super) fn run<F: Scalar>(
     let how = settings.how();
     let members = members(ledger, others);
     let mut lists = scratch.lend();
-    let Ledger { roster, leaves, courses, cohorts, .. } = ledger;
+    let Ledger { roster, leaves, courses, cohorts, totals, .. } = ledger;
     let of = |cohort: usize| Ledger::settings(courses, cohorts, cohort);
     let paired = pair(roster, leaves, &of, params, grads, &mut lists);
     let step = || {
         others.agree(paired)?;
         let mut whole = Whole { members: &members, others: &mut *others, how };
         let (norm, scale) = whole.look(settings, courses, cohorts, &mut lists)?;
+        if now.refuses(settings) {
+            return Err(Halt::NotFinite { skip: settings.non_finite == NonFinite::Skip });
+        }
+        if now.of_tree.is_some() {
+            total::remember(cohorts, scratch);
+        }
+        let is_split = whole.others.is_split();
         if begin(courses, cohorts, now, scale, scratch) {
-            if whole.others.is_split() {
+            if is_split {
                 whole.couple(courses, cohorts, &mut lists, scratch, scale)?;
             } else {
                 couple::couple(courses, cohorts, &mut lists, scratch, scale, how);
+                whole.tell_clocks(courses, cohorts)?;
+            }
+        }
+        if now.of_tree.is_some() {
+            let sums = whole.totals(&mut lists, scratch)?;
+            total::take(courses, cohorts, totals, sums, scratch, settings, now)?;
+            total::complete(courses, cohorts, totals, &lists, scratch);
+            if is_split {
+                whole.find_caution(courses, cohorts, &mut lists, scratch, true)?;
+            } else {
+                couple::find_caution(courses, cohorts, &mut lists, scratch, how);
             }
         }
         update(scratch, &mut lists, how);
@@ -348,11 +367,128 @@ impl Whole<'_> {
         Ok((0..plain.len()).map(norms).collect())
     }
 
+    /// The sums that the rule wants over the whole tree.
+    fn totals<F: Scalar>(
+        &mut self,
+        lists: &mut Lists<'_, F>,
+        scratch: &Scratch<F>,
+    ) -> Result<[f64; SUMS], Error> {
+        let (constants, how) = (scratch.constants(), self.how);
+        let each: Vec<Sums> = if self.others.is_split() {
+            let places: Vec<usize> = lists.flat.iter().map(|leaf| leaf.constants).collect();
+            let mut here = Vec::with_capacity(self.members.len());
+            let mut next = places.into_iter();
+            here.extend(self.members.iter().map(|member| {
+                if member.is_here { next.next().unwrap_or(member.cohort) } else { member.cohort }
+            }));
+            let which = vec![true; self.members.len()];
+            self.sums(&which, &mut lists.flat, 1.0, &mut |i, _, block| {
+                constants.measure(here[i], Quantities::OfTree, how.simd, block)
+            })?
+        } else {
+            let (mut flat, mut strided) = (lists.flat.iter_mut(), lists.strided.iter_mut());
+            let mut own = Vec::new();
+            for member in self.members.iter().filter(|member| member.is_here) {
+                let sums = if member.has_units {
+                    strided.next().map(|leaf| {
+                        let place = leaf.constants;
+                        let leaf = leaf.reborrow().with_factors(&scratch.factors);
+                        strided::measure(constants, place, Quantities::OfTree, how, leaf)
+                    })
+                } else {
+                    flat.next().map(|leaf| {
+                        let stretch = leaf.stretch.reborrow();
+                        sweep::measure(constants, leaf.constants, Quantities::OfTree, how, stretch)
+                    })
+                };
+                own.extend(sums.unwrap_or_default().into_iter().flat_map(Sum::parts));
+            }
+            let (members, width) = (self.members, 2 * SUMS);
+            let all =
+                self.gather(&own, &|i, rank| width * usize::from(members[i].len_of(rank) > 0))?;
+            let sums = |numbers: Vec<f64>| {
+                std::array::from_fn(|i| match numbers.get(2 * i..2 * i + 2) {
+                    Some(&[high, low]) => Sum::of_parts([high, low]),
+                    _ => Sum::default(),
+                })
+            };
+            all.into_iter().map(sums).collect()
+        };
+        Ok(std::array::from_fn(|i| {
+            let with = |units: bool| {
+                let those = self.members.iter().zip(&each);
+                those.filter(move |(member, _)| member.has_units == units).map(|(_, sums)| sums[i])
+            };
+            let flat: Vec<Sum> = with(false).collect();
+            with(true).fold(sweep::add_up(&flat), Sum::add).value()
+        }))
+    }
+
+    /// Tells all ranks what clocks of single leaves carry, each of which one rank has measured.
+    fn tell_clocks<F: Scalar>(
+        &mut self,
+        courses: &[Course<F>],
+        cohorts: &mut [Cohort],
+    ) -> Result<(), Error> {
+        let members = self.members;
+        let owns =
+            |i: usize| courses[cohorts[members[i].cohort].course].program().about().leaf_clocks;
+        let owns: Vec<bool> = (0..members.len()).map(owns).collect();
+        if !owns.contains(&true) {
+            return Ok(());
+        }
+        let here = members.iter().zip(&owns).filter(|(member, owns)| member.is_here && **owns);
+        let own: Vec<f64> =
+            here.flat_map(|(member, _)| *cohorts[member.cohort].clock.carried()).collect();
+        let all =
+            self.gather(&own, &|i, rank| 2 * usize::from(owns[i] && members[i].len_of(rank) > 0))?;
+        for (member, numbers) in members.iter().zip(all) {
+            if let [first, second] = numbers[..] {
+                *cohorts[member.cohort].clock.carried() = [first, second];
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the factor of cautious updates of each leaf, whose constants are complete.
+    fn find_caution<F: Scalar>(
+        &mut self,
+        courses: &[Course<F>],
+        cohorts: &[Cohort],
+        lists: &mut Lists<'_, F>,
+        scratch: &mut Scratch<F>,
+        of_totals: bool,
+    ) -> Result<(), Error> {
+        let (members, how) = (self.members, self.how);
+        let is_cautious = |member: &Member| {
+            let course = &courses[cohorts[member.cohort].course];
+            let about = course.program().about();
+            course.settings.cautious && about.has_totals() == of_totals
+        };
+        let cautious: Vec<bool> = members.iter().map(is_cautious).collect();
+        if !cautious.contains(&true) {
+            return Ok(());
+        }
+        let Scratch { kernel, outer, .. } = scratch;
+        let constants = Loop { kernel: &**kernel, outer };
+        let here = (0..members.len()).filter(|&i| members[i].is_here);
+        let mut places = vec![0; members.len()];
+        here.zip(&lists.flat).for_each(|(i, leaf)| places[i] = leaf.constants);
+        let counts = self.sums(&cautious, &mut lists.flat, 1.0, &mut |i, _, block| {
+            constants.measure(places[i], Quantities::Agreeing, how.simd, block)
+        })?;
+        for i in (0..members.len()).filter(|&i| cautious[i] && members[i].is_here) {
+            let share = counts[i][0].value() / members[i].len() as f64;
+            outer[places[i]].caution = Some(F::from_f64(share.max(LEAST_SHARE).recip()));
+        }
+        Ok(())
+    }
+
     /// As [`couple`](couple::couple), of leaves that are split.
     fn couple<F: Scalar>(
         &mut self,
         courses: &[Course<F>],
-        cohorts: &[Cohort],
+        cohorts: &mut [Cohort],
         lists: &mut Lists<'_, F>,
         scratch: &mut Scratch<F>,
         scale: Scale<F>,
@@ -409,31 +545,24 @@ impl Whole<'_> {
         let normed = of(&|course| course.program().about().norms);
         if any(&normed) {
             let constants = Loop { kernel: &**kernel, outer };
-            let norms = self.norms(&normed, flat, &mut |i, power, block| {
+            let norms: Vec<[Norm; 2]> = self.norms(&normed, flat, &mut |i, power, block| {
                 let power = F::from_f64(power);
                 // The squares of any `f32` are neither too large nor too small.
                 let helps = power > F::zero() && power.is_finite();
                 let power = if helps { power } else { F::one() };
-                constants.measure(places[i], Quantities::OfRule { power }, how.simd, block)
+                let [first, second, ..] =
+                    constants.measure(places[i], Quantities::OfRule { power }, how.simd, block);
+                [first, second]
             })?;
             for i in (0..members.len()).filter(|&i| normed[i]) {
-                kernel.of_leaf(places[i], course(i).program(), norms[i].map(Norm::value));
-            }
-        }
-
-        let cautious = of(&|course| course.settings.cautious);
-        if any(&cautious) {
-            let constants = Loop { kernel: &**kernel, outer };
-            let counts = self.sums(&cautious, flat, 1.0, &mut |i, _, block| {
-                constants.measure(places[i], Quantities::Agreeing, how.simd, block)
-            })?;
-            for i in (0..members.len()).filter(|&i| cautious[i]) {
-                let share = counts[i][0].value() / members[i].len() as f64;
-                outer[places[i]].caution = Some(F::from_f64(share.max(LEAST_SHARE).recip()));
+                let cohort = &mut cohorts[members[i].cohort];
+                let program = courses[cohort.course].program();
+                let norms = norms[i].map(Norm::value);
+                kernel.of_leaf(places[i], program, norms, &mut cohort.clock);
             }
         }
         let here = (0..members.len()).filter(|&i| members[i].is_here);
         here.zip(flat).for_each(|(i, leaf)| leaf.constants = places[i]);
-        Ok(())
+        self.find_caution(courses, cohorts, lists, scratch, false)
     }
 }

@@ -70,7 +70,7 @@ pub(super) struct Course<F: Scalar> {
     /// Whether no group changes it.
     pub(super) is_base: bool,
     pub(super) traits: Traits,
-    /// What holds from the step on that is being prepared.
+    /// What holds from the step on that is being prepared; what held before, once it has begun.
     next_rate: f64,
     /// Where hyperparameters follow a schedule.
     scheduled: Option<Scheduled<F>>,
@@ -327,10 +327,10 @@ impl<F: Scalar> Course<F> {
         Ok(self.next_rate)
     }
 
-    /// Makes what was readied the present.
+    /// Makes what was readied the present, or, once more, goes back to what was the present before.
     #[inline]
     pub(super) fn commit(&mut self) {
-        self.learning_rate = self.next_rate;
+        std::mem::swap(&mut self.learning_rate, &mut self.next_rate);
         if let Some(Scheduled { now, next, next_settings }) = &mut self.scheduled {
             std::mem::swap(now, next);
             std::mem::swap(&mut self.settings, next_settings);

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use super::compact::Codes;
 use crate::error::Error;
-use crate::rule::{Clock, MOST, Slices, SlotKind};
+use crate::rule::{Clock, MOST, SUMS, Slices, SlotKind, Totals};
 use crate::scalar::Scalar;
 use crate::simd::Simd;
 
@@ -29,6 +29,9 @@ pub(crate) trait Program<F: Scalar>: Debug + Send + Sync {
     /// The largest |g| that the state can keep.
     fn largest_gradient(&self) -> f64;
 
+    /// Takes the sums of a step into what is carried.
+    fn total(&self, totals: &mut Totals);
+
     /// The loops of the rule, with room for the constants of steps.
     fn kernel(&self) -> Box<dyn Kernel<F>>;
 }
@@ -42,9 +45,20 @@ pub(crate) struct About {
     pub(crate) count: usize,
     /// Whether the rule wants norms of each leaf.
     pub(crate) norms: bool,
+    /// Whether each leaf has a clock of its own.
+    pub(crate) leaf_clocks: bool,
+    /// The sums over the tree that the rule wants.
+    pub(crate) sums: &'static [&'static str],
+    /// Whether it wants the loss.
+    pub(crate) loss: bool,
 }
 
 impl About {
+    /// Whether the constants of a step are completed by what is true of the whole tree.
+    pub(crate) fn has_totals(&self) -> bool {
+        self.loss || !self.sums.is_empty()
+    }
+
     /// What the array of a slot is called.
     pub(crate) fn slot_name(&self, index: usize) -> String {
         // A rule that names fewer slots than it has loses none.
@@ -65,7 +79,16 @@ pub(crate) trait Kernel<F: Scalar>: Send + Sync {
     fn repeat(&mut self, place: usize) -> usize;
 
     /// Completes the constants at a place for a leaf of these norms.
-    fn of_leaf(&mut self, place: usize, program: &dyn Program<F>, norms: [f64; 2]);
+    fn of_leaf(
+        &mut self,
+        place: usize,
+        program: &dyn Program<F>,
+        norms: [f64; 2],
+        clock: &mut Clock,
+    );
+
+    /// Completes the constants at a place by what is true of the whole tree.
+    fn of_tree(&mut self, place: usize, program: &dyn Program<F>, totals: &Totals);
 
     /// The fraction of the parameter that the update takes off beside its direction.
     fn decay(&self, place: usize) -> F;
@@ -86,6 +109,9 @@ pub(crate) trait Kernel<F: Scalar>: Send + Sync {
     /// The sums of the squares of the quantities whose norms the rule wants, times `power`, over a
     /// stretch, which is short.
     fn norms(&self, place: usize, power: F, simd: Simd, stretch: Stretch<'_, F>) -> [f64; 2];
+
+    /// The sums that the rule wants over the tree, over a stretch, which is short.
+    fn sums(&self, place: usize, simd: Simd, stretch: Stretch<'_, F>) -> [f64; SUMS];
 }
 
 /// What happens to a gradient before the rule sees it, in the loop of the rule.

@@ -12,10 +12,11 @@ use super::scale::{Norm, Scale};
 use super::scratch::{Lists, Scratch};
 use super::settings::{NonFinite, Settings};
 use super::strided;
-use super::sweep;
+use super::{sweep, total};
 use crate::error::{Error, Tree};
 use crate::params::{Params, ParamsMut};
 use crate::reduce::How;
+use crate::rule::SUMS;
 use crate::scalar::Scalar;
 
 /// The step that is taken.
@@ -25,6 +26,18 @@ pub(super) struct Now {
     pub(super) step: u64,
     /// The average, where it takes a term of this step.
     pub(super) average: Option<Average>,
+    /// The loss, where one was handed in.
+    pub(super) loss: Option<f64>,
+    /// What is carried of the whole tree, where the rule carries anything.
+    pub(super) of_tree: Option<[f64; SUMS]>,
+}
+
+impl Now {
+    /// Whether the loss keeps the step from being taken.
+    pub(super) fn refuses(self, settings: &Settings) -> bool {
+        let is_looked_at = settings.non_finite != NonFinite::Propagate;
+        is_looked_at && self.loss.is_some_and(|loss| !loss.is_finite())
+    }
 }
 
 /// Why a step stops before it writes.
@@ -51,19 +64,28 @@ pub(super) fn run<F: Scalar>(
 ) -> Result<Option<f64>, Halt> {
     let how = settings.how();
     let mut lists = scratch.lend();
-    let Ledger { roster, leaves, courses, cohorts, .. } = ledger;
+    let Ledger { roster, leaves, courses, cohorts, totals, .. } = ledger;
     let of = |cohort: usize| Ledger::settings(courses, cohorts, cohort);
     let looked =
         pair(roster, leaves, &of, params, grads, &mut lists).map_err(Halt::from).and_then(|()| {
             let skip = settings.non_finite == NonFinite::Skip;
-            look(settings, courses, cohorts, &lists).ok_or(Halt::NotFinite { skip })
+            let refused = now.refuses(settings);
+            let looked = look(settings, courses, cohorts, &lists).filter(|_| !refused);
+            looked.ok_or(Halt::NotFinite { skip })
         });
-    let outcome = looked.map(|(norm, scale)| {
+    let outcome = looked.and_then(|(norm, scale)| {
+        if now.of_tree.is_some() {
+            total::remember(cohorts, scratch);
+        }
         if begin(courses, cohorts, now, scale, scratch) {
             couple(courses, cohorts, &mut lists, scratch, scale, how);
         }
+        if now.of_tree.is_some() {
+            let ledger = (&mut courses[..], &mut cohorts[..], totals);
+            total::total(ledger, &mut lists, scratch, settings, now)?;
+        }
         update(scratch, &mut lists, how);
-        norm.map(Norm::value)
+        Ok(norm.map(Norm::value))
     });
     scratch.take_back(lists);
     if outcome.is_ok() {
@@ -94,6 +116,9 @@ pub(super) fn begin<F: Scalar>(
         let mut still = if course.settings.frozen { Some(cohort.clock) } else { None };
         let clock = still.as_mut().unwrap_or(&mut cohort.clock);
         clock.advance(now.step);
+        if let Some(of_tree) = now.of_tree {
+            clock.tell(of_tree);
+        }
         scratch.kernel.begin(course.program(), clock, rate);
         let average = now.average.map(|average| F::from_f64(average.rate(cohort.terms)));
         let is_plain = course.traits.is_plain;

@@ -16,7 +16,7 @@ use crate::bfloat16::NEAREST;
 use crate::error::Error;
 use crate::optimizer::{Change, Optimizer, load_groups, save_groups};
 use crate::params::{Entry, Pattern};
-use crate::rule::Clock;
+use crate::rule::{Clock, Totals};
 use crate::scalar::Scalar;
 use crate::state::{Numbers, Record, State, compare, invalid, missing};
 
@@ -68,6 +68,9 @@ impl<F: Scalar> Engine<F> {
         }
         for (i, cohort) in ledger.cohorts.iter().enumerate() {
             save_cohort(&mut record, &format!("cohort.{i}."), cohort);
+        }
+        if about.has_totals() {
+            save_totals(&mut record, &ledger.totals);
         }
         for (i, (Entry { name, shape }, leaf)) in
             ledger.roster.entries().iter().zip(&ledger.leaves).enumerate()
@@ -187,6 +190,9 @@ impl<F: Scalar> Engine<F> {
             cohorts.push(cohort);
         }
         ledger.join_cohorts(&cohorts);
+        if loaded.plan.program.about().has_totals() {
+            ledger.totals = load_totals(record, loaded.counters.steps)?;
+        }
         let Ledger { leaves, courses, cohorts, .. } = &mut ledger;
         for (i, leaf) in leaves.iter_mut().enumerate() {
             let cohort = &cohorts[leaf.cohort];
@@ -295,6 +301,38 @@ fn load_cohort(record: &Record, place: u64, steps: u64) -> Result<Cohort, Error>
         return Err(invalid(format!("`cohort.{place}`"), problem));
     }
     Ok(Cohort::new(course as usize, clock, terms))
+}
+
+fn save_totals(record: &mut Record, totals: &Totals) {
+    let mut totals = *totals;
+    for (i, number) in totals.kept().into_iter().enumerate() {
+        record.number(format!("totals.carried.{i}"), number);
+    }
+    let (counts, numbers) = totals.clock().entries();
+    counts.into_iter().for_each(|(name, n)| record.count(format!("totals.{name}"), *n));
+    // What a clock carries is a leaf's.
+    let numbers = numbers.into_iter().filter(|(name, _)| !name.starts_with("carried"));
+    numbers.for_each(|(name, x)| record.number(format!("totals.{name}"), *x));
+}
+
+fn load_totals(record: &Record, steps: u64) -> Result<Totals, Error> {
+    let mut totals = Totals::default();
+    for (i, number) in totals.carried().iter_mut().enumerate() {
+        *number = record.get_number(&format!("totals.carried.{i}"))?;
+    }
+    let (counts, numbers) = totals.clock().entries();
+    for (name, n) in counts {
+        *n = record.get_counter(&format!("totals.{name}"))?;
+    }
+    for (name, x) in numbers.into_iter().filter(|(name, _)| !name.starts_with("carried")) {
+        *x = record.get_number(&format!("totals.{name}"))?;
+    }
+    let forgets = record.get_flag("forgets")?;
+    if !totals.is_possible() || (totals.step() > steps && !forgets) {
+        let problem = format!("are not of an optimizer that took {steps} steps");
+        return Err(invalid("`totals`".to_owned(), problem));
+    }
+    Ok(totals)
 }
 
 fn load_leaf<F: Scalar>(

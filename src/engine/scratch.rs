@@ -7,6 +7,7 @@ use super::program::Kernel;
 use super::strided::Strided;
 use super::sweep::Flat;
 use crate::params::{Leaf, LeafMut};
+use crate::rule::Clock;
 use crate::scalar::Scalar;
 
 /// The lists of a step, empty between steps.
@@ -17,6 +18,8 @@ pub(super) struct Scratch<F: Scalar> {
     pub(super) outer: Vec<Outer<F>>,
     /// Of the gradients of units.
     pub(super) factors: Vec<F>,
+    /// The clocks as they were, where a step may yet be taken back.
+    pub(super) clocks: Vec<Clock>,
     // Trait objects would make the whole optimizer `!Send`; numbers of the same size keep their
     // memory.
     grads: Vec<[usize; 2]>,
@@ -41,6 +44,7 @@ impl<F: Scalar> Scratch<F> {
             kernel,
             outer: Vec::new(),
             factors: Vec::new(),
+            clocks: Vec::new(),
             grads: Vec::new(),
             late: Vec::new(),
             flat: Vec::new(),

@@ -5,7 +5,7 @@
 
 use ndarray::{ArrayBase, ArrayViewMut2, Axis, Ix2, IxDyn, RawData, Slice};
 
-use super::around::{Loop, Quantities};
+use super::around::{Loop, Quantities, Sums};
 use super::compact::Codes;
 use super::program::{Stretch, range_of, split_slots};
 use super::scale::Norm;
@@ -208,25 +208,25 @@ pub(super) fn sweep<F: Scalar>(constants: Loop<'_, F>, how: How, leaf: Strided<'
     let largest = if cfg!(feature = "rayon") { how.parallel_above } else { usize::MAX };
     halve(leaf, how, largest, true, &|mut stretch| {
         constants.update(place, how.simd, &mut stretch);
-        [Sum::default(); 2]
+        Sums::default()
     });
 }
 
-/// The sums of the squares of two quantities over a strided leaf.
+/// The sums of quantities over a strided leaf.
 pub(super) fn measure<F: Scalar>(
     constants: Loop<'_, F>,
     place: usize,
     quantities: Quantities<F>,
     how: How,
     leaf: Strided<'_, F>,
-) -> [Sum; 2] {
+) -> Sums {
     halve(leaf, how, MEASURED, false, &|stretch| {
         sweep::measure(constants, place, quantities, how, stretch)
     })
 }
 
 /// What is done to a stretch, and what it sums up to.
-type Each<'e, F> = &'e (dyn Fn(Stretch<'_, F>) -> [Sum; 2] + Sync);
+type Each<'e, F> = &'e (dyn Fn(Stretch<'_, F>) -> Sums + Sync);
 
 /// Halves a leaf until its pieces have at most two axes and no more than `largest` elements, or one
 /// row, and calls `each` with their stretches; `write` says whether to copy the parameters back.
@@ -236,7 +236,7 @@ fn halve<F: Scalar>(
     largest: usize,
     write: bool,
     each: Each<'_, F>,
-) -> [Sum; 2] {
+) -> Sums {
     let shape = leaf.shape();
     let (rank, len) = (shape.len(), shape.iter().product::<usize>());
     let slowest = shape.first().copied().unwrap_or(1);
@@ -246,16 +246,16 @@ fn halve<F: Scalar>(
     }
     if rank > 2 || (len > largest && slowest > 1) {
         let (left, right) = leaf.split_at(slowest / 2);
-        let ([a, b], [c, d]) = join(
+        let (left, right) = join(
             len > how.parallel_above,
             || halve(left, how, largest, write, each),
             || halve(right, how, largest, write, each),
         );
-        return [a.add(c), b.add(d)];
+        return sweep::added(left, right);
     }
     match leaf.grid() {
         Some((rows, columns)) => tiles(leaf, rows, columns, write, each),
-        None => [Sum::default(); 2],
+        None => Sums::default(),
     }
 }
 
@@ -292,8 +292,8 @@ fn tiles<F: Scalar>(
     columns: usize,
     write: bool,
     each: Each<'_, F>,
-) -> [Sum; 2] {
-    let mut sums = [Sum::default(); 2];
+) -> Sums {
+    let mut sums = Sums::default();
     let Strided { w, g, mut slots, mut codes, average, factors, .. } = leaf;
     let mut w = match w {
         Target::Slice(slice) => Grid::Slice(slice),
@@ -357,8 +357,7 @@ fn tiles<F: Scalar>(
                 let average = &mut average[kept];
                 let slots = range_of(&mut slots, at, at + run);
                 let codes = range_of(&mut codes, at, at + run);
-                let [a, b] = each(Stretch { w, g, slots, codes, average });
-                sums = [sums[0].add(a), sums[1].add(b)];
+                sums = sweep::added(sums, each(Stretch { w, g, slots, codes, average }));
             }
             if let Grid::View(view) = &mut w
                 && write

@@ -1,6 +1,6 @@
 //! Leaves whose elements lie in one order without gaps.
 
-use super::around::{Loop, Quantities};
+use super::around::{Loop, Quantities, Sums};
 use super::program::Stretch;
 use crate::reduce::{self, BLOCK, How, Sum, Term};
 use crate::scalar::Scalar;
@@ -48,25 +48,53 @@ pub(super) fn sweep<F: Scalar>(constants: Loop<'_, F>, how: How, leaves: &mut [F
     join(true, || sweep(constants, how, left), || sweep(constants, how, right));
 }
 
-/// The sums of the squares of two quantities over a stretch.
+/// The sums of quantities over a stretch.
 pub(super) fn measure<F: Scalar>(
     constants: Loop<'_, F>,
     place: usize,
     quantities: Quantities<F>,
     how: How,
     stretch: Stretch<'_, F>,
-) -> [Sum; 2] {
+) -> Sums {
     let len = stretch.w.len();
     if len <= BLOCK {
         return constants.measure(place, quantities, how.simd, stretch).map(Sum::of);
     }
     let (left, right) = stretch.split_at(len.div_ceil(BLOCK) / 2 * BLOCK);
-    let ([a, b], [c, d]) = join(
+    let (left, right) = join(
         len > how.parallel_above,
         || measure(constants, place, quantities, how, left),
         || measure(constants, place, quantities, how, right),
     );
-    [a.add(c), b.add(d)]
+    added(left, right)
+}
+
+/// Sums of two parts as those of both.
+pub(super) fn added(left: Sums, right: Sums) -> Sums {
+    std::array::from_fn(|i| left[i].add(right[i]))
+}
+
+/// The sums of quantities over every leaf; the tree of sums depends on the number of leaves alone.
+pub(super) fn measure_all<F: Scalar>(
+    constants: Loop<'_, F>,
+    quantities: Quantities<F>,
+    how: How,
+    leaves: &mut [Flat<'_, F>],
+) -> Sums {
+    match leaves {
+        [] => Sums::default(),
+        [leaf] => measure(constants, leaf.constants, quantities, how, leaf.stretch.reborrow()),
+        _ => {
+            let large = is_large(leaves, how);
+            let (left, right) = leaves.split_at_mut(leaves.len() / 2);
+            let (left, right) = join(
+                large,
+                || measure_all(constants, quantities, how, left),
+                || measure_all(constants, quantities, how, right),
+            );
+            added(left, right)
+        }
+    }
 }
 
 /// The largest |g|, as [`Scalar::size`] tells it: above that of the largest number where one is NaN or

@@ -133,6 +133,37 @@ pub enum ErrorKind {
         limit: f64,
     },
 
+    /// The loss of a step is NaN or infinite, and the policy is to reject it.
+    #[error("the loss is {value}; nothing was changed (see `NonFinite` for other policies)")]
+    NonFiniteLoss {
+        /// The value: NaN, ∞ or -∞.
+        value: f64,
+    },
+
+    /// What a rule sums over all leaves is NaN or infinite, though no gradient is.
+    #[error(
+        "{owner} takes its step size from {sum} over all leaves, which is {value}: a parameter or its \
+         state is not finite, or squares are too large; nothing was changed (see `NonFinite` for other \
+         policies)"
+    )]
+    NonFiniteSum {
+        /// The rule.
+        owner: &'static str,
+        /// What is summed.
+        sum: &'static str,
+        /// The value: NaN, ∞ or -∞.
+        value: f64,
+    },
+
+    /// A rule takes its step size from the loss, and none was handed in.
+    #[error(
+        "{optimizer} takes its step size from the loss: call `step_with_loss` instead of `step`"
+    )]
+    NeedsLoss {
+        /// The optimizer.
+        optimizer: &'static str,
+    },
+
     /// A schedule is to drive a hyperparameter that does not exist.
     #[error("{owner} has no hyperparameter `{name}`; a schedule can drive {}", Names(known))]
     UnknownHyperparameter {

@@ -116,6 +116,9 @@ kinds! {
     GradientShape { leaf, parameter, gradient }
     NonFiniteGradient { leaf, index, value }
     LargeGradient { leaf, index, value, limit }
+    NonFiniteLoss { value }
+    NonFiniteSum { owner, sum, value }
+    NeedsLoss { optimizer }
     UnknownHyperparameter { owner, name, known }
     GroupMatchesNothing { group }
     GroupSetting { group, setting }

@@ -10,7 +10,8 @@ use crate::engine::{NonFinite, recycle};
 use crate::error::{Error, ErrorKind, Tree};
 use crate::linalg::newton_schulz::Workspace;
 use crate::optimizer::{
-    Change, Optimizer, OtherRanks, Partwise, StepInfo, Treatment, Wholes, step_agreed,
+    Call, Change, Optimizer, OtherRanks, Partwise, StepInfo, Treatment, Wholes, step_agreed,
+    step_by,
 };
 use crate::params::{Leaf, LeafMut, Params, ParamsMut, Path, Pattern, Roster};
 use crate::reduce;
@@ -207,6 +208,7 @@ impl<F: Scalar> Muon<F> {
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
+        loss: Option<f64>,
         mut others: Option<&mut dyn OtherRanks>,
     ) -> Result<StepInfo, Error> {
         if !self.checked {
@@ -245,7 +247,8 @@ impl<F: Scalar> Muon<F> {
                 !ledger.trains(i) || g.is_none_or(|g| self.is_finite(g))
             };
             let looks = self.non_finite != NonFinite::Propagate;
-            let mut is_bad = looks && !gs.iter().enumerate().all(is_good);
+            let is_lost = loss.is_some_and(|loss| !loss.is_finite());
+            let mut is_bad = looks && (is_lost || !gs.iter().enumerate().all(is_good));
             if let Some(others) = others.as_mut().filter(|_| looks) {
                 is_bad = others.largest(u64::from(is_bad))? > 0;
             }
@@ -256,6 +259,9 @@ impl<F: Scalar> Muon<F> {
                     return Ok(false);
                 }
                 let error = reduce::find_non_finite(grads, counts);
+                let lost = loss.filter(|loss| !loss.is_finite());
+                let error =
+                    error.or_else(|| lost.map(|value| ErrorKind::NonFiniteLoss { value }.into()));
                 return match others.as_mut() {
                     Some(others) => Err(others.refusal(error)),
                     None => error.map_or(Ok(false), Err),
@@ -266,11 +272,12 @@ impl<F: Scalar> Muon<F> {
                 let mut params = OthersMut { ledger: &ledger, params: &mut ws };
                 let grads = Others { ledger: &ledger, grads: &gs };
                 // A panic of what the user gave, such as a schedule, must not lose the momenta.
+                let call = Call { averages: true, loss };
                 let step = AssertUnwindSafe(|| match (others.as_mut(), self.adamw.partwise()) {
                     (Some(others), Some(adamw)) => {
-                        step_agreed(adamw, &mut params, &grads, true, &mut **others)
+                        step_agreed(adamw, &mut params, &grads, call, &mut **others)
                     }
-                    _ => self.adamw.step(&mut params, &grads),
+                    _ => step_by(&mut self.adamw, &mut params, &grads, call),
                 });
                 match panic::catch_unwind(step) {
                     Ok(info) => {
@@ -349,10 +356,10 @@ impl<F: Scalar> Partwise<F> for Muon<F> {
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
-        _averages: bool,
+        call: Call,
         others: &mut dyn OtherRanks,
     ) -> Result<StepInfo, Error> {
-        self.take_step(params, grads, Some(others))
+        self.take_step(params, grads, call.loss, Some(others))
     }
 }
 
@@ -362,7 +369,16 @@ impl<F: Scalar> Optimizer<F> for Muon<F> {
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
     ) -> Result<StepInfo, Error> {
-        self.take_step(params, grads, None)
+        self.take_step(params, grads, None, None)
+    }
+
+    fn step_with_loss(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+        loss: f64,
+    ) -> Result<StepInfo, Error> {
+        self.take_step(params, grads, Some(loss), None)
     }
 
     fn partwise(&mut self) -> Option<&mut dyn Partwise<F>> {

@@ -12,6 +12,15 @@ use crate::state::State;
 /// The shapes of leaves by name.
 pub type Wholes = BTreeMap<String, Vec<usize>>;
 
+/// What is said of a step beside parameters and gradients.
+#[derive(Debug, Clone, Copy)]
+pub struct Call {
+    /// Whether the average takes its term at once.
+    pub averages: bool,
+    /// The loss, where it is known.
+    pub loss: Option<f64>,
+}
+
 /// An optimizer that can step over parts of leaves.
 pub trait Partwise<F: Scalar> {
     /// Whether a leaf may be split anywhere.
@@ -23,13 +32,12 @@ pub trait Partwise<F: Scalar> {
     /// As [`load_state`](super::Optimizer::load_state), of other leaves than before.
     fn load_parts(&mut self, state: &State) -> Result<(), Error>;
 
-    /// A step; `averages` says whether the average takes its term at once. All ranks ask `others` the same
-    /// questions, and [`OtherRanks::agree`] is the first.
+    /// A step. All ranks ask `others` the same questions, and [`OtherRanks::agree`] is the first.
     fn step_parts(
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
-        averages: bool,
+        call: Call,
         others: &mut dyn OtherRanks,
     ) -> Result<StepInfo, Error>;
 }
@@ -63,11 +71,11 @@ pub(crate) fn step_agreed<F: Scalar>(
     optimizer: &mut dyn Partwise<F>,
     params: &mut dyn ParamsMut<F>,
     grads: &dyn Params<F>,
-    averages: bool,
+    call: Call,
     others: &mut dyn OtherRanks,
 ) -> Result<StepInfo, Error> {
     let mut watched = Watched { others, asked: false };
-    match optimizer.step_parts(params, grads, averages, &mut watched) {
+    match optimizer.step_parts(params, grads, call, &mut watched) {
         Err(error) if !watched.asked => {
             watched.agree(Err(error.clone()))?;
             Err(error)

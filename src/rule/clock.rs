@@ -45,6 +45,7 @@ pub struct Clock {
     now: u64,
     decays: [Decay; DECAYS],
     carried: [f64; 2],
+    of_tree: [f64; 4],
 }
 
 /// ln Π βᵢ, as a run of equal factors and what was before it.
@@ -98,6 +99,11 @@ impl Clock {
         [decay.correction(0), decay.correction(1)]
     }
 
+    /// What [`correction`](Self::correction) has said of place 0 or 1 in this step; elsewhere 1.
+    pub fn corrected(&self, place: usize) -> f64 {
+        self.decays.get(place).map_or(1.0, |decay| decay.correction(0))
+    }
+
     /// Πβᵢ over the leaf's steps, of which the last was told to [`correction`](Clock::correction).
     pub fn product(&self, place: usize) -> f64 {
         self.decays.get(place).map_or(0.0, |decay| decay.logarithm(0).exp())
@@ -128,6 +134,17 @@ impl Clock {
         &mut self.carried
     }
 
+    /// What the rule carries of the whole tree ([`Totals`](super::Totals)), as the last step left it; 0
+    /// before the optimizer's first.
+    pub fn of_tree(&self) -> [f64; 4] {
+        self.of_tree
+    }
+
+    /// Tells what is carried of the whole tree.
+    pub(crate) fn tell(&mut self, of_tree: [f64; 4]) {
+        self.of_tree = of_tree;
+    }
+
     /// The clock of a leaf that has taken so many steps, each with the β that the next one will have.
     ///
     /// ```
@@ -145,7 +162,7 @@ impl Clock {
         let run = if step == 0 { 0 } else { step };
         let decays = [Decay { beta: f64::NAN, run, ..Decay::default() }; DECAYS];
         let decays = if step == 0 { Default::default() } else { decays };
-        Self { step, now: step, decays, carried }
+        Self { step, now: step, decays, carried, of_tree: [0.0; 4] }
     }
 
     /// What a state keeps of it: whole numbers and others, each with its name.

@@ -2,12 +2,15 @@
 
 mod clock;
 mod slots;
+mod totals;
 
 use std::fmt::Debug;
 
 pub use clock::{Clock, bias_correction};
 pub(crate) use slots::{MOST, Slices};
 pub use slots::{SlotKind, Slots};
+pub(crate) use totals::SUMS;
+pub use totals::Totals;
 
 use crate::error::Error;
 pub use crate::interval::Interval;
@@ -119,9 +122,47 @@ pub trait Rule<F: Scalar>: Clone + Debug + Send + Sync + 'static {
         [F::zero(); 2]
     }
 
+    /// Whether each leaf has a clock of its own, so that [`of_leaf`](Rule::of_leaf) may carry what is
+    /// true of this leaf alone.
+    const LEAF_CLOCKS: bool = false;
+
     /// Completes the constants of a step for a leaf of these norms, which may be 0, ∞ or NaN.
-    fn of_leaf(&self, k: &mut Self::Step, norms: [f64; 2]) {
-        let _ = (k, norms);
+    ///
+    /// `clock` is that of [`begin`](Rule::begin). Leaves that began together share it, unless the rule
+    /// has [`LEAF_CLOCKS`](Rule::LEAF_CLOCKS).
+    fn of_leaf(&self, k: &mut Self::Step, norms: [f64; 2], clock: &mut Clock) {
+        let _ = (k, norms, clock);
+    }
+
+    /// What the rule wants summed over the elements of all leaves before they are updated, by name; at
+    /// most four. It costs a pass over everything.
+    const SUMS: &'static [&'static str] = &[];
+
+    /// The terms of an element in [`SUMS`](Rule::SUMS), in their order; `w` and `g` are those that
+    /// [`update`](Rule::update) gets.
+    ///
+    /// The constants are not complete yet: [`of_tree`](Rule::of_tree) does that.
+    #[inline(always)]
+    fn sums(_k: &Self::Step, _w: F, _g: F, _state: Self::State) -> [f64; 4] {
+        [0.0; 4]
+    }
+
+    /// Whether the rule wants the loss: plain [`step`](crate::Optimizer::step) is then an error, and
+    /// [`step_with_loss`](crate::Optimizer::step_with_loss) to be called.
+    const LOSS: bool = false;
+
+    /// Takes the sums of a step, and its loss, into what is carried. It is asked once a step of the rule
+    /// of the optimizer itself, or where all leaves are of groups, of that of the first leaf.
+    ///
+    /// What is carried is in [`Clock::of_tree`] at the next [`begin`](Rule::begin).
+    fn total(&self, totals: &mut Totals) {
+        let _ = totals;
+    }
+
+    /// Completes the constants of a step by what is true of the whole tree, after
+    /// [`total`](Rule::total).
+    fn of_tree(&self, k: &mut Self::Step, totals: &Totals) {
+        let _ = (k, totals);
     }
 
     /// The fraction of the parameter that [`update`](Rule::update) takes off beside its direction:

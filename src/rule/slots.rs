@@ -1,5 +1,6 @@
 //! The state of a rule: a few values for each element, each kind in a slot of its own.
 
+use super::SUMS;
 use crate::bfloat16;
 use crate::scalar::Scalar;
 
@@ -81,6 +82,15 @@ pub trait Slots<F: Scalar>: Copy + Send + Sync + sealed::Sealed + 'static {
         slots: [&mut [F]; MOST],
         quantities: impl Fn(F, F, Self) -> [F; 2],
     ) -> [f64; 2];
+
+    /// The sums of terms of each element.
+    #[doc(hidden)]
+    fn sum_terms(
+        w: &[F],
+        g: &[F],
+        slots: [&mut [F]; MOST],
+        terms: impl Fn(F, F, Self) -> [f64; SUMS],
+    ) -> [f64; SUMS];
 }
 
 /// The sum of sixteen running sums.
@@ -186,6 +196,38 @@ macro_rules! slots {
                     q[i - whole] += y * y;
                 }
                 [p, q].map(fold)
+            }
+
+            #[inline(always)]
+            fn sum_terms(
+                w: &[F],
+                g: &[F],
+                slots: [&mut [F]; MOST],
+                terms: impl Fn(F, F, Self) -> [f64; SUMS],
+            ) -> [f64; SUMS] {
+                const LANES: usize = 16;
+                let n = w.len();
+                let g = &g[..n];
+                let [$($slot,)* ..] = slots;
+                $(let $slot = &$slot[..n];)*
+                let mut lanes = [[0.0; LANES]; SUMS];
+                let whole = n / LANES * LANES;
+                for start in (0..whole).step_by(LANES) {
+                    for lane in 0..LANES {
+                        let i = start + lane;
+                        let terms = terms(w[i], g[i], [$($slot[i]),*]);
+                        for j in 0..SUMS {
+                            lanes[j][lane] += terms[j];
+                        }
+                    }
+                }
+                for i in whole..n {
+                    let terms = terms(w[i], g[i], [$($slot[i]),*]);
+                    for j in 0..SUMS {
+                        lanes[j][i - whole] += terms[j];
+                    }
+                }
+                lanes.map(fold)
             }
         }
     };

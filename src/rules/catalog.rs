@@ -25,6 +25,11 @@ pub struct Entry<F: Scalar> {
     pub slots: usize,
     /// Whether a norm couples the elements of a leaf: what becomes of one depends on the others.
     pub couples: bool,
+    /// Whether sums over all leaves couple these, too.
+    pub couples_leaves: bool,
+    /// Whether it takes its step size from the loss
+    /// ([`step_with_loss`](crate::Optimizer::step_with_loss)).
+    pub needs_loss: bool,
     build: fn(Schedule, Settings) -> Box<dyn Optimizer<F>>,
 }
 
@@ -60,7 +65,9 @@ const fn entry<F: Scalar, R: Rule<F> + Compiled + Default>(
         source,
         learning_rate: R::LEARNING_RATE,
         slots: <R::State as Slots<F>>::COUNT,
-        couples: R::NORMS,
+        couples: R::NORMS || !R::SUMS.is_empty(),
+        couples_leaves: !R::SUMS.is_empty(),
+        needs_loss: R::LOSS,
         build: |learning_rate, settings| {
             Box::new(Elementwise::of_compiled(R::default(), learning_rate).with_settings(settings))
         },
@@ -187,4 +194,31 @@ rows! {
     "gpa" GpaAdamW
         "u as AdamW, z -= αu, x = μₓx + (1-μₓ)z, y = μ_y x + (1-μ_y)z"
         "Defazio et al. 2025"
+    "novograd" NovoGrad
+        "v = β₂v + (1-β₂)‖g‖², m = β₁m + g/(√v + ε) + λw, Δw = -αm"
+        "Ginsburg et al. 2019"
+    "dog" DoG
+        "r̄ = max ‖w - w₀‖, Δw = -αg·r̄/√(Σ‖g‖² + ε)"
+        "Ivgi, Hinder & Carmon 2023"
+    "ldog" LDoG
+        "as DoG, for each leaf"
+        "Ivgi, Hinder & Carmon 2023"
+    "dowg" DoWG
+        "r̄ as DoG, V += r̄²‖g‖², Δw = -αg·r̄²/(√V + ε)"
+        "Khaled, Mishchenko & Jin 2023"
+    "prodigy" Prodigy
+        "AdamW at dα; d = max(d, N/‖s‖₁), N and s the sums of d²⟨g, w₀ - w⟩ and d²g"
+        "Mishchenko & Defazio 2023"
+    "dadapt-adam" DAdaptAdam
+        "Adam at dα; d = max(d, N/‖s‖₁), N and s the sums of d⟨g, s/(√v + ε)⟩ and dg"
+        "Defazio & Mishchenko 2023"
+    "polyak-step" PolyakStep
+        "Δw = -g·min(α, (f - f*)/(c‖g‖²))"
+        "Polyak 1987"
+    "momo" MoMo
+        "d = βd + (1-β)g, Δw = -d·min(α, (f̄ - f* - γ + ⟨d, w⟩)/‖d‖²)"
+        "Schaipp et al. 2024"
+    "momo-adam" MoMoAdam
+        "as MoMo, in Adam's metric: d and ‖d‖² over √v̂ + ε"
+        "Schaipp et al. 2024"
 }

@@ -97,7 +97,7 @@ impl<F: Scalar> Rule<F> for Fromage {
         [w, g]
     }
 
-    fn of_leaf(&self, k: &mut Step<F>, norms: [f64; 2]) {
+    fn of_leaf(&self, k: &mut Step<F>, norms: [f64; 2], _clock: &mut Clock) {
         let [w, g] = norms.map(|norm| if norm < self.min_norm { self.min_norm } else { norm });
         let ratio = w / g;
         if w > 0.0 && g.is_finite() && ratio.is_finite() {

@@ -206,7 +206,7 @@ impl<F: Scalar> Rule<F> for Lamb {
         [w, direction(k, w, g, state).0]
     }
 
-    fn of_leaf(&self, k: &mut Step<F>, [w, u]: [f64; 2]) {
+    fn of_leaf(&self, k: &mut Step<F>, [w, u]: [f64; 2], _clock: &mut Clock) {
         let defined = w > 0.0 && w.is_finite() && u > 0.0 && u.is_finite();
         if !self.adapted || !defined {
             return;

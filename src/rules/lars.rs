@@ -197,7 +197,7 @@ impl<F: Scalar> Rule<F> for Lars {
         [w, g + k.decay_in_norm * w.flushed()]
     }
 
-    fn of_leaf(&self, k: &mut Step<F>, [w, other]: [f64; 2]) {
+    fn of_leaf(&self, k: &mut Step<F>, [w, other]: [f64; 2], _clock: &mut Clock) {
         if !self.adapted {
             return;
         }

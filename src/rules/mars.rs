@@ -176,7 +176,7 @@ impl<F: Scalar> Rule<F> for Mars {
         [k.corrected(g, last), F::zero()]
     }
 
-    fn of_leaf(&self, k: &mut Step<F>, [norm, _]: [f64; 2]) {
+    fn of_leaf(&self, k: &mut Step<F>, [norm, _]: [f64; 2], _clock: &mut Clock) {
         if self.clipped && norm > 1.0 && norm.is_finite() {
             k.scale = F::from_f64(norm.recip());
         }

@@ -76,6 +76,9 @@ macro_rules! range {
     (text SYMMETRIC) => {
         "(-1, 1)"
     };
+    (text FINITE) => {
+        "(-∞, ∞)"
+    };
     (text NON_NEGATIVE) => {
         "[0, ∞)"
     };
@@ -111,19 +114,28 @@ pub(crate) mod ademamix;
 pub(crate) mod adopt;
 pub(crate) mod amsgrad;
 pub(crate) mod centered_rmsprop;
+pub(crate) mod dadapt_adam;
+pub(crate) mod dog;
+pub(crate) mod dowg;
 pub(crate) mod fromage;
 pub(crate) mod ftrl;
 pub(crate) mod gpa;
 pub(crate) mod lamb;
 pub(crate) mod lars;
+pub(crate) mod ldog;
 pub(crate) mod lion;
 pub(crate) mod madgrad;
 pub(crate) mod mars;
 pub(crate) mod momentum;
+pub(crate) mod momo;
+pub(crate) mod momo_adam;
 pub(crate) mod nadam;
 pub(crate) mod nesterov;
+pub(crate) mod novograd;
 pub(crate) mod optimistic_adam;
 pub(crate) mod optimistic_gradient;
+pub(crate) mod polyak_step;
+pub(crate) mod prodigy;
 pub(crate) mod radam;
 pub(crate) mod rmsprop;
 pub(crate) mod rmsprop_momentum;
@@ -148,19 +160,28 @@ pub use ademamix::AdEmaMix;
 pub use adopt::Adopt;
 pub use amsgrad::AmsGrad;
 pub use centered_rmsprop::CenteredRmsProp;
+pub use dadapt_adam::DAdaptAdam;
+pub use dog::DoG;
+pub use dowg::DoWG;
 pub use fromage::Fromage;
 pub use ftrl::Ftrl;
 pub use gpa::GpaAdamW;
 pub use lamb::Lamb;
 pub use lars::Lars;
+pub use ldog::LDoG;
 pub use lion::Lion;
 pub use madgrad::Madgrad;
 pub use mars::Mars;
 pub use momentum::Momentum;
+pub use momo::MoMo;
+pub use momo_adam::MoMoAdam;
 pub use nadam::NAdam;
 pub use nesterov::Nesterov;
+pub use novograd::NovoGrad;
 pub use optimistic_adam::OptimisticAdam;
 pub use optimistic_gradient::OptimisticGradient;
+pub use polyak_step::PolyakStep;
+pub use prodigy::Prodigy;
 pub use radam::RAdam;
 pub use rmsprop::RmsProp;
 pub use rmsprop_momentum::RmsPropMomentum;
@@ -253,6 +274,7 @@ mod tests {
                     "FRACTION" => range!(text FRACTION),
                     "INNER_FRACTION" => range!(text INNER_FRACTION),
                     "SYMMETRIC" => range!(text SYMMETRIC),
+                    "FINITE" => range!(text FINITE),
                     "NON_NEGATIVE" => range!(text NON_NEGATIVE),
                     "POSITIVE" => range!(text POSITIVE),
                     "EPSILON" => range!(text EPSILON),

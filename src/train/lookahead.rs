@@ -3,7 +3,9 @@
 use super::leaves::treatments;
 use crate::error::{Error, ErrorKind, Tree};
 use crate::interval::Interval;
-use crate::optimizer::{Optimizer, StepInfo, Treatment, forward_questions};
+use crate::optimizer::{
+    Call, Optimizer, StepInfo, Treatment, forward_questions, step_by, steps_by_call,
+};
 use crate::params::{Params, ParamsMut, Snapshot};
 use crate::scalar::Scalar;
 use crate::state::{Record, State, invalid, missing};
@@ -147,12 +149,11 @@ impl<F: Scalar, O: Optimizer<F>> Lookahead<F, O> {
         }
     }
 
-    /// A step; `averages` says whether the average takes its term at once.
     fn take_step(
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
-        averages: bool,
+        call: Call,
     ) -> Result<StepInfo, Error> {
         let first = self.first_of(&*params)?;
         if first.is_some() && self.inner.has_ascended() == Some(true) {
@@ -162,11 +163,8 @@ impl<F: Scalar, O: Optimizer<F>> Lookahead<F, O> {
         }
         let before = self.inner.steps();
         let moves = self.since.saturating_add(1) >= self.period;
-        let info = if averages && !moves {
-            self.inner.step(params, grads)?
-        } else {
-            self.inner.step_before_average(params, grads)?
-        };
+        let averages = call.averages && !moves;
+        let info = step_by(&mut self.inner, params, grads, Call { averages, ..call })?;
         if let Some(first) = first {
             self.slow = Some(first);
         }
@@ -189,7 +187,7 @@ impl<F: Scalar, O: Optimizer<F>> Lookahead<F, O> {
                 }
             })?;
             self.since = 0;
-            if averages {
+            if call.averages {
                 self.inner.average_again(params)?;
             }
         }
@@ -200,21 +198,7 @@ impl<F: Scalar, O: Optimizer<F>> Lookahead<F, O> {
 impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Lookahead<F, O> {
     forward_questions!(self, self.inner);
 
-    fn step(
-        &mut self,
-        params: &mut dyn ParamsMut<F>,
-        grads: &dyn Params<F>,
-    ) -> Result<StepInfo, Error> {
-        self.take_step(params, grads, true)
-    }
-
-    fn step_before_average(
-        &mut self,
-        params: &mut dyn ParamsMut<F>,
-        grads: &dyn Params<F>,
-    ) -> Result<StepInfo, Error> {
-        self.take_step(params, grads, false)
-    }
+    steps_by_call!(self);
 
     fn ready(&self) -> Result<(), Error> {
         self.inner.ready()

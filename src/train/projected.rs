@@ -1,7 +1,7 @@
 //! Projections after the step.
 
 use crate::error::{Error, ErrorKind};
-use crate::optimizer::{Optimizer, StepInfo, forward_questions};
+use crate::optimizer::{Call, Optimizer, StepInfo, forward_questions, steps_by_call};
 use crate::params::{Bounds, Flatten, LeafMut, Params, ParamsMut, Pattern, Walls};
 use crate::regularize::{Projection, Scratch};
 use crate::scalar::Scalar;
@@ -128,16 +128,15 @@ impl<F: Scalar, O: Optimizer<F>> Projected<F, O> {
         Ok(Some(Plan { flatten, sets }))
     }
 
-    /// A step; `averages` says whether the average takes its term at once.
     fn take_step(
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
-        averages: bool,
+        call: Call,
     ) -> Result<StepInfo, Error> {
         let fresh = self.plan(&*params)?;
         let before = self.inner.steps();
-        let info = self.inner.step_before_average(params, grads)?;
+        let info = self.inner.step_before_average(params, grads, call.loss)?;
         if fresh.is_some() {
             self.plan = fresh;
         }
@@ -154,7 +153,7 @@ impl<F: Scalar, O: Optimizer<F>> Projected<F, O> {
                 }
             })?;
         }
-        if averages {
+        if call.averages {
             self.inner.average_again(params)?;
         }
         Ok(info)
@@ -201,21 +200,7 @@ impl<F: Scalar> Plan<F> {
 impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Projected<F, O> {
     forward_questions!(self, self.inner);
 
-    fn step(
-        &mut self,
-        params: &mut dyn ParamsMut<F>,
-        grads: &dyn Params<F>,
-    ) -> Result<StepInfo, Error> {
-        self.take_step(params, grads, true)
-    }
-
-    fn step_before_average(
-        &mut self,
-        params: &mut dyn ParamsMut<F>,
-        grads: &dyn Params<F>,
-    ) -> Result<StepInfo, Error> {
-        self.take_step(params, grads, false)
-    }
+    steps_by_call!(self);
 
     fn ready(&self) -> Result<(), Error> {
         self.inner.ready()

@@ -4,7 +4,9 @@ use super::leaves::{check_gradients, treatments};
 use super::length::{Squares, scaled, split};
 use crate::error::{Error, ErrorKind, Tree};
 use crate::interval::Interval;
-use crate::optimizer::{Optimizer, StepInfo, Treatment, forward_questions};
+use crate::optimizer::{
+    Call, Optimizer, StepInfo, Treatment, forward_questions, step_by, steps_by_call,
+};
 use crate::params::{Params, ParamsMut, Snapshot, pairs, pairs_mut};
 use crate::scalar::Scalar;
 use crate::state::{Record, State, missing};
@@ -244,17 +246,18 @@ fn out_of_turn<T>(what: &'static str) -> Result<T, Error> {
 }
 
 impl<F: Scalar, O: Optimizer<F>> Sam<F, O> {
-    /// Brings the parameters back to w for that step of the optimizer inside.
-    fn descend(
+    /// Brings the parameters back to w for a step of the optimizer inside.
+    fn take_step(
         &mut self,
         params: &mut dyn ParamsMut<F>,
-        step: impl FnOnce(&mut O, &mut dyn ParamsMut<F>) -> Result<StepInfo, Error>,
+        grads: &dyn Params<F>,
+        call: Call,
     ) -> Result<StepInfo, Error> {
         let Some(home) = self.home.as_mut().filter(|_| self.ascended) else {
             return out_of_turn(DUE);
         };
         home.swap(params)?;
-        match step(&mut self.inner, params) {
+        match step_by(&mut self.inner, params, grads, call) {
             Ok(info) => {
                 self.ascended = false;
                 Ok(info)
@@ -272,21 +275,7 @@ const DUE: &str = "a step of `Sam` begins with `ascend`";
 impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Sam<F, O> {
     forward_questions!(self, self.inner);
 
-    fn step(
-        &mut self,
-        params: &mut dyn ParamsMut<F>,
-        grads: &dyn Params<F>,
-    ) -> Result<StepInfo, Error> {
-        self.descend(params, |inner, params| inner.step(params, grads))
-    }
-
-    fn step_before_average(
-        &mut self,
-        params: &mut dyn ParamsMut<F>,
-        grads: &dyn Params<F>,
-    ) -> Result<StepInfo, Error> {
-        self.descend(params, |inner, params| inner.step_before_average(params, grads))
-    }
+    steps_by_call!(self);
 
     fn ready(&self) -> Result<(), Error> {
         if self.ascended { self.inner.ready() } else { out_of_turn(DUE) }

@@ -8,6 +8,7 @@ mod groups;
 mod leaves;
 mod projected;
 mod resumed;
+mod totals;
 mod wrappers;
 mod wrappers_laws;
 mod wrappers_trees;

@@ -8,6 +8,7 @@ use thalweg::{
 };
 
 use super::{Model, matrix, numbers};
+use crate::LOSS;
 
 /// The nearest point of w ≥ 0, Σw = s, by trying every support. It is that of w - c as well, whatever c.
 fn simplex_by_supports(w: &[f64], s: f64) -> Vec<f64> {
@@ -205,7 +206,7 @@ fn after_every_step_of_every_rule_the_parameters_are_inside_and_so_is_their_aver
         let mut moved = false;
         for step in 0..20 {
             let before = w.clone();
-            optimizer.step(&mut w, &Model::new(50 + step)).unwrap();
+            optimizer.step_with_loss(&mut w, &Model::new(50 + step), LOSS).unwrap();
             moved |= w != before;
             assert!(is_inside(&w), "{} at {step}: {w:?}", entry.name);
         }
@@ -225,7 +226,10 @@ fn it_is_the_rule_s_own_step_and_then_the_projection() {
         let (mut a, mut b) = (Model::new(1), Model::new(1));
         for step in 0..10 {
             let g = Model::new(80 + step);
-            let infos = (plain.step(&mut a, &g).unwrap(), optimizer.step(&mut b, &g).unwrap());
+            let infos = (
+                plain.step_with_loss(&mut a, &g, LOSS).unwrap(),
+                optimizer.step_with_loss(&mut b, &g, LOSS).unwrap(),
+            );
             assert_eq!(infos.0, infos.1, "{}", entry.name);
             Projection::l2_ball(1.0).apply(&mut a.weight).unwrap();
             a.bias.mapv_inplace(|w| w.min(0.25));

@@ -353,7 +353,7 @@ fn a_box_passes_every_question_on() {
     // A term that waits for what moves the parameters after the step.
     let mut boxed: Box<dyn Optimizer<f64>> = Box::new(Adam::new(0.5).average(Average::swa()));
     let mut w = vector(3, 1);
-    boxed.step_before_average(&mut w, &vector(3, 2)).unwrap();
+    boxed.step_before_average(&mut w, &vector(3, 2), None).unwrap();
     w.fill(7.0);
     boxed.average_again(&mut w).unwrap();
     // Once is enough.

@@ -9,6 +9,7 @@ use thalweg::{Adam, Average, Elementwise, Error, Momentum, Nesterov, Optimizer, 
 use thalweg::{Precedence, Schedule, Sgd, State, checkpoint};
 
 use super::support::*;
+use crate::LOSS;
 
 const STEPS: u64 = 12;
 
@@ -27,7 +28,7 @@ fn go_on<F: Scalar>(
 ) -> (Track, Model<F>, Vec<u64>) {
     let mut track = Vec::new();
     for step in from..STEPS {
-        let info = optimizer.step(&mut w, &gradient(step)).unwrap();
+        let info = optimizer.step_with_loss(&mut w, &gradient(step), LOSS).unwrap();
         track.push((bits(&w), report(info)));
     }
     let mut average = w.clone();
@@ -38,7 +39,7 @@ fn go_on<F: Scalar>(
 fn after<F: Scalar>(optimizer: &mut dyn Optimizer<F>, steps: u64) -> Model<F> {
     let mut w = model(1);
     for step in 0..steps {
-        optimizer.step(&mut w, &gradient(step)).unwrap();
+        optimizer.step_with_loss(&mut w, &gradient(step), LOSS).unwrap();
     }
     w
 }
@@ -82,7 +83,7 @@ fn check<F: Scalar>(rules: &[Named<'_, F>]) {
                     "{name} in columns"
                 );
                 for step in k..STEPS {
-                    resumed.step(&mut turned, &Turned(gradient(step))).unwrap();
+                    resumed.step_with_loss(&mut turned, &Turned(gradient(step)), LOSS).unwrap();
                 }
                 let (_, straight, _) = go_on(build(kind).as_mut(), model(1), 0);
                 // Before the first step there is no order yet but the one that the step has.
@@ -148,7 +149,7 @@ fn infinities_and_nans_in_a_state_survive_every_format() {
     let mut w = array![1.0_f32, 2.0, 3.0, 4.0];
     let mut momentum = Momentum::new(0.1).non_finite(thalweg::NonFinite::Propagate);
     let odd = array![f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::from_bits(0xffc0_1234)];
-    momentum.step(&mut w, &odd).unwrap();
+    momentum.step_with_loss(&mut w, &odd, LOSS).unwrap();
     let mut record = thalweg::state::Record::new::<f32>("Mine");
     for (name, bits) in [("nan", 0xfff8_0000_0000_0000), ("payload", 0x7ff8_0000_0000_beef)] {
         record.number(name, f64::from_bits(bits));
@@ -169,7 +170,7 @@ fn what_was_set_after_the_last_step_is_saved() {
     let mut w = model(1);
     let mut adam = build();
     for step in 0..3 {
-        adam.step(&mut w, &gradient(step)).unwrap();
+        adam.step_with_loss(&mut w, &gradient(step), LOSS).unwrap();
     }
     adam.set_learning_rate(0.01).unwrap();
     let mut resumed = build();
@@ -182,8 +183,8 @@ fn what_was_set_after_the_last_step_is_saved() {
     assert!(thawed.slot("head", "m").is_some());
     for (one, other) in [(&mut adam, &mut resumed), (&mut frozen, &mut thawed)] {
         let (mut a, mut b) = (w.clone(), w.clone());
-        one.step(&mut a, &gradient(5)).unwrap();
-        other.step(&mut b, &gradient(5)).unwrap();
+        one.step_with_loss(&mut a, &gradient(5), LOSS).unwrap();
+        other.step_with_loss(&mut b, &gradient(5), LOSS).unwrap();
         assert_eq!(bits(&a), bits(&b));
     }
 }
@@ -197,7 +198,7 @@ fn a_loaded_nesterov_settles_as_the_saved_one() {
     let mut nesterov = build();
     let mut w = model(1);
     for step in 0..4 {
-        nesterov.step(&mut w, &gradient(step)).unwrap();
+        nesterov.step_with_loss(&mut w, &gradient(step), LOSS).unwrap();
     }
     let mut loaded = build();
     loaded.load_state(&nesterov.state()).unwrap();
@@ -216,10 +217,10 @@ fn a_state_saved_with_the_average_in_place_swaps_back() {
     sgd.swap_average(&mut w).unwrap();
     let mut loaded = Sgd::new(0.1).average(Average::swa());
     loaded.load_state(&sgd.state()).unwrap();
-    assert!(loaded.step(&mut w, &gradient(5)).is_err());
+    assert!(loaded.step_with_loss(&mut w, &gradient(5), LOSS).is_err());
     loaded.swap_average(&mut w).unwrap();
     assert_eq!(w, trained);
-    loaded.step(&mut w, &gradient(5)).unwrap();
+    loaded.step_with_loss(&mut w, &gradient(5), LOSS).unwrap();
 }
 
 /// A rule with two values of state, and names for its hyperparameters or not.
@@ -285,13 +286,13 @@ fn a_closure_goes_on_where_it_is_given_again() {
         |name: &str| Sgd::<f64>::new(Schedule::custom(name.to_owned(), |step| 0.1 / step as f64));
     let (mut w, g): (Array1<f64>, _) = (array![1.0], array![1.0]);
     let mut sgd = build("harmonic");
-    sgd.step(&mut w, &g).unwrap();
+    sgd.step_with_loss(&mut w, &g, LOSS).unwrap();
     let state = FORMATS[0](&sgd.state());
     let mut resumed = build("harmonic");
     resumed.load_state(&state).unwrap();
     let mut other = w.clone();
-    sgd.step(&mut w, &g).unwrap();
-    resumed.step(&mut other, &g).unwrap();
+    sgd.step_with_loss(&mut w, &g, LOSS).unwrap();
+    resumed.step_with_loss(&mut other, &g, LOSS).unwrap();
     assert_eq!(w, other);
     let error = build("another").load_state(&state).unwrap_err();
     assert!(error.to_string().contains("Schedule::bind"), "{error}");

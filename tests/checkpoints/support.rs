@@ -132,7 +132,8 @@ macro_rules! each_rule {
             AdaDelta Adam AdamW AmsGrad AdaMax NAdam RAdam AdaBelief Yogi Lion Lars Lamb
             ScheduleFreeAdamW
             Adan AdEmaMix Adopt Madgrad SignSgd Signum Rprop Ftrl OptimisticGradient
-            OptimisticAdam Fromage Mars ScheduleFreeSgd GpaAdamW
+            OptimisticAdam Fromage Mars ScheduleFreeSgd GpaAdamW NovoGrad DoG LDoG DoWG Prodigy
+            DAdaptAdam PolyakStep MoMo MoMoAdam
         )
     };
     (@ $call:ident, $scalar:ty, $($rule:ident)+) => {{

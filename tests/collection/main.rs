@@ -31,3 +31,6 @@ mod natural_gradient;
 mod oracle;
 #[path = "../solvers/mod.rs"]
 mod solvers;
+
+/// The loss that rules are told which may want one.
+const LOSS: f64 = 1.5;

@@ -6,6 +6,7 @@ use thalweg::train::{Accumulate, Lookahead, Sam};
 use thalweg::{Adam, ErrorKind, Lbfgs, Muon, Optimizer, Scalar, Settings, Sgd, catalog};
 
 use super::support::{Model, Seen, every_setting, gradient, model, on_ranks, seen};
+use crate::LOSS;
 
 const STEPS: usize = 4;
 
@@ -16,8 +17,8 @@ fn alone<F: Scalar>(inner: Box<dyn Optimizer<F>>, shards: usize) -> Vec<Seen> {
     let mut optimizer = Accumulate::new(inner, shards as u64);
     let mut w = model::<F>(1);
     let step = |step| {
-        let calls =
-            (0..shards).map(|shard| optimizer.step(&mut w, &gradient(step, shard)).unwrap());
+        let calls = (0..shards)
+            .map(|shard| optimizer.step_with_loss(&mut w, &gradient(step, shard), LOSS).unwrap());
         let info = calls.last().unwrap();
         seen(&w, info)
     };
@@ -37,7 +38,7 @@ fn together<F: Scalar>(
         for step in 0..STEPS {
             let own = optimizer.own();
             for shard in own.clone() {
-                let info = optimizer.step(&mut w, &gradient(step, shard))?;
+                let info = optimizer.step_with_loss(&mut w, &gradient(step, shard), LOSS)?;
                 assert_eq!(info.accumulating, shard + 1 < own.end);
                 if !info.accumulating {
                     run.push(seen(&w, info));
@@ -123,7 +124,7 @@ fn both_phases_of_sam_take_the_mean() {
                 assert_eq!(optimizer.has_ascended(), Some(true));
                 for shard in optimizer.own() {
                     let g = &w - shard as f64;
-                    optimizer.step(&mut w, &g)?;
+                    optimizer.step_with_loss(&mut w, &g, LOSS)?;
                 }
             }
             Ok(w)
@@ -139,7 +140,7 @@ fn both_phases_of_sam_take_the_mean() {
         let g = &w - 1.5;
         sam.ascend(&mut w, &g).unwrap();
         let g = &w - 1.5;
-        sam.step(&mut w, &g).unwrap();
+        sam.step_with_loss(&mut w, &g, LOSS).unwrap();
     }
     for size in [1, 2, 4] {
         let found = run(size);
@@ -203,7 +204,9 @@ fn a_state_goes_on_on_any_number_of_ranks_or_none() {
         let mut saved = Accumulate::new(build(&settings), 4);
         let mut w = model::<f32>(1);
         for step in 0..2 {
-            (0..4).for_each(|shard| _ = saved.step(&mut w, &gradient(step, shard)).unwrap());
+            (0..4).for_each(|shard| {
+                _ = saved.step_with_loss(&mut w, &gradient(step, shard), LOSS).unwrap()
+            });
         }
         for size in [1, 2, 3, 4] {
             let (w, settings) = (w.clone(), settings.clone());
@@ -215,7 +218,8 @@ fn a_state_goes_on_on_any_number_of_ranks_or_none() {
                 let mut run = Vec::new();
                 for step in 2..STEPS {
                     for shard in optimizer.own() {
-                        let info = optimizer.step(&mut w, &gradient(step, shard))?;
+                        let info =
+                            optimizer.step_with_loss(&mut w, &gradient(step, shard), LOSS)?;
                         run.push(seen(&w, info));
                     }
                 }

@@ -12,6 +12,7 @@ use super::support::{
     KINDS, Kind, Many, Model, Seen, bits, by_units, every_setting, gradient, model, on_ranks, seen,
     steps_alone,
 };
+use crate::LOSS;
 
 const STEPS: usize = 4;
 const SHARDS: usize = 6;
@@ -135,7 +136,11 @@ fn what_needs_whole_leaves_says_so() {
             assert!(matches!(error.kind(), ErrorKind::NeedsWholeLeaves { .. }), "{error}");
         }
     }
-    let outside = Sharded::new(Lbfgs::<f32>::new(), Solo).step(&mut array![1.0], &array![1.0]);
+    let outside = Sharded::new(Lbfgs::<f32>::new(), Solo).step_with_loss(
+        &mut array![1.0],
+        &array![1.0],
+        LOSS,
+    );
     let error = outside.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::NotSplittable { optimizer: "L-BFGS" }), "{error}");
 }
@@ -240,7 +245,7 @@ fn a_load_that_failed_changes_nothing() {
         let sgd = Sgd::<f32>::new(0.1).state();
         many.optimizer().load_state(&sgd).unwrap_err();
         let mut other = DataParallel::new(AdamW::<f32>::new(0.1), Solo);
-        other.step(&mut array![1.0], &array![1.0])?;
+        other.step_with_loss(&mut array![1.0], &array![1.0], LOSS)?;
         many.optimizer().load_state(&other.state()).unwrap_err();
         assert!(many.whole_state()? == before);
         many.steps(&mut w, 1)?;
@@ -296,7 +301,7 @@ fn a_wrapper_goes_around_one() {
         let mut w = model::<f32>(1);
         for step in 0..STEPS {
             for shard in own.clone() {
-                optimizer.step(&mut w, &gradient(step, shard))?;
+                optimizer.step_with_loss(&mut w, &gradient(step, shard), LOSS)?;
             }
         }
         Ok((bits(&w), optimizer.inner().gather_state()?))
@@ -305,7 +310,9 @@ fn a_wrapper_goes_around_one() {
     let mut optimizer = Lookahead::new(Accumulate::new(adam, 3)).period(2);
     let mut w = model::<f32>(1);
     for step in 0..STEPS {
-        (0..3).for_each(|shard| _ = optimizer.step(&mut w, &gradient(step, shard)).unwrap());
+        (0..3).for_each(|shard| {
+            _ = optimizer.step_with_loss(&mut w, &gradient(step, shard), LOSS).unwrap()
+        });
     }
     for (found, state) in runs.unwrap() {
         assert!(found == bits(&w));
@@ -371,13 +378,14 @@ fn gradients_that_cannot_be_are_refused_as_one_process_refuses_them() {
                 };
                 let mut g = gradient(0, 0);
                 put(&mut g);
-                let expected = build().step(&mut model(1), &g).map_err(|e| e.to_string());
+                let expected =
+                    build().step_with_loss(&mut model(1), &g, LOSS).map_err(|e| e.to_string());
                 for kind in KINDS {
                     let runs = on_ranks(3, move |ranks| {
                         let mut many = Many::new(kind, Box::new(build()), ranks, 3);
                         let mut g = gradient(0, 0);
                         put(&mut g);
-                        let result = many.optimizer().step(&mut model(1), &g);
+                        let result = many.optimizer().step_with_loss(&mut model(1), &g, LOSS);
                         Ok((result.map_err(|e| e.to_string()), many.optimizer().skipped()))
                     });
                     for (found, skipped) in runs.unwrap() {
@@ -403,14 +411,14 @@ fn norms_whose_squares_overflow_or_vanish() {
         };
         let mut expected = (Accumulate::new(build(), 3), model::<f64>(1));
         for shard in 0..3 {
-            expected.0.step(&mut expected.1, &scaled(0, shard)).unwrap();
+            expected.0.step_with_loss(&mut expected.1, &scaled(0, shard), LOSS).unwrap();
         }
         for kind in KINDS {
             let runs = on_ranks(3, move |ranks| {
                 let mut many = Many::new(kind, build(), ranks, 3);
                 let mut w = model::<f64>(1);
                 for shard in many.own() {
-                    many.optimizer().step(&mut w, &scaled(0, shard))?;
+                    many.optimizer().step_with_loss(&mut w, &scaled(0, shard), LOSS)?;
                 }
                 Ok(bits(&w))
             });

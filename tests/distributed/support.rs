@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::LOSS;
 use ndarray::{Array, ArrayD, ShapeBuilder};
 use thalweg::distributed::{DataParallel, Sharded, Split, Threads};
 use thalweg::params::Path;
@@ -200,7 +201,7 @@ impl<F: Scalar> Many<F> {
     pub fn steps(&mut self, w: &mut Model<F>, step: usize) -> Result<StepInfo, Error> {
         let mut info = StepInfo::default();
         for shard in self.own() {
-            info = self.optimizer().step(w, &gradient(step, shard))?;
+            info = self.optimizer().step_with_loss(w, &gradient(step, shard), LOSS)?;
         }
         Ok(info)
     }
@@ -213,6 +214,7 @@ pub fn steps_alone<F: Scalar>(
     step: usize,
     shards: usize,
 ) -> StepInfo {
-    let calls = (0..shards).map(|shard| optimizer.step(w, &gradient(step, shard)).unwrap());
+    let calls =
+        (0..shards).map(|shard| optimizer.step_with_loss(w, &gradient(step, shard), LOSS).unwrap());
     calls.last().unwrap()
 }

@@ -1,5 +1,6 @@
 //! State in fewer bits: against a transcription in `f64`, over long runs, in memory and in checkpoints.
 
+use crate::LOSS;
 use crate::counting::peak_of;
 use ndarray::{Array1, Array2, ArrayD, array};
 use thalweg::{
@@ -60,7 +61,7 @@ fn momentum_is_its_transcription() {
     let (mut expected, mut velocity) = (w.to_vec(), vec![0.0_f32; n as usize]);
     for step in 1..=20_u64 {
         let g = Array1::from_iter((0..n).map(|i| number(i * 31 + step * 1000) as f32));
-        momentum.step(&mut w, &g).unwrap();
+        momentum.step_with_loss(&mut w, &g, LOSS).unwrap();
         let key = transcribed::key(step);
         for i in 0..n as usize {
             velocity[i] = 0.5 * velocity[i] - 0.25 * g[i];
@@ -81,14 +82,14 @@ fn an_average_goes_on_falling<F: Scalar>() {
     let mut g = Array1::from_elem(n as usize, F::one());
     let v = |adam: &Adam<F>, i: usize| adam.slot("", "v").unwrap()[[i]].into_f64();
     for _ in 0..2_000 {
-        adam.step(&mut w, &g).unwrap();
+        adam.step_with_loss(&mut w, &g, LOSS).unwrap();
     }
     let first = 1.0 - 0.999_f64.powi(2_000);
     let mean: f64 = (0..n as usize).map(|i| v(&adam, i)).sum::<f64>() / n as f64;
     assert!((mean / first - 1.0).abs() < 0.02, "{mean} and not {first}");
     g.slice_mut(ndarray::s![32..]).fill(F::from_f64(0.01));
     for _ in 0..20_000 {
-        adam.step(&mut w, &g).unwrap();
+        adam.step_with_loss(&mut w, &g, LOSS).unwrap();
     }
     let mean: f64 = (32..64).map(|i| v(&adam, i)).sum::<f64>() / 32.0;
     let truth = 1e-4 + (first - 1e-4) * 0.999_f64.powi(20_000);
@@ -123,7 +124,7 @@ fn no_update_of_adam_gets_large() {
             };
             let g = Array1::from_iter((0..n).map(gradient));
             let before = w.clone();
-            adam.step(&mut w, &g).unwrap();
+            adam.step_with_loss(&mut w, &g, LOSS).unwrap();
             largest = (&w - &before).iter().fold(largest, |a, d| a.max(d.abs()));
         }
         largest
@@ -139,7 +140,7 @@ fn adams_state_takes_four_bytes_a_parameter() {
     let (mut w, g) = (Array1::<f32>::zeros(n), Array1::<f32>::ones(n));
     for (precision, bytes) in [(Precision::Full, 8.0), (COMPACT, 4.0)] {
         let mut adam = Adam::new(1e-3).state_precision(precision);
-        let peak = peak_of(|| _ = adam.step(&mut w, &g).unwrap());
+        let peak = peak_of(|| _ = adam.step_with_loss(&mut w, &g, LOSS).unwrap());
         let each = peak as f64 / n as f64;
         assert!((each - bytes).abs() < 0.05, "{each} and not {bytes}");
     }
@@ -160,7 +161,7 @@ fn what_is_not_finite_stays_where_it_is<F: Scalar>() {
                 if is_bad && step == 1 {
                     bad.iter().for_each(|&(i, x)| g[i] = x);
                 }
-                optimizer.step(&mut w, &g).unwrap();
+                optimizer.step_with_loss(&mut w, &g, LOSS).unwrap();
             }
             w
         };
@@ -171,11 +172,12 @@ fn what_is_not_finite_stays_where_it_is<F: Scalar>() {
         }
     }
     let mut adam = Adam::new(0.1).state_precision(COMPACT).non_finite(NonFinite::Propagate);
-    adam.step(&mut array![F::one(), F::one()], &array![F::nan(), F::one()]).unwrap();
+    adam.step_with_loss(&mut array![F::one(), F::one()], &array![F::nan(), F::one()], LOSS)
+        .unwrap();
     let m = adam.slot("", "m").unwrap();
     assert!(m[[0]].is_nan() && m[[1]].is_finite());
     let mut adam = Adam::new(0.1).state_precision(COMPACT);
-    let error = adam.step(&mut array![F::one()], &array![F::nan()]).unwrap_err();
+    let error = adam.step_with_loss(&mut array![F::one()], &array![F::nan()], LOSS).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::NonFiniteGradient { .. }));
 }
 
@@ -196,7 +198,7 @@ fn small_numbers_of_f64_do_not_become_0() {
     let mut w = Array1::<f64>::zeros(50);
     for step in 0..50 {
         let g = Array1::from_iter((0..50).map(|i| 1e-120 * number(i + step * 50)));
-        adam.step(&mut w, &g).unwrap();
+        adam.step_with_loss(&mut w, &g, LOSS).unwrap();
     }
     assert!(adam.slot("", "v").unwrap().iter().all(|&v| v > 0.0));
     assert!(w.iter().all(|w| w.is_finite() && w.abs() < 300.0));
@@ -205,7 +207,7 @@ fn small_numbers_of_f64_do_not_become_0() {
 fn trained<F: Scalar>(precision: Precision, steps: u64) -> (AdamW<F>, Array2<F>) {
     let mut adamw = AdamW::new(0.01).state_precision(precision);
     let mut w = Array2::from_shape_fn((7, 30), |(i, j)| F::from_f64(number((i * 30 + j) as u64)));
-    (0..steps).for_each(|step| _ = adamw.step(&mut w, &gradient(step)).unwrap());
+    (0..steps).for_each(|step| _ = adamw.step_with_loss(&mut w, &gradient(step), LOSS).unwrap());
     (adamw, w)
 }
 
@@ -234,8 +236,8 @@ fn a_state_goes_on_in_another_precision<F: Scalar>() {
         let mut changed = saved.clone().state_precision(to);
         let (mut here, mut there) = (w.clone(), w.clone());
         for step in 5..9 {
-            changed.step(&mut here, &gradient(step)).unwrap();
-            other.step(&mut there, &gradient(step)).unwrap();
+            changed.step_with_loss(&mut here, &gradient(step), LOSS).unwrap();
+            other.step_with_loss(&mut there, &gradient(step), LOSS).unwrap();
         }
         assert_eq!(here, there);
         assert_eq!(changed.state(), other.state());
@@ -258,13 +260,13 @@ fn a_step_that_is_refused_gives_the_state_back_in_its_bits() {
     let mut changed = saved.clone().state_precision(COMPACT);
     let mut bad = gradient::<f32>(5);
     bad[[3, 3]] = f32::NAN;
-    changed.step(&mut w.clone(), &bad).unwrap_err();
+    changed.step_with_loss(&mut w.clone(), &bad, LOSS).unwrap_err();
     let mut back = changed.state_precision(Precision::Full);
     let (mut here, mut there) = (w.clone(), w);
     let mut straight = saved;
     for step in 5..8 {
-        back.step(&mut here, &gradient(step)).unwrap();
-        straight.step(&mut there, &gradient(step)).unwrap();
+        back.step_with_loss(&mut here, &gradient(step), LOSS).unwrap();
+        straight.step_with_loss(&mut there, &gradient(step), LOSS).unwrap();
     }
     assert_eq!(here, there);
 }
@@ -279,8 +281,8 @@ fn groups_have_precisions_of_their_own() {
     let mut full = Adam::new(0.1);
     let mut expected = b.clone();
     for _ in 0..3 {
-        adam.step(&mut (&mut a, &mut b), &(&g, &g)).unwrap();
-        full.step(&mut expected, &g).unwrap();
+        adam.step_with_loss(&mut (&mut a, &mut b), &(&g, &g), LOSS).unwrap();
+        full.step_with_loss(&mut expected, &g, LOSS).unwrap();
     }
     assert_eq!((&b, a == b), (&expected, false));
     let codes = |leaf: &str| adam.slot(leaf, "v").unwrap().iter().all(|v| v.to_bits() << 16 == 0);

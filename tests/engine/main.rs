@@ -13,3 +13,6 @@ mod custom_rule;
 #[path = "../laws/mod.rs"]
 mod laws;
 mod properties;
+
+/// The loss that rules are told which may want one.
+const LOSS: f64 = 1.5;

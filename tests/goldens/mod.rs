@@ -8,6 +8,7 @@ mod names;
 mod parity;
 mod subject;
 mod tables;
+mod trees;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use thalweg::catalog;
 
-use super::{leaves, muon, tables};
+use super::{leaves, muon, tables, trees};
 
 /// Worst deviation and cases of each optimizer of a library and what it was compared with.
 #[derive(Default)]
@@ -70,6 +70,11 @@ const CONSTRUCTORS: &[(&str, &str, &str)] = &[
     ("optax", "Lars", "optax"),
     ("optax", "Muon", "optax"),
     ("optax", "Fromage", "optax"),
+    ("optax", "NovoGrad", "optax"),
+    ("optax", "Prodigy", "optax"),
+    ("optax", "DAdaptAdam", "optax"),
+    ("optax", "PolyakStep", "optax"),
+    ("pytorch_optimizer", "NovoGrad", "pytorch_optimizer"),
     ("keras", "Ftrl", "keras"),
     ("keras", "AdaGrad", "keras"),
     ("keras", "RmsProp", "keras"),
@@ -246,6 +251,7 @@ fn measure() -> Measured {
     let mut measured = super::measure().0;
     measured.merge(leaves::measure().0);
     measured.merge(muon::measure().0);
+    measured.merge(trees::measure().0);
     measured
 }
 

@@ -187,7 +187,7 @@ fn whatever_is_wrong_nothing_is_changed<F: Scalar>() {
             let mut expected = (entry.build(RATE, settings.clone()), model::<F>(1));
             let mut expected_steps = vec![elements(&expected.1)];
             for i in 0..5 {
-                expected.0.step(&mut expected.1, &model(i + 2)).unwrap();
+                expected.0.step_with_loss(&mut expected.1, &model(i + 2), LOSS).unwrap();
                 expected_steps.push(elements(&expected.1));
             }
             let mut found = (entry.build(RATE, settings), model::<F>(1));
@@ -196,12 +196,12 @@ fn whatever_is_wrong_nothing_is_changed<F: Scalar>() {
                     let (mut w, mut g) = (found.1.clone(), model(i + 2));
                     (bad.change)(&mut w, &mut g);
                     let (before, state) = (elements(&w), report(&*found.0));
-                    let error = found.0.step(&mut w, &g).unwrap_err();
+                    let error = found.0.step_with_loss(&mut w, &g, LOSS).unwrap_err();
                     check_error(&error, bad.is, bad.says, bad.what);
                     assert_same_slices(&elements(&w), &before, bad.what);
                     assert_eq!(report(&*found.0), state, "{}", bad.what);
                 }
-                let info = found.0.step(&mut found.1, &model(i + 2)).unwrap();
+                let info = found.0.step_with_loss(&mut found.1, &model(i + 2), LOSS).unwrap();
                 assert_eq!(info.step, i + 1);
                 assert_same_slices(
                     &elements(&found.1),
@@ -220,10 +220,10 @@ fn a_first_step_that_failed_leaves_the_model_open<F: Scalar>() {
         let mut other = model::<F>(1);
         let mut g = model::<F>(2);
         g.get_mut("c").unwrap()[[1, 2, 4]] = F::nan();
-        optimizer.step(&mut other, &g).unwrap_err();
+        optimizer.step_with_loss(&mut other, &g, LOSS).unwrap_err();
         let mut w = run.start.clone();
         for (g, (expected, info)) in run.gradients.iter().zip(&run.expected) {
-            assert_eq!(optimizer.step(&mut w, g).unwrap(), *info);
+            assert_eq!(optimizer.step_with_loss(&mut w, g, LOSS).unwrap(), *info);
             assert_same(w.view(), expected.view(), entry.name);
         }
     }
@@ -260,7 +260,9 @@ where
                 assert_eq!(optimizer.validate().is_err(), step == at);
                 if step == at {
                     let before = (elements(&w), report(&optimizer));
-                    for error in [optimizer.validate(), optimizer.step(&mut w, &g).map(drop)] {
+                    for error in
+                        [optimizer.validate(), optimizer.step_with_loss(&mut w, &g, LOSS).map(drop)]
+                    {
                         let error = error.unwrap_err();
                         let is = |kind: &ErrorKind| {
                             matches!(kind, ErrorKind::LearningRate { value, step }
@@ -277,8 +279,8 @@ where
                     assert_eq!(report(&optimizer), before.1);
                     broken.store(false, Ordering::Relaxed);
                 }
-                optimizer.step(&mut w, &g).unwrap();
-                clean.step(&mut clean_w, &g).unwrap();
+                optimizer.step_with_loss(&mut w, &g, LOSS).unwrap();
+                clean.step_with_loss(&mut clean_w, &g, LOSS).unwrap();
                 assert_same_slices(&elements(&w), &elements(&clean_w), (R::NAME, step));
             }
         }
@@ -298,19 +300,19 @@ fn a_hyperparameter_that_turns_bad_changes_nothing<F: Scalar>() {
         if step % 2 == 1 {
             optimizer = optimizer.beta1(1.0);
             let before = (elements(&w), optimizer.steps());
-            let error = optimizer.step(&mut w, &g).unwrap_err();
+            let error = optimizer.step_with_loss(&mut w, &g, LOSS).unwrap_err();
             let is = |kind: &ErrorKind| {
                 matches!(kind, ErrorKind::Hyperparameter { owner: "Adam", name: "beta1", .. })
             };
             check_error(&error, is, &["Adam", "beta1", "1", "[0, 1)"], "beta1");
             assert_same_slices(&elements(&w), &before.0, "beta1");
             optimizer = optimizer.beta1(0.9).clip_norm(-1.0);
-            optimizer.step(&mut w, &g).unwrap_err();
+            optimizer.step_with_loss(&mut w, &g, LOSS).unwrap_err();
             assert_eq!((elements(&w), optimizer.steps()), before);
             optimizer = optimizer.with_settings(Settings::default());
         }
-        optimizer.step(&mut w, &g).unwrap();
-        clean.step(&mut clean_w, &g).unwrap();
+        optimizer.step_with_loss(&mut w, &g, LOSS).unwrap();
+        clean.step_with_loss(&mut clean_w, &g, LOSS).unwrap();
         assert_same_slices(&elements(&w), &elements(&clean_w), step);
     }
 }
@@ -320,11 +322,11 @@ fn a_failing_step_counts_as_no_skip<F: Scalar>() {
     for entry in catalog::<F>() {
         let mut optimizer = entry.build(RATE, settings(|s| s.non_finite = NonFinite::Skip));
         let (mut w, mut g) = (model::<F>(1), model::<F>(2));
-        optimizer.step(&mut w, &g).unwrap();
+        optimizer.step_with_loss(&mut w, &g, LOSS).unwrap();
         g.get_mut("c").unwrap()[[0, 0, 0]] = F::nan();
         g.remove("a");
         let before = elements(&w);
-        optimizer.step(&mut w, &g).unwrap_err();
+        optimizer.step_with_loss(&mut w, &g, LOSS).unwrap_err();
         assert_eq!((optimizer.steps(), optimizer.skipped()), (1, 0));
         assert_same_slices(&elements(&w), &before, entry.name);
     }

@@ -34,7 +34,8 @@ fn check<F: Scalar>(optimizer: &mut dyn Optimizer<F>, what: &str) {
         let mut last = first;
         for step in 1..=200 {
             let g = &task.curvature * &w;
-            optimizer.step(&mut w, &g).unwrap();
+            let loss = task.loss(&w);
+            optimizer.step_with_loss(&mut w, &g, loss).unwrap();
             last = task.loss(&w);
             assert!(last.is_finite(), "{what} at {step}");
             // ADOPT only looks at its first gradient.
@@ -94,6 +95,15 @@ fn so_does_every_convention<F: Scalar>() {
         Mars: new(rate) pytorch_optimizer(rate) default();
         ScheduleFreeSgd: new(rate) default();
         GpaAdamW: new(rate) default();
+        NovoGrad: new(rate) optax(rate) pytorch_optimizer(rate) default();
+        DoG: new(1.0) default();
+        LDoG: new(1.0) default();
+        DoWG: new(1.0) default();
+        Prodigy: new(1.0) optax(1.0) default();
+        DAdaptAdam: new(1.0) optax(1.0) default();
+        PolyakStep: new(1.0) optax(1.0, 1.0) default();
+        MoMo: new(1.0) default();
+        MoMoAdam: new(rate) default();
     }
 }
 
@@ -104,7 +114,7 @@ fn no_rule_leaves_the_minimum<F: Scalar>() {
         let mut w = Array1::<F>::zeros(20);
         for _ in 0..50 {
             let g = &task.curvature * &w;
-            optimizer.step(&mut w, &g).unwrap();
+            optimizer.step_with_loss(&mut w, &g, 0.0).unwrap();
         }
         assert!(w.iter().all(|&w| w == F::zero()), "{}", entry.name);
     }

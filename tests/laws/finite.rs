@@ -39,7 +39,8 @@ fn a_bad_gradient_is_rejected_wherever_it_lies<F: Scalar>() {
                 {
                     for with_gaps in [false, true] {
                         let spoiled = spoiled(g, *place, bad, with_gaps);
-                        let error = optimizer.step(&mut w, &spoiled.view()).unwrap_err();
+                        let error =
+                            optimizer.step_with_loss(&mut w, &spoiled.view(), LOSS).unwrap_err();
                         let ErrorKind::NonFiniteGradient { leaf, index, value } = error.kind()
                         else {
                             panic!("{error}")
@@ -54,7 +55,7 @@ fn a_bad_gradient_is_rejected_wherever_it_lies<F: Scalar>() {
                     }
                 }
                 assert_eq!(optimizer.steps(), step as u64);
-                optimizer.step(&mut w, g).unwrap();
+                optimizer.step_with_loss(&mut w, g, LOSS).unwrap();
                 assert_same(w.view(), expected.view(), entry.name);
             }
             assert_eq!(optimizer.skipped(), 0);
@@ -72,14 +73,14 @@ fn a_skipped_step_is_counted_and_never_was<F: Scalar>() {
                 for (bad, place) in bad_values::<F>().into_iter().cycle().zip(PLACES) {
                     let before = w.clone();
                     let g = spoiled(g, place, bad, place[1] == 12);
-                    let report = optimizer.step(&mut w, &g.view()).unwrap();
+                    let report = optimizer.step_with_loss(&mut w, &g.view(), LOSS).unwrap();
                     skipped += 1;
                     assert!(report.skipped);
                     assert_eq!((report.step, report.learning_rate), (info.step - 1, RATE));
                     assert_eq!((optimizer.steps(), optimizer.skipped()), (info.step - 1, skipped));
                     assert_same(w.view(), before.view(), entry.name);
                 }
-                assert_eq!(optimizer.step(&mut w, g).unwrap(), *info);
+                assert_eq!(optimizer.step_with_loss(&mut w, g, LOSS).unwrap(), *info);
                 assert_same(w.view(), expected.view(), entry.name);
             }
         }
@@ -100,7 +101,10 @@ fn a_propagated_value_stays_in_its_element<F: Scalar>() {
                     {
                         let value = if step == first { bad } else { g[place] };
                         let g = spoiled(g, place, value, place[0] == 4);
-                        assert_eq!(optimizer.step(&mut w, &g.view()).unwrap(), *info);
+                        assert_eq!(
+                            optimizer.step_with_loss(&mut w, &g.view(), LOSS).unwrap(),
+                            *info
+                        );
                         let mut expected = expected.clone();
                         assert!(
                             step < first || !bad.is_nan() || w[place].is_nan(),
@@ -125,10 +129,10 @@ fn so_it_does_with_clipping<F: Scalar>() {
             let start = array::<F>(&SHAPE, 1);
             let (mut w, mut unclipped) = (start.clone(), start);
             let mut settings = settings(|s| s.non_finite = NonFinite::Propagate);
-            entry.build(RATE, settings.clone()).step(&mut unclipped, &g).unwrap();
+            entry.build(RATE, settings.clone()).step_with_loss(&mut unclipped, &g, LOSS).unwrap();
             settings.clip_norm = Some(0.1);
             let g = spoiled(&g, place, bad, false);
-            let info = entry.build(RATE, settings).step(&mut w, &g.view()).unwrap();
+            let info = entry.build(RATE, settings).step_with_loss(&mut w, &g.view(), LOSS).unwrap();
             assert!(info.grad_norm.is_some_and(|norm| !norm.is_finite()));
             unclipped[place] = w[place];
             assert_same(w.view(), unclipped.view(), entry.name);
@@ -145,7 +149,9 @@ fn a_propagated_value_leaves_the_others_of_a_coupled_leaf_finite<F: Scalar>() {
             let (mut w, mut last) = (array::<F>(&SHAPE, 1), array::<F>(&SHAPE, 1));
             for seed in 2..6 {
                 let g = array::<F>(&SHAPE, seed).mapv(|g| g + F::from_f64(0.01));
-                optimizer.step(&mut w, &spoiled(&g, place, bad, false).view()).unwrap();
+                optimizer
+                    .step_with_loss(&mut w, &spoiled(&g, place, bad, false).view(), LOSS)
+                    .unwrap();
                 for ((index, &w), &last) in w.indexed_iter().zip(&last) {
                     let here = ndarray::Dimension::slice(&index) == place;
                     assert!(here || (w.is_finite() && w != last), "{}: {w}", entry.name);
@@ -172,8 +178,8 @@ fn a_coupled_leaf_of_any_size_moves_in_proportion<F: Scalar>() {
             let mut large = w.mapv(|w| w * of_w);
             for seed in 2..6 {
                 let g = array::<F>(&[5, 7], seed);
-                plain.step(&mut w, &g).unwrap();
-                sized.step(&mut large, &g.mapv(|g| g * of_g)).unwrap();
+                plain.step_with_loss(&mut w, &g, LOSS).unwrap();
+                sized.step_with_loss(&mut large, &g.mapv(|g| g * of_g), LOSS).unwrap();
                 let back = large.mapv(|w| w / of_w);
                 assert_close(&elements(&back), &elements(&w), (entry.name, exponent, seed));
             }
@@ -203,7 +209,8 @@ fn huge_and_tiny_gradients_have_their_norm<F: Scalar>() {
                         // What overflows when it is squared has a norm all the same.
                         settings(|s| (s.report_norm, s.clip_value) = (true, Some(1.0))),
                     );
-                    let norm = optimizer.step(&mut w, &slice).unwrap().grad_norm.unwrap();
+                    let norm =
+                        optimizer.step_with_loss(&mut w, &slice, LOSS).unwrap().grad_norm.unwrap();
                     let found = norm / 2.0_f64.powi(exponent);
                     assert!((found / expected - 1.0).abs() < 1e-14, "{exponent}: {norm:e}");
                 }
@@ -222,8 +229,8 @@ fn huge_gradients_are_clipped<F: Scalar>() {
             let mut plain = entry.build(RATE, clipped());
             for seed in 2..6 {
                 let g = array::<F>(&[5, 7], seed);
-                plain.step(&mut expected, &g).unwrap();
-                clipping.step(&mut w, &g.mapv(|g| g * factor)).unwrap();
+                plain.step_with_loss(&mut expected, &g, LOSS).unwrap();
+                clipping.step_with_loss(&mut w, &g.mapv(|g| g * factor), LOSS).unwrap();
                 assert!(w.iter().all(|w| w.is_finite()), "{}", entry.name);
                 assert_close(&elements(&w), &elements(&expected), (entry.name, exponent, seed));
             }
@@ -238,7 +245,7 @@ fn a_norm_beyond_all_numbers_is_clipped<F: Scalar>() {
     let g = Array1::from_vec(vec![largest, -largest, largest, -largest]);
     let mut w = Array1::<F>::zeros(4);
     let mut sgd = Sgd::new(1.0).clip_norm(1.0);
-    let info = sgd.step(&mut w, &g).unwrap();
+    let info = sgd.step_with_loss(&mut w, &g, LOSS).unwrap();
     assert!(info.grad_norm.unwrap() >= largest.into_f64());
     for (w, sign) in w.iter().zip([-1.0, 1.0, -1.0, 1.0]) {
         assert!((w.into_f64() - sign * 0.5).abs() < 1e-6, "{w}");
@@ -250,7 +257,7 @@ fn clipping_keeps_its_digits<F: Scalar>() {
     let half = F::max_value() / F::from_f64(2.0);
     let mut w = Array1::from_vec(vec![F::zero(); 2]);
     let mut sgd = Sgd::new(1.0).clip_norm(1e-3);
-    sgd.step(&mut w, &Array1::from_vec(vec![half, -half])).unwrap();
+    sgd.step_with_loss(&mut w, &Array1::from_vec(vec![half, -half]), LOSS).unwrap();
     let expected = 1e-3 / 2.0_f64.sqrt();
     for (w, sign) in w.iter().zip([-1.0, 1.0]) {
         let error = (w.into_f64() / (sign * expected) - 1.0).abs();
@@ -263,7 +270,7 @@ fn a_zero_gradient_has_norm_zero_and_is_not_scaled<F: Scalar>() {
         let mut optimizer = entry.build(RATE, settings(|s| s.clip_norm = Some(0.5)));
         let before = array::<F>(&SHAPE, 1);
         let mut w = before.clone();
-        let info = optimizer.step(&mut w, &ArrayD::zeros(SHAPE.to_vec())).unwrap();
+        let info = optimizer.step_with_loss(&mut w, &ArrayD::zeros(SHAPE.to_vec()), LOSS).unwrap();
         assert_eq!(info.grad_norm, Some(0.0));
         assert_same(w.view(), before.view(), entry.name);
     }
@@ -273,7 +280,7 @@ fn a_gradient_within_the_limit_is_not_touched<F: Scalar>() {
     let step = |entry: &Entry<F>, clip_norm| {
         let mut w = array::<F>(&SHAPE, 1);
         let mut optimizer = entry.build(RATE, settings(|s| s.clip_norm = clip_norm));
-        let info = optimizer.step(&mut w, &array(&SHAPE, 2)).unwrap();
+        let info = optimizer.step_with_loss(&mut w, &array(&SHAPE, 2), LOSS).unwrap();
         (w, info.grad_norm)
     };
     for entry in catalog::<F>() {

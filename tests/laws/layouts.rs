@@ -163,7 +163,7 @@ fn a_gradient_may_be_a_broadcast_view<F: Scalar>() {
                     let mut optimizer = run.optimizer();
                     for (g, (expected, _)) in small.iter().zip(&run.expected) {
                         let g = g.broadcast(shape).unwrap();
-                        optimizer.step(&mut w.view_mut(), &g).unwrap();
+                        optimizer.step_with_loss(&mut w.view_mut(), &g, LOSS).unwrap();
                         assert_agrees(
                             entry,
                             w.view(),
@@ -198,12 +198,16 @@ fn arrays_of_every_type_give_the_same_bits<F: Scalar>() {
 
         for (g, (expected, _)) in run.gradients.iter().zip(&run.expected) {
             let fixed = g.view().into_dimensionality::<ndarray::Ix3>().unwrap();
-            optimizers[0].step(&mut owned, &fixed).unwrap();
-            optimizers[1].step(&mut column_major, g).unwrap();
-            optimizers[2].step(&mut shared, &ArcArray::from(fixed.to_owned())).unwrap();
-            optimizers[3].step(&mut wide.slice_mut(s![.., .., 1..;3]), &fixed.to_owned()).unwrap();
+            optimizers[0].step_with_loss(&mut owned, &fixed, LOSS).unwrap();
+            optimizers[1].step_with_loss(&mut column_major, g, LOSS).unwrap();
+            optimizers[2]
+                .step_with_loss(&mut shared, &ArcArray::from(fixed.to_owned()), LOSS)
+                .unwrap();
+            optimizers[3]
+                .step_with_loss(&mut wide.slice_mut(s![.., .., 1..;3]), &fixed.to_owned(), LOSS)
+                .unwrap();
             let mut view = turned.view_mut().permuted_axes([1, 2, 0]);
-            optimizers[4].step(&mut view, &ndarray::CowArray::from(fixed)).unwrap();
+            optimizers[4].step_with_loss(&mut view, &ndarray::CowArray::from(fixed), LOSS).unwrap();
             for found in [
                 owned.view(),
                 column_major.view(),
@@ -232,8 +236,10 @@ fn one_element_cut_out_of_many_is_updated<F: Scalar>() {
         for (g, (expected, _)) in run.gradients.iter().zip(&run.expected) {
             let many_g = Array1::from_elem(9, g[0]);
             let cut = |g: &Array1<F>| g.slice(s![4..5;-2]).to_owned();
-            optimizers[0].step(&mut many.slice_mut(s![4..6;2]), &cut(&many_g)).unwrap();
-            optimizers[1].step(&mut alone, &many_g.slice(s![3..5;7])).unwrap();
+            optimizers[0]
+                .step_with_loss(&mut many.slice_mut(s![4..6;2]), &cut(&many_g), LOSS)
+                .unwrap();
+            optimizers[1].step_with_loss(&mut alone, &many_g.slice(s![3..5;7]), LOSS).unwrap();
             let mut column = in_column.slice_mut(s![1..2, 1]);
             optimizers[2].step(&mut column, &many_g.slice(s![..=0;-1])).unwrap();
             for found in [many[4], alone[0], in_column[[1, 1]]] {
@@ -255,7 +261,7 @@ fn strides_of_an_axis_of_length_one_do_not_matter<F: Scalar>() {
             for (g, (expected, _)) in run.gradients.iter().zip(&run.expected) {
                 let shape = ndarray::ShapeBuilder::strides((3, 1, 4), (4, stride, 1));
                 let mut view = ndarray::ArrayViewMut3::from_shape(shape, &mut w).unwrap();
-                optimizer.step(&mut view, g).unwrap();
+                optimizer.step_with_loss(&mut view, g, LOSS).unwrap();
                 assert_agrees(entry, view.view().into_dyn(), expected.view(), (entry.name, stride));
             }
         }
@@ -267,13 +273,13 @@ fn slots_are_in_the_parameters_shape_whatever_its_layout<F: Scalar>() {
         let mut plain = (array::<F>(shape, 1), AmsGrad::new(0.1));
         let g: ArrayD<F> = array(shape, 2);
         for _ in 0..2 {
-            plain.1.step(&mut plain.0, &g).unwrap();
+            plain.1.step_with_loss(&mut plain.0, &g, LOSS).unwrap();
         }
         for layout in layouts(shape.len()) {
             let mut w = Placed::new(&layout, array(shape, 1).view(), F::one());
             let mut optimizer = AmsGrad::new(0.1);
             for _ in 0..2 {
-                optimizer.step(&mut w.view_mut(), &g).unwrap();
+                optimizer.step_with_loss(&mut w.view_mut(), &g, LOSS).unwrap();
             }
             for slot in ["m", "v", "max"] {
                 let expected = plain.1.slot("", slot).unwrap();
@@ -299,7 +305,7 @@ fn slots_take_the_order_of_a_parameter_that_changes_its_layout<F: Scalar>() {
     for i in 0..3 * all.len() {
         let layout = &all[i * 5 % all.len()];
         let mut w = Placed::new(layout, array(&shape, 1).view(), F::one());
-        optimizer.step(&mut w.view_mut(), &g).unwrap();
+        optimizer.step_with_loss(&mut w.view_mut(), &g, LOSS).unwrap();
         let slot = optimizer.slot("", "v").unwrap();
         for axis in 0..3 {
             for other in 0..3 {
@@ -318,16 +324,16 @@ fn a_refused_step_in_another_layout_changes_nothing<F: Scalar>() {
     let g = array::<F>(&shape, 2);
     let (mut once, mut twice) = (Adam::new(0.1), Adam::new(0.1));
     let mut expected = w.clone();
-    once.step(&mut expected, &g).unwrap();
-    once.step(&mut expected, &g).unwrap();
+    once.step_with_loss(&mut expected, &g, LOSS).unwrap();
+    once.step_with_loss(&mut expected, &g, LOSS).unwrap();
 
-    twice.step(&mut w, &g).unwrap();
+    twice.step_with_loss(&mut w, &g, LOSS).unwrap();
     let mut bad = g.clone();
     bad[[4, 6]] = F::nan();
     let mut turned = Placed::new(&Layout::column_major(2).step(0, -1), w.view(), F::one());
-    twice.step(&mut turned.view_mut(), &bad).unwrap_err();
+    twice.step_with_loss(&mut turned.view_mut(), &bad, LOSS).unwrap_err();
     assert_same(turned.view(), w.view(), "refused");
-    twice.step(&mut w, &g).unwrap();
+    twice.step_with_loss(&mut w, &g, LOSS).unwrap();
     assert_same(w.view(), expected.view(), "continued");
 }
 
@@ -342,8 +348,8 @@ fn gradients_are_read_where_they_lie<F: Scalar>() {
             let mut w: Array1<F> = Array::zeros(5);
             let mut copy = w.clone();
             let packed = every_second.to_owned();
-            entry.build(RATE, clipped()).step(&mut w, &every_second).unwrap();
-            entry.build(RATE, clipped()).step(&mut copy, &packed).unwrap();
+            entry.build(RATE, clipped()).step_with_loss(&mut w, &every_second, LOSS).unwrap();
+            entry.build(RATE, clipped()).step_with_loss(&mut copy, &packed, LOSS).unwrap();
             assert_agrees(entry, w.into_dyn().view(), copy.into_dyn().view(), entry.name);
         }
     }

@@ -70,8 +70,9 @@ fn the_order_of_the_leaves_does_not_matter<F: Scalar>() {
             let mut a = entry.build(RATE, settings.clone());
             let mut b = entry.build(RATE, settings);
             for step in 2..10 {
-                a.step(&mut still, &Restless::new(step, 0)).unwrap();
-                b.step(&mut restless, &Restless::new(step, step as usize % 4)).unwrap();
+                a.step_with_loss(&mut still, &Restless::new(step, 0), LOSS).unwrap();
+                b.step_with_loss(&mut restless, &Restless::new(step, step as usize % 4), LOSS)
+                    .unwrap();
                 assert_same_slices(&restless.values(), &still.values(), (entry.name, step));
             }
         }
@@ -82,10 +83,10 @@ fn a_second_model_is_refused<F: Scalar>() {
     for entry in catalog::<F>() {
         let mut optimizer = entry.build(RATE, Settings::default());
         let mut first = named::<F>(&[("w", &[3]), ("b", &[2])], 1);
-        optimizer.step(&mut first, &named(&[("w", &[3]), ("b", &[2])], 2)).unwrap();
+        optimizer.step_with_loss(&mut first, &named(&[("w", &[3]), ("b", &[2])], 2), LOSS).unwrap();
         let mut second = (Array1::<F>::zeros(3), Array1::<F>::zeros(2));
         let g = second.clone();
-        let error = optimizer.step(&mut second, &g).unwrap_err();
+        let error = optimizer.step_with_loss(&mut second, &g, LOSS).unwrap_err();
         assert!(
             matches!(error.kind(), ErrorKind::Leaves { tree: Tree::Parameters, missing, unexpected }
                 if missing == &["b", "w"] && unexpected == &["0", "1"]),
@@ -94,7 +95,7 @@ fn a_second_model_is_refused<F: Scalar>() {
         assert!(error.to_string().contains("second optimizer for a second model"));
         let mut lone = Array1::<F>::zeros(3);
         let g = lone.clone();
-        let text = optimizer.step(&mut lone, &g).unwrap_err().to_string();
+        let text = optimizer.step_with_loss(&mut lone, &g, LOSS).unwrap_err().to_string();
         assert!(text.contains("the array"), "{text}");
     }
 }
@@ -104,11 +105,11 @@ fn a_reset_begins_anew<F: Scalar>() {
         let mut used = entry.build(RATE, settings(|s| s.non_finite = thalweg::NonFinite::Skip));
         let mut w = named::<F>(&[("w", &[3]), ("b", &[2])], 1);
         for seed in 2..6 {
-            used.step(&mut w, &named(&[("w", &[3]), ("b", &[2])], seed)).unwrap();
+            used.step_with_loss(&mut w, &named(&[("w", &[3]), ("b", &[2])], seed), LOSS).unwrap();
         }
         let nan = named::<F>(&[("w", &[3]), ("b", &[2])], 1);
         let nan: Model<F> = nan.into_iter().map(|(k, v)| (k, v.mapv(|_| F::nan()))).collect();
-        used.step(&mut w, &nan).unwrap();
+        used.step_with_loss(&mut w, &nan, LOSS).unwrap();
         assert_eq!((used.steps(), used.skipped()), (4, 1));
         used.reset();
         assert_eq!((used.steps(), used.skipped(), used.learning_rate()), (0, 0, RATE));
@@ -116,7 +117,7 @@ fn a_reset_begins_anew<F: Scalar>() {
         let run = Run::new(entry, &Settings::default(), &[4, 7]);
         let mut w = run.start.clone();
         for (g, (expected, info)) in run.gradients.iter().zip(&run.expected) {
-            assert_eq!(used.step(&mut w, g).unwrap(), *info);
+            assert_eq!(used.step_with_loss(&mut w, g, LOSS).unwrap(), *info);
             assert_same(w.view(), expected.view(), entry.name);
         }
     }
@@ -142,13 +143,13 @@ fn names_that_collide_are_refused<F: Scalar>() {
                 assert!(error.to_string().contains(&of.to_string()), "{error}");
             };
             let mut w = nested(1);
-            check(optimizer.step(&mut w, &nested(2)), Tree::Parameters);
+            check(optimizer.step_with_loss(&mut w, &nested(2), LOSS), Tree::Parameters);
             assert_same_slices(&elements(&w), &elements(&nested(1)), "parameters");
             let mut w = plain(1);
-            check(optimizer.step(&mut w, &nested(2)), Tree::Gradients);
+            check(optimizer.step_with_loss(&mut w, &nested(2), LOSS), Tree::Gradients);
             assert_same_slices(&elements(&w), &elements(&plain(1)), "parameters");
             if !later {
-                optimizer.step(&mut plain(1), &plain(2)).unwrap();
+                optimizer.step_with_loss(&mut plain(1), &plain(2), LOSS).unwrap();
             }
         }
     }
@@ -158,12 +159,17 @@ fn a_model_without_leaves_is_refused<F: Scalar>() {
     for entry in catalog::<F>() {
         let mut optimizer = entry.build(RATE, clipped());
         for _ in 0..2 {
-            let error = optimizer.step(&mut Vec::<Array1<F>>::new(), &Vec::<Array1<F>>::new());
+            let error = optimizer.step_with_loss(
+                &mut Vec::<Array1<F>>::new(),
+                &Vec::<Array1<F>>::new(),
+                LOSS,
+            );
             assert_eq!(error.unwrap_err().kind(), &ErrorKind::NoLeaves);
         }
         assert_eq!(optimizer.steps(), 0);
         let mut nothing: (Vec<Array1<F>>, Option<Array2<F>>) = (Vec::new(), None);
-        let error = optimizer.step(&mut nothing, &Array1::<F>::zeros(1)).unwrap_err();
+        let error =
+            optimizer.step_with_loss(&mut nothing, &Array1::<F>::zeros(1), LOSS).unwrap_err();
         assert!(error.to_string().contains("no leaf"), "{error}");
     }
 }
@@ -171,8 +177,11 @@ fn a_model_without_leaves_is_refused<F: Scalar>() {
 fn an_option_that_changes_is_an_error<F: Scalar>() {
     let mut optimizer = Adam::new(0.1);
     let w = Array1::<F>::zeros(2);
-    optimizer.step(&mut (w.clone(), None::<Array1<F>>), &(&w, None::<Array1<F>>)).unwrap();
-    let error = optimizer.step(&mut (w.clone(), Some(w.clone())), &(&w, &w)).unwrap_err();
+    optimizer
+        .step_with_loss(&mut (w.clone(), None::<Array1<F>>), &(&w, None::<Array1<F>>), LOSS)
+        .unwrap();
+    let error =
+        optimizer.step_with_loss(&mut (w.clone(), Some(w.clone())), &(&w, &w), LOSS).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Leaves { unexpected, .. } if unexpected == &["1"]));
 }
 
@@ -185,12 +194,12 @@ fn names_are_compared_whole<F: Scalar>() {
         let mut w = (named::<F>(leaves, 1), vec![array::<F>(&[3], 2); 12]);
         let g = (named::<F>(leaves, 3), vec![array::<F>(&[3], 4); 12]);
         for _ in 0..2 {
-            optimizer.step(&mut w, &g).unwrap();
+            optimizer.step_with_loss(&mut w, &g, LOSS).unwrap();
         }
         let mut renamed = w.clone();
         let leaf = renamed.0.remove("11").unwrap();
         renamed.0.insert("111".into(), leaf);
-        let error = optimizer.step(&mut renamed, &g).unwrap_err();
+        let error = optimizer.step_with_loss(&mut renamed, &g, LOSS).unwrap_err();
         assert!(
             matches!(error.kind(), ErrorKind::Leaves { missing, unexpected, .. }
                 if missing == &["0.11"] && unexpected == &["0.111"]),
@@ -203,8 +212,8 @@ fn a_renamed_model_does_not_flood_the_message<F: Scalar>() {
     let mut optimizer = Adam::new(0.1);
     let mut w = vec![Array1::<F>::zeros(1); 100];
     let g = w.clone();
-    optimizer.step(&mut (&mut w, ()).0, &g).unwrap();
-    let text = optimizer.step(&mut (w,), &(g,)).unwrap_err().to_string();
+    optimizer.step_with_loss(&mut (&mut w, ()).0, &g, LOSS).unwrap();
+    let text = optimizer.step_with_loss(&mut (w,), &(g,), LOSS).unwrap_err().to_string();
     assert!(text.contains("and 95 more") && text.len() < 400, "{text}");
 }
 

@@ -10,7 +10,7 @@ fn is_send_sync_and_debug<T: Send + Sync + std::fmt::Debug + ?Sized>(_: &T) {}
 fn trained<F: Scalar>(optimizer: &mut dyn Optimizer<F>, w: &mut Array1<F>, from: u64, to: u64) {
     for i in from..to {
         let g = Array1::from_vec(numbers(w.len(), i));
-        optimizer.step(w, &g).unwrap();
+        optimizer.step_with_loss(w, &g, LOSS).unwrap();
     }
 }
 
@@ -26,7 +26,7 @@ fn any_optimizer_is_a_value_of_one_type<F: Scalar>() {
         // A box is an optimizer too.
         let mut boxed: Box<dyn Optimizer<F>> = Box::new(optimizer);
         for (g, (expected, info)) in run.gradients.iter().zip(&run.expected) {
-            assert_eq!(boxed.step(&mut w, g).unwrap(), *info);
+            assert_eq!(boxed.step_with_loss(&mut w, g, LOSS).unwrap(), *info);
             assert_same(w.view(), expected.view(), entry.name);
         }
         assert_eq!(boxed.steps(), STEPS as u64);

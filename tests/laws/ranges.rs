@@ -81,13 +81,13 @@ fn check<F: Scalar>(
     for &value in &range.good {
         let (mut optimizer, mut w) = (build(value), Array1::from_elem(20, F::one()));
         optimizer.validate().unwrap();
-        optimizer.step(&mut w, &gradient).unwrap();
+        optimizer.step_with_loss(&mut w, &gradient, LOSS).unwrap();
         optimizer.validate().unwrap();
     }
     for &bad in &range.bad {
         let (mut optimizer, mut w) = (build(bad), Array1::from_elem(20, F::one()));
         let first = optimizer.validate();
-        let step = optimizer.step(&mut w, &gradient).map(drop);
+        let step = optimizer.step_with_loss(&mut w, &gradient, LOSS).map(drop);
         assert_eq!(format!("{first:?}"), format!("{step:?}"), "`validate` says what `step` says");
         let error = step.unwrap_err();
         assert!(
@@ -237,11 +237,14 @@ fn a_learning_rate_is_finite_and_not_negative<F: Scalar>() {
             let mut w = array![F::one(), F::one()];
             let mut optimizer = entry.build(bad, Settings::default());
             is_bad(optimizer.validate(), 1);
-            is_bad(optimizer.step(&mut w, &array![F::one(), F::one()]).map(drop), 1);
+            is_bad(
+                optimizer.step_with_loss(&mut w, &array![F::one(), F::one()], LOSS).map(drop),
+                1,
+            );
             assert_eq!(w, array![F::one(), F::one()]);
 
             optimizer.set_learning_rate(0.25).unwrap();
-            optimizer.step(&mut w, &array![F::one(), F::one()]).unwrap();
+            optimizer.step_with_loss(&mut w, &array![F::one(), F::one()], LOSS).unwrap();
             is_bad(optimizer.set_learning_rate(bad), 2);
             assert_eq!(optimizer.learning_rate(), 0.25);
             optimizer.validate().unwrap();
@@ -250,7 +253,7 @@ fn a_learning_rate_is_finite_and_not_negative<F: Scalar>() {
             let mut optimizer = entry.build(good, Settings::default());
             optimizer.validate().unwrap();
             let mut w = array![F::one(), F::one()];
-            optimizer.step(&mut w, &array![F::one(), F::one()]).unwrap();
+            optimizer.step_with_loss(&mut w, &array![F::one(), F::one()], LOSS).unwrap();
             optimizer.set_learning_rate(good).unwrap();
             assert!(w.iter().all(|w| w.is_finite()), "{}", entry.name);
         }
@@ -262,7 +265,7 @@ fn a_learning_rate_is_finite_in_the_parameters_precision_too<F: Scalar>() {
     for entry in catalog::<F>() {
         let mut w = array![F::one(), F::one()];
         let mut optimizer = entry.build(1e39, Settings::default());
-        let result = optimizer.step(&mut w, &array![F::zero(), F::zero()]);
+        let result = optimizer.step_with_loss(&mut w, &array![F::zero(), F::zero()], LOSS);
         assert!(result.is_err() || w.iter().all(|w| w.is_finite()), "{}: {w}", entry.name);
     }
 }
@@ -272,7 +275,7 @@ fn a_rate_that_is_set_is_used<F: Scalar>() {
         let mut optimizer = entry.build(0.5, Settings::default());
         optimizer.set_learning_rate(0.0).unwrap();
         let mut w = array![F::one(), -F::one()];
-        let info = optimizer.step(&mut w, &array![F::one(), F::one()]).unwrap();
+        let info = optimizer.step_with_loss(&mut w, &array![F::one(), F::one()], LOSS).unwrap();
         assert_eq!((info.learning_rate, optimizer.learning_rate()), (0.0, 0.0));
         assert_eq!(w, array![F::one(), -F::one()], "{}", entry.name);
     }

@@ -37,8 +37,8 @@ fn a_leaf_of_rank_zero_is_a_leaf<F: Scalar>() {
         let g = F::from_f64(0.3);
         let (mut a, mut b) = (entry.build(RATE, penalized()), entry.build(RATE, penalized()));
         for _ in 0..STEPS {
-            a.step(&mut scalar, &arr0(g)).unwrap();
-            b.step(&mut vector, &ArrayD::from_elem(vec![1], g)).unwrap();
+            a.step_with_loss(&mut scalar, &arr0(g), LOSS).unwrap();
+            b.step_with_loss(&mut vector, &ArrayD::from_elem(vec![1], g), LOSS).unwrap();
         }
         assert_eq!(bits(scalar[()]), bits(vector[0]), "{}", entry.name);
         assert_ne!(scalar[()], F::one());
@@ -77,7 +77,7 @@ fn an_empty_first_axis_in_another_order_takes_a_step() {
     in_its_own_process("shapes::an_empty_first_axis_in_another_order_takes_a_step", || {
         let mut w = Array3::<f64>::zeros((0, 2, 3));
         let g = Array3::<f64>::zeros(ShapeBuilder::f((5, 2, 3)));
-        Adam::new(0.1).step(&mut w, &g.slice(s![..0, .., ..])).unwrap();
+        Adam::new(0.1).step_with_loss(&mut w, &g.slice(s![..0, .., ..]), LOSS).unwrap();
     });
 }
 
@@ -93,7 +93,7 @@ fn an_empty_gradient_may_be_a_broadcast_view() {
     let mut w = Array3::<f64>::zeros((2, 0, 3));
     let g = Array2::<f64>::zeros((2, 3));
     let g = g.slice(s![..0, ..;-1]);
-    Adam::new(0.1).step(&mut w, &g.broadcast((2, 0, 3)).unwrap()).unwrap();
+    Adam::new(0.1).step_with_loss(&mut w, &g.broadcast((2, 0, 3)).unwrap(), LOSS).unwrap();
 }
 
 fn an_empty_leaf_beside_others_changes_nothing<F: Scalar>() {
@@ -103,7 +103,7 @@ fn an_empty_leaf_beside_others_changes_nothing<F: Scalar>() {
         let mut optimizer = run.optimizer();
         for (g, (expected, info)) in run.gradients.iter().zip(&run.expected) {
             let g = (Array2::<F>::zeros((0, 4)), g, Array2::<F>::zeros((7, 0)));
-            assert_eq!(optimizer.step(&mut w, &g).unwrap(), *info);
+            assert_eq!(optimizer.step_with_loss(&mut w, &g, LOSS).unwrap(), *info);
             assert_same(w.1.view(), expected.view(), entry.name);
         }
     }
@@ -116,7 +116,8 @@ fn nothing_is_broadcast_into_a_parameter<F: Scalar>() {
             let before = array::<F>(&[3, 4], 1);
             for shape in [&[4][..], &[1, 4], &[3, 1], &[1, 1], &[], &[4, 3], &[12], &[3, 4, 1]] {
                 let mut w = before.clone();
-                let error = optimizer.step(&mut w, &array::<F>(shape, 2)).unwrap_err();
+                let error =
+                    optimizer.step_with_loss(&mut w, &array::<F>(shape, 2), LOSS).unwrap_err();
                 assert!(
                     matches!(error.kind(), ErrorKind::GradientShape { leaf, parameter, gradient }
                         if leaf.is_empty() && parameter == &[3, 4] && gradient == shape),
@@ -127,7 +128,9 @@ fn nothing_is_broadcast_into_a_parameter<F: Scalar>() {
                 assert_same(w.view(), before.view(), entry.name);
             }
             if !later {
-                optimizer.step(&mut before.clone(), &array::<F>(&[3, 4], 2)).unwrap();
+                optimizer
+                    .step_with_loss(&mut before.clone(), &array::<F>(&[3, 4], 2), LOSS)
+                    .unwrap();
             }
         }
     }

@@ -29,7 +29,7 @@ fn check<F: Scalar, M: ParamsMut<F>>(settings: &Settings, model: impl Fn(&ArrayD
         let mut optimizer = run.optimizer();
         let mut equal_norms = true;
         for (g, (expected, report)) in run.gradients.iter().zip(&run.expected) {
-            let info = optimizer.step(&mut w, &model(g)).unwrap();
+            let info = optimizer.step_with_loss(&mut w, &model(g), LOSS).unwrap();
             let (found, expected) = (elements(&w), expected.as_slice().unwrap());
             equal_norms &= info.grad_norm.map(bits) == report.grad_norm.map(bits);
             if let (Some(a), Some(b)) = (info.grad_norm, report.grad_norm) {
@@ -134,7 +134,7 @@ fn the_gradients_container_does_not_matter<F: Scalar>() {
                 2 => Box::new(named().collect::<BTreeMap<_, _>>()),
                 _ => Box::new(&parts),
             };
-            optimizer.step(&mut w, &grads).unwrap();
+            optimizer.step_with_loss(&mut w, &grads, LOSS).unwrap();
             assert_same_slices(&elements(&w), expected.as_slice().unwrap(), (entry.name, step));
         }
     }

@@ -8,6 +8,8 @@ use thalweg::params::Path;
 use thalweg::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
 use thalweg::{Average, Entry, Optimizer, Params, Precision, Scalar, Settings, StepInfo};
 
+pub(crate) use crate::LOSS;
+
 /// Makes a test of each generic law in each precision.
 macro_rules! for_both_scalars {
     ($($law:ident),+ $(,)?) => {$(
@@ -33,7 +35,8 @@ macro_rules! each_rule {
             Sgd Momentum Nesterov AdaGrad RmsProp RmsPropMomentum CenteredRmsProp AdaDelta Adam
             AdamW AmsGrad AdaMax NAdam RAdam AdaBelief Yogi Lion Lars Lamb ScheduleFreeAdamW
             Adan AdEmaMix Adopt Madgrad SignSgd Signum Rprop Ftrl OptimisticGradient
-            OptimisticAdam Fromage Mars ScheduleFreeSgd GpaAdamW
+            OptimisticAdam Fromage Mars ScheduleFreeSgd GpaAdamW NovoGrad DoG LDoG DoWG Prodigy
+            DAdaptAdam PolyakStep MoMo MoMoAdam
         )
     };
     (@ $law:ident, $scalar:ty, $arguments:tt, $($rule:ident)+) => {{
@@ -359,7 +362,7 @@ impl<F: Scalar> Run<F> {
         let mut optimizer = entry.build(RATE, settings.clone());
         let mut w = start.clone();
         let expected = gradients.iter().map(|g| {
-            let info = optimizer.step(&mut w, g).unwrap();
+            let info = optimizer.step_with_loss(&mut w, g, LOSS).unwrap();
             (w.clone(), info)
         });
         let expected = expected.collect();
@@ -386,7 +389,7 @@ impl<F: Scalar> Run<F> {
             }
             let g = Placed::new(&of_g, g.view(), poison);
             let before = g.buffer.clone();
-            let info = optimizer.step(&mut w.view_mut(), &g.view()).unwrap();
+            let info = optimizer.step_with_loss(&mut w.view_mut(), &g.view(), LOSS).unwrap();
             assert_same(g.buffer.view(), before.view(), ("gradient", &what));
             w.assert_guarded(what);
             equal_norms &= info.grad_norm.map(bits) == report.grad_norm.map(bits);

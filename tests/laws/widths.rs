@@ -33,7 +33,8 @@ fn flat<F: Scalar>(optimizer: Box<dyn Optimizer<F>>, n: usize) -> Trace<F> {
     let w = std::cell::RefCell::new(Array1::from_vec(numbers::<F>(n, 1)));
     trace(optimizer, 3, |optimizer, i| {
         let mut w = w.borrow_mut();
-        let info = optimizer.step(&mut *w, &Array1::from_vec(numbers(n, 10 + i))).unwrap();
+        let info =
+            optimizer.step_with_loss(&mut *w, &Array1::from_vec(numbers(n, 10 + i)), LOSS).unwrap();
         (w.to_vec(), info)
     })
 }
@@ -53,7 +54,7 @@ fn mixed<F: Scalar>(optimizer: Box<dyn Optimizer<F>>, n: usize) -> Trace<F> {
             let padded = array::<F>(&[4, n / 4, 4], 40 + i);
             let mut w = (&mut *small, &mut *grid, wide.slice_mut(s![.., .., ..;2]));
             let g = (many, turned.t(), padded.slice(s![.., .., 1..3]));
-            optimizer.step(&mut w, &g).unwrap()
+            optimizer.step_with_loss(&mut w, &g, LOSS).unwrap()
         };
         (elements(&(&*small, &*grid, &*wide)), info)
     })
@@ -117,7 +118,8 @@ fn so_it_does_at_the_edges_of_the_range<F: Scalar>() {
                 let w = std::cell::RefCell::new(of(0));
                 trace(entry.build(RATE, settings), 4, |optimizer, i| {
                     let mut w = w.borrow_mut();
-                    let info = optimizer.step(&mut *w, &of(i as usize + 1)).unwrap();
+                    let info =
+                        optimizer.step_with_loss(&mut *w, &of(i as usize + 1), LOSS).unwrap();
                     (w.to_vec(), info)
                 })
             };
@@ -195,7 +197,7 @@ fn every_number_of_threads_gives_the_same_norm<F: Scalar>() {
             );
             let (mut w, g) = (array::<F>(&[n], 1), array::<F>(&[n], seed));
             let (mut v, h) = (array::<F>(&[n / 7, 5], 1), array::<F>(&[5, n / 7], seed));
-            let info = optimizer.step(&mut (&mut w, &mut v), &(&g, h.t())).unwrap();
+            let info = optimizer.step_with_loss(&mut (&mut w, &mut v), &(&g, h.t()), LOSS).unwrap();
             bits(info.grad_norm.unwrap())
         };
         (0..40).map(of).collect()
@@ -234,7 +236,7 @@ fn threads_find_the_first_bad_gradient<F: Scalar>() {
         let mut g = w.clone();
         g[[at / 89, at % 89]] = F::nan();
         g[[22, 88]] = F::infinity();
-        let error = pool.install(|| optimizer.step(&mut w, &g)).unwrap_err();
+        let error = pool.install(|| optimizer.step_with_loss(&mut w, &g, LOSS)).unwrap_err();
         let thalweg::ErrorKind::NonFiniteGradient { index, .. } = error.kind() else {
             panic!("{error}")
         };

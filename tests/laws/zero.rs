@@ -34,7 +34,9 @@ fn a_zero_gradient_moves_nothing<F: Scalar>() {
                 let before = parameters::<F>();
                 let mut w = before.clone();
                 for _ in 0..10 {
-                    optimizer.step(&mut w, &Array1::from_elem(before.len(), zero)).unwrap();
+                    optimizer
+                        .step_with_loss(&mut w, &Array1::from_elem(before.len(), zero), LOSS)
+                        .unwrap();
                     assert_same(w.view().into_dyn(), before.view().into_dyn(), entry.name);
                 }
             }
@@ -48,8 +50,8 @@ fn nor_does_it_without_decay<F: Scalar>() {
     let mut adamw = AdamW::new(1e-3).weight_decay(0.0);
     let mut lion = Lion::new(1e-3).weight_decay(0.0);
     for _ in 0..10 {
-        adamw.step(&mut w, &zero).unwrap();
-        lion.step(&mut w, &zero).unwrap();
+        adamw.step_with_loss(&mut w, &zero, LOSS).unwrap();
+        lion.step_with_loss(&mut w, &zero, LOSS).unwrap();
     }
     assert_same(w.view().into_dyn(), before.view().into_dyn(), "no decay");
 }
@@ -62,7 +64,9 @@ fn a_parameter_at_zero_stays_there<F: Scalar>() {
                     let mut optimizer = entry.build(entry.learning_rate, settings);
                     let mut w = ArrayD::from_elem(vec![3, 11], w0);
                     for _ in 0..5 {
-                        optimizer.step(&mut w, &ArrayD::from_elem(vec![3, 11], zero)).unwrap();
+                        optimizer
+                            .step_with_loss(&mut w, &ArrayD::from_elem(vec![3, 11], zero), LOSS)
+                            .unwrap();
                     }
                     assert!(w.iter().all(|&w| w == F::zero()), "{}: {w}", entry.name);
                 }
@@ -86,7 +90,7 @@ fn an_element_without_gradient_stays_beside_others_that_move<F: Scalar>() {
                 );
             let mut w = before.clone();
             for _ in 0..10 {
-                optimizer.step(&mut w, &g).unwrap();
+                optimizer.step_with_loss(&mut w, &g, LOSS).unwrap();
             }
             for ((index, &after), &before) in w.indexed_iter().zip(&before) {
                 assert!(g[index] != F::zero() || bits(after) == bits(before), "{}", entry.name);
@@ -98,7 +102,10 @@ fn an_element_without_gradient_stays_beside_others_that_move<F: Scalar>() {
 
 fn a_penalty_on_zero_has_no_sign<F: Scalar>() {
     let mut w = Array1::from_vec(vec![F::zero(), F::neg_zero(), F::one(), -F::one()]);
-    Sgd::new(0.5).penalty(Penalty::l1(1.0)).step(&mut w, &Array1::zeros(4)).unwrap();
+    Sgd::new(0.5)
+        .penalty(Penalty::l1(1.0))
+        .step_with_loss(&mut w, &Array1::zeros(4), LOSS)
+        .unwrap();
     let half = F::from_f64(0.5);
     assert_eq!(w.to_vec(), [F::zero(), F::zero(), half, -half]);
 }

@@ -6,11 +6,19 @@ use thalweg::*;
 use super::data::Rate;
 use super::formulas::*;
 use super::more_rows::more;
+use super::trees::{TreeFormula, trees};
 
 /// What a formula is of.
 pub enum Of {
     Element(Formula),
     Leaf(LeafFormula),
+    Tree(TreeFormula),
+}
+
+impl From<TreeFormula> for Of {
+    fn from(formula: TreeFormula) -> Self {
+        Of::Tree(formula)
+    }
 }
 
 impl From<Formula> for Of {
@@ -60,6 +68,7 @@ pub(crate) use rows;
 pub fn table() -> Vec<Row> {
     let mut table = first();
     table.extend(more());
+    table.extend(trees());
     table
 }
 

@@ -13,7 +13,7 @@ use super::overlap::ByLeaf;
 use super::plan::Split;
 use super::rounds::Target;
 use crate::error::{Error, ErrorKind};
-use crate::optimizer::{Change, Optimizer, StepInfo, Treatment, step_agreed};
+use crate::optimizer::{Call, Change, Optimizer, StepInfo, Treatment, step_agreed};
 use crate::params::{Params, ParamsMut, Pattern, Snapshot};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
@@ -144,7 +144,22 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
         grads: &dyn Params<F>,
         weight: f64,
     ) -> Result<StepInfo, Error> {
-        self.take(params, Shard { grads: Ok(grads), weight }, true)
+        self.take(params, Shard { grads: Ok(grads), weight, loss: None }, true)
+    }
+
+    /// As [`step_weighted`](Self::step_weighted), with the shard's loss: see
+    /// [`DataParallel::step_weighted_with_loss`](super::DataParallel::step_weighted_with_loss).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn step_weighted_with_loss(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+        weight: f64,
+        loss: f64,
+    ) -> Result<StepInfo, Error> {
+        self.take(params, Shard { grads: Ok(grads), weight, loss: Some(loss) }, true)
     }
 
     /// In the place of [`step`](Optimizer::step), where there is no gradient for a shard, but an error:
@@ -157,7 +172,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
         params: &mut dyn ParamsMut<F>,
         error: Error,
     ) -> Result<StepInfo, Error> {
-        self.take(params, Shard { grads: Err(&error), weight: 0.0 }, true)
+        self.take(params, Shard { grads: Err(&error), weight: 0.0, loss: None }, true)
     }
 
     fn take(
@@ -245,8 +260,9 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
             return Err(ErrorKind::NotSplittable { optimizer: name }.into());
         };
         let Parts { params: own, grads } = parts;
+        let call = Call { averages, loss: exchange.course.loss };
         let mut asked = Asked { ranks, plan, is_split: split == Split::Elements, grads };
-        let info = step_agreed(partwise, own, grads, averages, &mut asked)?;
+        let info = step_agreed(partwise, own, grads, call, &mut asked)?;
         if !info.skipped {
             own_to_all(ranks, plan, &exchange.course.active, own, params, gathered)?;
         }
@@ -265,8 +281,30 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator + Clone + 'static> Sharded<F, O
         params: &dyn Params<F>,
         weight: f64,
     ) -> Result<ByLeaf<'_, F, Self>, Error> {
+        self.begin_by(params, weight, None)
+    }
+
+    /// As [`begin`](Self::begin), with the loss of the shard.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn begin_with_loss(
+        &mut self,
+        params: &dyn Params<F>,
+        weight: f64,
+        loss: f64,
+    ) -> Result<ByLeaf<'_, F, Self>, Error> {
+        self.begin_by(params, weight, Some(loss))
+    }
+
+    fn begin_by(
+        &mut self,
+        params: &dyn Params<F>,
+        weight: f64,
+        loss: Option<f64>,
+    ) -> Result<ByLeaf<'_, F, Self>, Error> {
         let local = self.choose();
-        let shard = Shard { grads: Ok(params), weight };
+        let shard = Shard { grads: Ok(params), weight, loss };
         self.exchange.take_last(&self.ranks, params, shard)?;
         let local = local.and_then(|()| self.inner.validate()).and_then(|()| self.inner.ready());
         let local = local.and_then(|()| self.open(params));
@@ -338,15 +376,25 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Optimizer<F> for Sharded<F, O,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
     ) -> Result<StepInfo, Error> {
-        self.take(params, Shard { grads: Ok(grads), weight: 1.0 }, true)
+        self.take(params, Shard { grads: Ok(grads), weight: 1.0, loss: None }, true)
+    }
+
+    fn step_with_loss(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+        loss: f64,
+    ) -> Result<StepInfo, Error> {
+        self.take(params, Shard { grads: Ok(grads), weight: 1.0, loss: Some(loss) }, true)
     }
 
     fn step_before_average(
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
+        loss: Option<f64>,
     ) -> Result<StepInfo, Error> {
-        self.take(params, Shard { grads: Ok(grads), weight: 1.0 }, false)
+        self.take(params, Shard { grads: Ok(grads), weight: 1.0, loss }, false)
     }
 
     fn average_again(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use super::metric::Metric;
 use crate::error::{Error, ErrorKind, Tree};
 use crate::interval::Interval;
-use crate::optimizer::{Optimizer, StepInfo, forward_questions};
+use crate::optimizer::{Call, Optimizer, StepInfo, forward_questions, step_by, steps_by_call};
 use crate::params::{Flatten, Params, ParamsMut, Snapshot};
 use crate::rules::sgd::Optimizer as Sgd;
 use crate::scalar::Scalar;
@@ -346,12 +346,11 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> NaturalGradient<F, M, O> {
         clear(gradient, frozen);
     }
 
-    /// A step; `averages` says whether the average of the optimizer inside takes its term at once.
     fn take_step(
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
-        averages: bool,
+        call: Call,
     ) -> Result<StepInfo, Error> {
         self.check()?;
         self.inner.ready()?;
@@ -368,7 +367,7 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> NaturalGradient<F, M, O> {
         if self.scratch.gradient.iter().any(|g| !g.is_finite()) {
             // The policy for it is the inner optimizer's.
             let before = self.inner.steps();
-            let info = inner_step(&mut self.inner, params, grads, averages)?;
+            let info = step_by(&mut self.inner, params, grads, call)?;
             self.age = Some(age + (self.inner.steps() - before));
             return Ok(info);
         }
@@ -384,7 +383,7 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> NaturalGradient<F, M, O> {
                 return Err(ErrorKind::NoStatistics { steps: None }.into());
             };
             layout.scatter(&self.scratch.direction, direction)?;
-            Ok((inner_step(&mut self.inner, params, direction, averages)?, promise))
+            Ok((step_by(&mut self.inner, params, direction, call)?, promise))
         });
         match stepped {
             Ok((info, promise)) if self.inner.steps() > before => {
@@ -411,33 +410,10 @@ fn clear<F: Scalar>(vector: &mut [F], frozen: &[[usize; 2]]) {
     frozen.iter().for_each(|&[start, end]| vector[start..end].fill(F::zero()));
 }
 
-fn inner_step<F: Scalar, O: Optimizer<F>>(
-    inner: &mut O,
-    params: &mut dyn ParamsMut<F>,
-    grads: &dyn Params<F>,
-    averages: bool,
-) -> Result<StepInfo, Error> {
-    if averages { inner.step(params, grads) } else { inner.step_before_average(params, grads) }
-}
-
 impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> Optimizer<F> for NaturalGradient<F, M, O> {
     forward_questions!(self, self.inner);
 
-    fn step(
-        &mut self,
-        params: &mut dyn ParamsMut<F>,
-        grads: &dyn Params<F>,
-    ) -> Result<StepInfo, Error> {
-        self.take_step(params, grads, true)
-    }
-
-    fn step_before_average(
-        &mut self,
-        params: &mut dyn ParamsMut<F>,
-        grads: &dyn Params<F>,
-    ) -> Result<StepInfo, Error> {
-        self.take_step(params, grads, false)
-    }
+    steps_by_call!(self);
 
     fn ready(&self) -> Result<(), Error> {
         self.inner.ready()

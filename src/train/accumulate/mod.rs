@@ -6,7 +6,7 @@ use super::leaves::{check_gradients, treatments};
 use crate::engine::NonFinite;
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
-use crate::optimizer::{Optimizer, StepInfo, Treatment, forward_questions};
+use crate::optimizer::{Call, Optimizer, StepInfo, Treatment, forward_questions, step_by};
 use crate::params::{Params, ParamsMut};
 use crate::scalar::Scalar;
 use crate::state::{Record, State, invalid, missing};
@@ -112,7 +112,23 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
         grads: &dyn Params<F>,
         weight: f64,
     ) -> Result<StepInfo, Error> {
-        self.take(params, grads, weight, |inner, params, mean| inner.step(params, mean))
+        let call = Call { averages: true, loss: None };
+        self.take(params, grads, weight, call)
+    }
+
+    /// As [`step_weighted`](Self::step_weighted), with the loss of the micro-batch: the step inside gets
+    /// the mean of the losses, weighted alike.
+    ///
+    /// # Errors
+    /// As there, and as [`step_with_loss`](Optimizer::step_with_loss).
+    pub fn step_weighted_with_loss(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+        weight: f64,
+        loss: f64,
+    ) -> Result<StepInfo, Error> {
+        self.take(params, grads, weight, Call { averages: true, loss: Some(loss) })
     }
 
     /// A step along the mean of the gradients that wait, however few; `None` where none does.
@@ -138,19 +154,20 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
             return Ok(None);
         };
         waiting.leaves().check(&*params)?;
-        let info = self.inner.step(params, waiting.mean_with(None, &[])?)?;
+        let (mean, loss) = waiting.mean_with(None, &[])?;
+        let info = step_by(&mut self.inner, params, mean, Call { averages: true, loss })?;
         waiting.clear();
         self.added = 0;
         Ok(Some(info))
     }
 
-    /// Takes a gradient; `step` is that of the optimizer inside.
+    /// Takes a gradient.
     fn take(
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
         weight: f64,
-        step: impl FnOnce(&mut O, &mut dyn ParamsMut<F>, &dyn Params<F>) -> Result<StepInfo, Error>,
+        Call { averages, loss }: Call,
     ) -> Result<StepInfo, Error> {
         self.check_count()?;
         Interval::POSITIVE.check::<f64>(NAME, "weight", weight)?;
@@ -170,22 +187,33 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
         }
         treatments(&self.inner, waiting.leaves(), &mut self.treatments);
         let looks = self.non_finite != NonFinite::Propagate;
-        if let Err(error) = check_gradients(waiting.leaves(), &self.treatments, grads, looks) {
+        let lost = loss.filter(|loss| looks && !loss.is_finite());
+        let checked = check_gradients(waiting.leaves(), &self.treatments, grads, looks);
+        let checked = checked.and_then(|()| match lost {
+            Some(value) => Err(ErrorKind::NonFiniteLoss { value }.into()),
+            None => Ok(()),
+        });
+        if let Err(error) = checked {
             let skips = self.non_finite == NonFinite::Skip;
-            if skips && matches!(error.kind(), ErrorKind::NonFiniteGradient { .. }) {
+            let is_not_finite = matches!(
+                error.kind(),
+                ErrorKind::NonFiniteGradient { .. } | ErrorKind::NonFiniteLoss { .. }
+            );
+            if skips && is_not_finite {
                 self.skipped += 1;
                 return Ok(StepInfo { skipped: true, ..self.info() });
             }
             return Err(error);
         }
         let info = if self.added.saturating_add(1) < self.count {
-            waiting.add(grads, &self.treatments, weight)?;
+            waiting.add(grads, &self.treatments, (weight, loss))?;
             self.added += 1;
             None
         } else {
             // Those that wait are kept until the step has succeeded.
-            let mean = waiting.mean_with(Some((grads, weight)), &self.treatments)?;
-            let info = step(&mut self.inner, params, mean)?;
+            let last = Some((grads, (weight, loss)));
+            let (mean, loss) = waiting.mean_with(last, &self.treatments)?;
+            let info = step_by(&mut self.inner, params, mean, Call { averages, loss })?;
             waiting.clear();
             self.added = 0;
             Some(info)
@@ -235,12 +263,22 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Accumulate<F, O> {
         self.step_weighted(params, grads, 1.0)
     }
 
+    fn step_with_loss(
+        &mut self,
+        params: &mut dyn ParamsMut<F>,
+        grads: &dyn Params<F>,
+        loss: f64,
+    ) -> Result<StepInfo, Error> {
+        self.step_weighted_with_loss(params, grads, 1.0, loss)
+    }
+
     fn step_before_average(
         &mut self,
         params: &mut dyn ParamsMut<F>,
         grads: &dyn Params<F>,
+        loss: Option<f64>,
     ) -> Result<StepInfo, Error> {
-        self.take(params, grads, 1.0, |inner, params, mean| inner.step_before_average(params, mean))
+        self.take(params, grads, 1.0, Call { averages: false, loss })
     }
 
     fn ready(&self) -> Result<(), Error> {

@@ -14,11 +14,37 @@ struct Node<F: Scalar> {
     /// What has gone into it, leaf by leaf.
     weights: Vec<f64>,
     count: u64,
+    loss: Option<MeanLoss>,
+}
+
+/// The mean of the losses, where all have one, and what has gone into it.
+#[derive(Debug, Clone, Copy)]
+struct MeanLoss {
+    mean: f64,
+    weight: f64,
+}
+
+impl MeanLoss {
+    fn with(self, after: Self) -> Self {
+        let share = share(self.weight, after.weight);
+        Self { mean: between(self.mean, after.mean, share), weight: self.weight + after.weight }
+    }
+
+    fn joined(before: Option<Self>, after: Option<Self>) -> Option<Self> {
+        Some(before?.with(after?))
+    }
+}
+
+/// What a gradient weighs, and its loss, where that is known.
+type Weighed = (f64, Option<f64>);
+
+fn loss_of((weight, loss): Weighed) -> Option<MeanLoss> {
+    loss.map(|mean| MeanLoss { mean, weight })
 }
 
 impl<F: Scalar> Node<F> {
     fn of(mean: Snapshot<F>) -> Self {
-        Self { weights: vec![0.0; mean.entries().len()], mean, count: 0 }
+        Self { weights: vec![0.0; mean.entries().len()], mean, count: 0, loss: None }
     }
 
     /// Becomes that gradient; of leaves that are frozen it is 0.
@@ -26,8 +52,9 @@ impl<F: Scalar> Node<F> {
         &mut self,
         grads: &dyn Params<F>,
         treatments: &[Treatment],
-        weight: f64,
+        weighed: Weighed,
     ) -> Result<(), Error> {
+        let weight = weighed.0;
         self.mean.change(grads, Tree::Gradients, |index, mean, g| {
             let trained = treatments[index].trained;
             pairs_mut(mean, g, |mean, g| *mean = if trained { g } else { F::zero() });
@@ -35,7 +62,7 @@ impl<F: Scalar> Node<F> {
         let weight_of = |t: &Treatment| if t.trained { weight } else { 0.0 };
         self.weights.clear();
         self.weights.extend(treatments.iter().map(weight_of));
-        self.count = 1;
+        (self.count, self.loss) = (1, loss_of(weighed));
         Ok(())
     }
 
@@ -44,9 +71,10 @@ impl<F: Scalar> Node<F> {
         &mut self,
         grads: &dyn Params<F>,
         treatments: &[Treatment],
-        weight: f64,
+        weighed: Weighed,
     ) -> Result<(), Error> {
-        let Self { mean, weights, count } = self;
+        let weight = weighed.0;
+        let Self { mean, weights, count, loss } = self;
         mean.change(grads, Tree::Gradients, |index, mean, g| {
             if treatments[index].trained {
                 let share = share(weights[index], weight);
@@ -56,12 +84,15 @@ impl<F: Scalar> Node<F> {
         let trained = weights.iter_mut().zip(treatments).filter(|(_, t)| t.trained);
         trained.for_each(|(total, _)| *total += weight);
         *count += 1;
+        *loss = MeanLoss::joined(*loss, loss_of(weighed));
         Ok(())
     }
 
     /// Becomes the mean of itself and another, which came after it or, where `before`, before it.
     fn join(&mut self, other: &Self, before: bool) -> Result<(), Error> {
-        let Self { mean, weights, count } = self;
+        let Self { mean, weights, count, loss } = self;
+        let losses = if before { [other.loss, *loss] } else { [*loss, other.loss] };
+        *loss = MeanLoss::joined(losses[0], losses[1]);
         mean.change(&other.mean, Tree::Gradients, |index, own, theirs| {
             if before {
                 let share = share(other.weights[index], weights[index]);
@@ -113,13 +144,13 @@ impl<F: Scalar> Waiting<F> {
         &mut self,
         grads: &dyn Params<F>,
         treatments: &[Treatment],
-        weight: f64,
+        weighed: Weighed,
     ) -> Result<(), Error> {
         match self.nodes.last_mut() {
-            Some(last) if last.count == 1 => last.add(grads, treatments, weight)?,
+            Some(last) if last.count == 1 => last.add(grads, treatments, weighed)?,
             _ => {
                 let mut node = self.free.pop().unwrap_or_else(|| self.all.clone());
-                node.take(grads, treatments, weight)?;
+                node.take(grads, treatments, weighed)?;
                 self.nodes.push(node);
             }
         }
@@ -132,25 +163,27 @@ impl<F: Scalar> Waiting<F> {
         Ok(())
     }
 
-    /// The mean of all that wait, and of gradients that were checked; those that wait still do.
+    /// The mean of all that wait, and of gradients that were checked, and that of their losses; those that
+    /// wait still do.
     pub(super) fn mean_with(
         &mut self,
-        last: Option<(&dyn Params<F>, f64)>,
+        last: Option<(&dyn Params<F>, Weighed)>,
         treatments: &[Treatment],
-    ) -> Result<&Snapshot<F>, Error> {
+    ) -> Result<(&Snapshot<F>, Option<f64>), Error> {
         let mut before = self.nodes.iter().rev();
         match (last, before.len()) {
-            (Some((grads, weight)), _) => self.all.take(grads, treatments, weight)?,
+            (Some((grads, weighed)), _) => self.all.take(grads, treatments, weighed)?,
             (None, 0) => self.all.mean.fill(F::zero()),
             (None, _) => {
                 if let Some(node) = before.next() {
                     self.all.mean.take(&node.mean)?;
                     self.all.weights.clone_from(&node.weights);
+                    self.all.loss = node.loss;
                 }
             }
         }
         before.try_for_each(|node| self.all.join(node, true))?;
-        Ok(&self.all.mean)
+        Ok((&self.all.mean, self.all.loss.map(|loss| loss.mean)))
     }
 
     pub(super) fn save(&self, record: &mut Record) {
@@ -162,6 +195,10 @@ impl<F: Scalar> Waiting<F> {
             record.tree(&name("mean", i), &node.mean);
             for (entry, &weight) in node.mean.entries().iter().zip(&node.weights) {
                 record.leaf_number(&entry.name, &entry.shape, &name("weight", i), weight);
+            }
+            if let Some(MeanLoss { mean, weight }) = node.loss {
+                record.number(name("loss", i), mean);
+                record.number(name("loss.weight", i), weight);
             }
             if several {
                 record.count(name("gradients", i), node.count);
@@ -181,7 +218,12 @@ impl<F: Scalar> Waiting<F> {
             let Some(mut mean) = record.get_snapshot("sum", known)? else { return Ok(None) };
             let weights = vec![added as f64; mean.entries().len()];
             mean.scale(1.0 / added.max(1) as f64);
-            return Ok(Some(Self::from_nodes(vec![Node { mean, weights, count: added }])));
+            return Ok(Some(Self::from_nodes(vec![Node {
+                mean,
+                weights,
+                count: added,
+                loss: None,
+            }])));
         }
         let count = record.get_count_or("means", 1);
         let mut nodes = Vec::new();
@@ -206,7 +248,7 @@ impl<F: Scalar> Waiting<F> {
             let weights = (0..mean.entries().len()).map(weight).collect::<Result<_, _>>()?;
             let of_node = name("gradients", i);
             let gradients = if count == 1 { added } else { record.get_counter(&of_node)? };
-            nodes.push(Node { mean, weights, count: gradients });
+            nodes.push(Node { mean, weights, count: gradients, loss: load_loss(record, i)? });
         }
         let falls = nodes.windows(2).all(|pair| pair[0].count > pair[1].count);
         let sum = nodes.iter().try_fold(0_u64, |sum, node| sum.checked_add(node.count));
@@ -224,6 +266,15 @@ impl<F: Scalar> Waiting<F> {
 
     pub(super) fn has_weight(&self) -> bool {
         self.nodes.iter().any(|node| node.weights.iter().any(|&weight| weight != 0.0))
+    }
+}
+
+fn load_loss(record: &Record, i: usize) -> Result<Option<MeanLoss>, Error> {
+    let Ok(mean) = record.get_number(&name("loss", i)) else { return Ok(None) };
+    let of_loss = name("loss.weight", i);
+    match record.get_number(&of_loss)? {
+        weight if weight > 0.0 && weight.is_finite() => Ok(Some(MeanLoss { mean, weight })),
+        weight => Err(invalid(format!("`{of_loss}`"), format!("is {weight}"))),
     }
 }
 

@@ -140,6 +140,6 @@ impl<F: Scalar> Subject<F> {
             self.get_mut().ascend(&mut model.views_mut(), &g.views())?;
         }
         let g = model.gradients(seed, bowl, &change);
-        self.get_mut().step(&mut model.views_mut(), &g.views()).map(drop)
+        self.get_mut().step_with_loss(&mut model.views_mut(), &g.views(), 1.0).map(drop)
     }
 }
