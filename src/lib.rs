@@ -121,7 +121,7 @@ pub mod train;
 mod vector;
 
 // The trait and the engine.
-pub use engine::{Average, Elementwise, NonFinite, Precedence, Precision, Settings};
+pub use engine::{Average, Elementwise, NonFinite, Precedence, Precision, Settings, Untouched};
 pub use optimizer::{Change, Optimizer, StepInfo, Treatment};
 #[doc(hidden)]
 pub use optimizer::{OtherRanks, Partwise, Wholes};

@@ -36,6 +36,12 @@ pub(super) fn couple<F: Scalar>(
         let course = &courses[cohorts[leaf.cohort].course];
         leaf.constants = coupling.own(course, leaf.cohort, leaf);
     }
+    if let Some(gathered) = lists.gathered.as_deref_mut() {
+        for leaf in &mut lists.touched {
+            let course = &courses[cohorts[leaf.cohort].course];
+            leaf.constants = coupling.own(course, leaf.cohort, &mut leaf.of(gathered));
+        }
+    }
 }
 
 struct Coupling<'c, F: Scalar> {
@@ -114,7 +120,7 @@ impl<F: Scalar> Coupling<'_, F> {
 }
 
 /// A leaf of a step, however it lies in memory.
-trait Coupled<F: Scalar> {
+pub(super) trait Coupled<F: Scalar> {
     fn len(&self) -> usize;
     fn grad_norm(&self, how: How) -> Norm;
     fn param_norm(&self, how: How) -> Norm;

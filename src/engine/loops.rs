@@ -65,6 +65,10 @@ impl<F: Scalar, R: Rule<F>> Program<F> for Typed<R> {
         self.0.largest_gradient()
     }
 
+    fn rests(&self) -> bool {
+        self.0.rests()
+    }
+
     fn kernel(&self) -> Box<dyn Kernel<F>> {
         Box::new(Loops::<F, R> { steps: Vec::new(), rule: PhantomData })
     }

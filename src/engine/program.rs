@@ -29,6 +29,9 @@ pub(crate) trait Program<F: Scalar>: Debug + Send + Sync {
     /// The largest |g| that the state can keep.
     fn largest_gradient(&self) -> f64;
 
+    /// Whether an element whose gradient is 0 stays as it is, and its state too.
+    fn rests(&self) -> bool;
+
     /// The loops of the rule, with room for the constants of steps.
     fn kernel(&self) -> Box<dyn Kernel<F>>;
 }

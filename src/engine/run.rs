@@ -8,6 +8,7 @@ use super::ledger::{Cohort, Ledger};
 use super::look::look;
 use super::pair::pair;
 use super::plan::Course;
+use super::rows;
 use super::scale::{Norm, Scale};
 use super::scratch::{Lists, Scratch};
 use super::settings::{NonFinite, Settings};
@@ -53,11 +54,12 @@ pub(super) fn run<F: Scalar>(
     let mut lists = scratch.lend();
     let Ledger { roster, leaves, courses, cohorts, .. } = ledger;
     let of = |cohort: usize| Ledger::settings(courses, cohorts, cohort);
-    let looked =
-        pair(roster, leaves, &of, params, grads, &mut lists).map_err(Halt::from).and_then(|()| {
-            let skip = settings.non_finite == NonFinite::Skip;
-            look(settings, courses, cohorts, &lists).ok_or(Halt::NotFinite { skip })
-        });
+    let some = courses.iter().any(|course| course.settings.sparse);
+    let paired = pair(roster, leaves, &of, params, grads, some, &mut lists);
+    let looked = paired.map_err(Halt::from).and_then(|()| {
+        let skip = settings.non_finite == NonFinite::Skip;
+        look(settings, courses, cohorts, &lists).ok_or(Halt::NotFinite { skip })
+    });
     let outcome = looked.map(|(norm, scale)| {
         if begin(courses, cohorts, now, scale, scratch) {
             couple(courses, cohorts, &mut lists, scratch, scale, how);
@@ -65,9 +67,10 @@ pub(super) fn run<F: Scalar>(
         update(scratch, &mut lists, how);
         norm.map(Norm::value)
     });
+    let is_partial = lists.is_partial;
     scratch.take_back(lists);
     if outcome.is_ok() {
-        follow(ledger, now.average, params);
+        follow(ledger, now.average, is_partial, params);
     }
     outcome
 }
@@ -112,20 +115,27 @@ pub(super) fn update<F: Scalar>(scratch: &Scratch<F>, lists: &mut Lists<'_, F>, 
     while let Some(mut leaf) = lists.strided.pop() {
         strided::sweep(constants, how, leaf.reborrow().with_factors(&scratch.factors));
     }
+    if !lists.touched.is_empty() {
+        rows::sweep(constants, how, lists);
+    }
 }
 
-/// What follows the loop: bounds, the averages that wait for them, those of frozen leaves, and the
-/// count of terms.
+/// What follows the loop: bounds, the averages that wait for them, those of frozen leaves, the first terms
+/// of those whose leaves were not updated as a whole, and the count of terms.
 #[inline]
 pub(super) fn follow<F: Scalar>(
     ledger: &mut Ledger<F>,
     average: Option<Average>,
+    is_partial: bool,
     params: &mut dyn ParamsMut<F>,
 ) {
-    let rests = |cohort: &Cohort| cohort.terms > 0 && ledger.courses[cohort.course].settings.frozen;
+    let waits = |cohort: &Cohort| {
+        let frozen = ledger.courses[cohort.course].settings.frozen;
+        if frozen { cohort.terms > 0 } else { is_partial && cohort.terms == 0 }
+    };
     let bounds = ledger.courses.iter().any(|course| course.traits.bounds);
-    if bounds || (average.is_some() && ledger.cohorts.iter().any(rests)) {
-        bound(ledger, average, params);
+    if bounds || (average.is_some() && ledger.cohorts.iter().any(waits)) {
+        bound(ledger, average, is_partial, params);
     }
     if average.is_some() {
         ledger.count_terms();
@@ -138,6 +148,7 @@ pub(super) fn follow<F: Scalar>(
 fn bound<F: Scalar>(
     ledger: &mut Ledger<F>,
     average: Option<Average>,
+    is_partial: bool,
     params: &mut dyn ParamsMut<F>,
 ) {
     let Ledger { roster, leaves, courses, cohorts, .. } = ledger;
@@ -148,6 +159,10 @@ fn bound<F: Scalar>(
         match settings.max_norm.filter(|_| !settings.frozen) {
             Some(bound) => bound.apply_leaf(w),
             None if settings.frozen && cohort.terms > 0 => leaf.settle(&*w, settings),
+            // An average begins with the whole leaf; that of what was updated is there already.
+            None if !settings.frozen && is_partial && cohort.terms == 0 => {
+                leaf.settle(&*w, settings)
+            }
             None => return,
         }
         if let Some(average) = average {

@@ -18,6 +18,9 @@
 #[doc = include_str!("training.md")]
 pub mod training {}
 
+#[doc = include_str!("sparse.md")]
+pub mod sparse {}
+
 #[doc = include_str!("fitting.md")]
 pub mod fitting {}
 

@@ -14,6 +14,7 @@ mod order;
 mod path;
 mod pattern;
 mod roster;
+mod rows;
 mod snapshot;
 
 pub(crate) use bounds::Walls;
@@ -24,6 +25,8 @@ pub(crate) use order::{Fit, Order};
 pub use path::Path;
 pub use pattern::Pattern;
 pub(crate) use roster::{Entry, Roster};
+pub(crate) use rows::summed;
+pub use rows::{HasRowNumbers, RowNumber, RowNumbers, Rows};
 pub use snapshot::Snapshot;
 pub(crate) use snapshot::{copy_of, pairs, pairs_mut};
 

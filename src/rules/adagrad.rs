@@ -103,6 +103,10 @@ impl<F: Scalar> Rule<F> for AdaGrad {
         F::LARGEST_SQUARABLE
     }
 
+    fn rests(&self) -> bool {
+        true
+    }
+
     fn begin(&self, _clock: &mut Clock, learning_rate: f64) -> Step<F> {
         let (inside, outside) = self.place.split(self.epsilon);
         Step {
