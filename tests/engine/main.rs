@@ -13,3 +13,5 @@ mod custom_rule;
 #[path = "../laws/mod.rs"]
 mod laws;
 mod properties;
+#[path = "../rows/mod.rs"]
+mod rows;

@@ -1,0 +1,10 @@
+//! Gradients of few rows, and leaves that a gradient leaves out.
+
+mod allocations;
+mod bad_input;
+mod exact;
+mod laws;
+mod left_out;
+mod literal;
+mod support;
+mod wrappers;
