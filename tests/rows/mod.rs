@@ -3,6 +3,7 @@
 mod allocations;
 mod bad_input;
 mod exact;
+mod golden;
 mod laws;
 mod left_out;
 mod literal;
