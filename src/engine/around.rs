@@ -185,6 +185,17 @@ impl<F: Scalar> Loop<'_, F> {
         }
     }
 
+    /// Whether parameters whose gradient is 0 move all the same, where the rule leaves them as they are.
+    pub(super) fn idles(&self, place: usize) -> bool {
+        let Around { decay, shrink, threshold, .. } = self.outer[place].around;
+        decay != F::zero() || shrink != F::one() || threshold != F::zero()
+    }
+
+    /// Moves parameters whose gradient is 0.
+    pub(super) fn idle(&self, place: usize, simd: Simd, w: &mut [F]) {
+        simd.run(Idle { around: self.outer[place].around, w });
+    }
+
     /// As [`update`](Self::update), of slots that are kept in fewer bits.
     fn update_codes(
         &self,
@@ -382,6 +393,23 @@ impl<F: Scalar> Work for Prepare<'_, F> {
         for i in 0..n {
             gradients[i] = around.gradient(w[i], g[i]);
             kept[i] = around.kept(w[i]);
+        }
+    }
+}
+
+/// What happens to parameters whose gradient is 0, where the rule leaves them as they are.
+struct Idle<'a, F> {
+    around: Around<F>,
+    w: &'a mut [F],
+}
+
+impl<F: Scalar> Work for Idle<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for w in self.w {
+            *w = self.around.finish(self.around.kept(*w));
         }
     }
 }

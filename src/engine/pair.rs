@@ -54,8 +54,9 @@ pub(super) fn pair<'a, 's, F: Scalar>(
             && let (Some(leaf), Some(&g)) = (states.next(), lists.grads.get(index))
         {
             next += 1;
-            if let Some(g) = g {
-                job(leaf, w, g, index, settings, lists);
+            match g {
+                Some(g) => job(leaf, w, g, index, settings, lists),
+                None => rows::leave_out(leaf, w, settings(leaf.cohort), lists),
             }
         } else {
             lists.late.push((index, w));
@@ -64,10 +65,11 @@ pub(super) fn pair<'a, 's, F: Scalar>(
     if !lists.late.is_empty() {
         lists.late.sort_unstable_by_key(|&(index, _)| std::cmp::Reverse(index));
         for leaf in states {
-            if let Some((index, w)) = lists.late.pop()
-                && let Some(g) = lists.grads[index]
-            {
-                job(leaf, w, g, index, settings, lists);
+            if let Some((index, w)) = lists.late.pop() {
+                match lists.grads[index] {
+                    Some(g) => job(leaf, w, g, index, settings, lists),
+                    None => rows::leave_out(leaf, w, settings(leaf.cohort), lists),
+                }
             }
         }
     }

@@ -231,8 +231,8 @@ impl<F: Scalar> Plan<F> {
         self.settings.check::<F>()?;
         self.schedule.validate()?;
         let settings = &self.settings;
-        let is_scheduled =
-            self.scheduled.iter().any(|(name, _)| OF_SETTINGS.contains(&name.as_str()));
+        let is_penalty = |(name, _): &(String, Schedule)| matches!(name.as_str(), "l1" | "l2");
+        let is_scheduled = self.scheduled.iter().any(is_penalty);
         if let Some(reason) =
             settings.untouched.problem(self.program.rests(), settings, is_scheduled)
         {

@@ -21,7 +21,7 @@ use super::view::{Source, Target};
 use crate::error::{Error, ErrorKind};
 use crate::params::{Fit, Leaf, LeafMut, RowNumbers};
 use crate::reduce::{self, BLOCK, How, Square, Sum, Term};
-use crate::regularize::AdaptiveClip;
+use crate::regularize::{AdaptiveClip, Penalty};
 use crate::rule::{MOST, Slices};
 use crate::scalar::Scalar;
 use crate::threads::join;
@@ -49,9 +49,10 @@ pub enum Untouched {
     /// on. It is what SparseAdam of PyTorch does.
     #[default]
     Lazy,
-    /// They are as if their gradient were 0: a step is the same as one with the whole array, and costs no more
-    /// than a lazy one. It takes a rule and settings that leave an element without a gradient as it is; with
-    /// others it is an error ([`ErrorKind::NotExact`]), which says why.
+    /// They are as if their gradient were 0: a step is the same as one with the whole array. It takes a rule that
+    /// leaves an element without a gradient as it is, and its state; with others it is an error
+    /// ([`ErrorKind::NotExact`]), which says why. It costs no more than a lazy step, but where decay or a threshold
+    /// moves every row: then it passes over the parameters, and over nothing else.
     Exact,
 }
 
@@ -63,14 +64,13 @@ impl Untouched {
         settings: &Settings,
         is_scheduled: bool,
     ) -> Option<&'static str> {
-        let pulls = settings.penalty != crate::regularize::Penalty::NONE
-            || settings.decoupled_decay.is_some()
-            || settings.shrink != 1.0
-            || settings.proximal_l1 != 0.0;
+        let penalized = settings.penalty != Penalty::NONE || is_scheduled;
         let problems = [
             (!rests, "it moves an element, or its state, also where the gradient is 0"),
-            (pulls, "a penalty or a decay moves every row at every step"),
-            (is_scheduled, "a scheduled penalty or decay moves every row"),
+            (
+                penalized,
+                "a penalty is part of every row's gradient (decay by `decoupled_decay` is not)",
+            ),
             (settings.average.is_some(), "the average of every row moves at every step"),
             (settings.cautious, "a cautious step counts the elements of all rows"),
             (settings.clip_adaptive.is_some(), "adaptive clipping goes by the norm of all rows"),
@@ -92,6 +92,8 @@ pub(super) struct Touched<'a, F> {
     sums: Range<usize>,
     /// Whether each row is a unit, whose gradient is clipped by its norm.
     by_rows: bool,
+    /// Whether the other rows are as if their gradient were 0.
+    is_exact: bool,
     table: Table<'a, F>,
 }
 
@@ -267,13 +269,54 @@ pub(super) fn touch<'a, F: Scalar>(
         gathered.problem.get_or_insert((index, problem));
         return;
     }
-    if leaf.is_empty() || numbers.is_empty() {
+    if leaf.is_empty() || (numbers.is_empty() && settings.untouched == Untouched::Lazy) {
         return;
     }
     let [before, rows, after] = leaf.order.around(axis, &leaf.shape);
     let grid = Grid { before, rows, after, axis, first: 0 };
     let (row, sum) = (gathered.rows.len(), gathered.sums.len());
     gathered.sum(&Source::of(g, &leaf.order), grid, reversed);
+    let found = Found {
+        rows: row..gathered.rows.len(),
+        sums: sum..gathered.sums.len(),
+        by_rows: of_units == Some(0),
+    };
+    push(leaf, w, grid, found, settings, lists);
+}
+
+/// Makes a job of a leaf that is left out, where it is to be as if its gradient were 0.
+pub(super) fn leave_out<'a, F: Scalar>(
+    leaf: &'a mut LeafState<F>,
+    w: &'a mut dyn LeafMut<F>,
+    settings: &Settings,
+    lists: &mut Lists<'a, F>,
+) {
+    if settings.untouched == Untouched::Lazy || settings.frozen || leaf.is_empty() {
+        return;
+    }
+    leaf.settle(&*w, settings);
+    lists.gathered.get_or_insert_default();
+    // All of it is one row, which is not touched.
+    let grid = Grid { before: 1, rows: 1, after: leaf.len(), axis: 0, first: 0 };
+    let found = Found { rows: 0..0, sums: 0..0, by_rows: false };
+    push(leaf, w, grid, found, settings, lists);
+}
+
+/// What was found of a leaf among what was found of all.
+struct Found {
+    rows: Range<usize>,
+    sums: Range<usize>,
+    by_rows: bool,
+}
+
+fn push<'a, F: Scalar>(
+    leaf: &'a mut LeafState<F>,
+    w: &'a mut dyn LeafMut<F>,
+    grid: Grid,
+    Found { rows, sums, by_rows }: Found,
+    settings: &Settings,
+    lists: &mut Lists<'a, F>,
+) {
     let is_packed = leaf.order.fit(w.shape(), w.strides()) == Fit::Packed;
     let w = if is_packed {
         Target::Slice(w.as_slice_mut().unwrap_or_default())
@@ -292,9 +335,10 @@ pub(super) fn touch<'a, F: Scalar>(
     lists.touched.push(Touched {
         cohort: leaf.cohort,
         constants: leaf.cohort,
-        rows: row..gathered.rows.len(),
-        sums: sum..gathered.sums.len(),
-        by_rows: of_units == Some(0),
+        rows,
+        sums,
+        by_rows,
+        is_exact: settings.untouched == Untouched::Exact,
         table,
     });
 }
@@ -325,8 +369,63 @@ pub(super) fn sum<F: Scalar, T: Term>(lists: &Lists<'_, F>, term: T, how: How) -
 #[cold]
 pub(super) fn sweep<F: Scalar>(constants: Loop<'_, F>, how: How, lists: &mut Lists<'_, F>) {
     let Some(gathered) = lists.gathered.as_deref() else { return };
-    while let Some(Touched { constants: place, rows, sums, table, .. }) = lists.touched.pop() {
-        update(constants, place, how, &gathered.rows[rows], &gathered.sums[sums], table);
+    while let Some(touched) = lists.touched.pop() {
+        let Touched { constants: place, rows, sums, is_exact, mut table, .. } = touched;
+        let rows = &gathered.rows[rows];
+        if is_exact && constants.idles(place) {
+            idle(constants, place, how, rows, &mut table);
+        }
+        if !rows.is_empty() {
+            update(constants, place, how, rows, &gathered.sums[sums], table);
+        }
+    }
+}
+
+/// Does to the rows that are not touched what is done where the gradient is 0.
+fn idle<F: Scalar>(
+    constants: Loop<'_, F>,
+    place: usize,
+    how: How,
+    rows: &[usize],
+    table: &mut Table<'_, F>,
+) {
+    let Table { grid, w, .. } = table;
+    match w {
+        Target::Slice(w) => {
+            let row = grid.after;
+            for block in w.chunks_mut(grid.rows * row) {
+                let mut next = 0;
+                for &touched in rows.iter().chain([&grid.rows]) {
+                    constants.idle(place, how.simd, &mut block[next * row..touched * row]);
+                    next = touched + 1;
+                }
+            }
+        }
+        Target::View(view) => idle_view(constants, place, how, (grid.axis, rows), view.view_mut()),
+        Target::Five(view) => {
+            idle_view(constants, place, how, (grid.axis, rows), (**view).view_mut());
+        }
+        Target::Six(view) => {
+            idle_view(constants, place, how, (grid.axis, rows), (**view).view_mut());
+        }
+    }
+}
+
+fn idle_view<F: Scalar, D: Dimension + RemoveAxis>(
+    constants: Loop<'_, F>,
+    place: usize,
+    how: How,
+    (axis, rows): (usize, &[usize]),
+    mut w: ArrayViewMut<'_, F, D>,
+) {
+    let mut touched = rows.iter().peekable();
+    for (row, mut w) in w.axis_iter_mut(Axis(axis)).enumerate() {
+        if touched.next_if(|&&touched| touched == row).is_some() {
+            continue;
+        }
+        for w in &mut w {
+            constants.idle(place, how.simd, std::slice::from_mut(w));
+        }
     }
 }
 
