@@ -6,7 +6,7 @@
 use super::average::averaged;
 use super::compact::{self, Codes, Rounding};
 use super::loops::WIDEST;
-use super::program::{Before, Kernel, Penalized, Stretch};
+use super::program::{Before, Kernel, Penalized, RowsOf, Stretch};
 use super::scale::Scale;
 use super::settings::Settings;
 use crate::reduce::BLOCK;
@@ -183,6 +183,24 @@ impl<F: Scalar> Loop<'_, F> {
             None => update(kernel, place, outer, simd, stretch),
             Some(rounding) => self.update_codes(place, rounding, simd, stretch.reborrow()),
         }
+    }
+
+    /// Updates rows of whole vectors in one loop, where little is done around the rule; whether it has.
+    pub(super) fn update_rows(
+        &self,
+        place: usize,
+        simd: Simd,
+        rows: RowsOf<'_>,
+        stretch: &mut Stretch<'_, F>,
+    ) -> bool {
+        let outer = &self.outer[place];
+        let averages = outer.average.is_some() && !stretch.average.is_empty();
+        let is_plain = outer.rounding.is_none() && !averages && simd.is_wide();
+        let factor = outer.factor().filter(|_| is_plain);
+        factor.is_some_and(|factor| {
+            self.kernel.update_rows(place, factor, simd, rows, stretch);
+            true
+        })
     }
 
     /// Whether parameters whose gradient is 0 move all the same, where the rule leaves them as they are.

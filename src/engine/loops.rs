@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::program::{About, Before, Kernel, Penalized, Program, Stretch};
+use super::program::{About, Before, Kernel, Penalized, Program, RowsOf, Stretch};
 use crate::error::Error;
 use crate::rule::{Clock, MOST, Rule, Slices, Slots};
 use crate::scalar::Scalar;
@@ -147,6 +147,19 @@ impl<F: Scalar, R: Rule<F>> Kernel<F> for Loops<F, R> {
         let (step, stretch) = (self.steps[place], stretch.reborrow());
         // A factor of 1 changes no gradient.
         simd.run_wide(UpdateCodes::<F, R> { step, factor: Scaled(factor), key, stretch });
+    }
+
+    fn update_rows(
+        &self,
+        place: usize,
+        factor: F,
+        simd: Simd,
+        rows: RowsOf<'_>,
+        stretch: &mut Stretch<'_, F>,
+    ) {
+        let (step, stretch) = (self.steps[place], stretch.reborrow());
+        // A factor of 1 changes no gradient.
+        simd.run_wide(UpdateRows::<F, R> { step, factor: Scaled(factor), rows, stretch });
     }
 
     fn norms(&self, place: usize, power: F, simd: Simd, stretch: Stretch<'_, F>) -> [f64; 2] {
@@ -296,6 +309,36 @@ impl<F: Scalar, R: Rule<F>> Work for UpdateCodes<'_, F, R> {
             #[inline(always)]
             |w, g, state| R::update(&step, w, factor.gradient(w, g).flushed(), state.flushed()),
         );
+    }
+}
+
+struct UpdateRows<'a, F: Scalar, R: Rule<F>> {
+    step: R::Step,
+    factor: Scaled<F>,
+    rows: RowsOf<'a>,
+    stretch: Stretch<'a, F>,
+}
+
+impl<F: Scalar, R: Rule<F>> Work for UpdateRows<'_, F, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { step, factor, rows, stretch: Stretch { w, g, slots, .. } } = self;
+        let RowsOf { rows, first, width } = rows;
+        let [a, b, c, d] = slots;
+        for (place, &row) in rows.iter().enumerate() {
+            let at = (row - first) * width;
+            let (w, g) = (&mut w[at..at + width], &g[place * width..(place + 1) * width]);
+            R::State::sweep(
+                width & !(WIDEST - 1),
+                w,
+                g,
+                [from(a, at), from(b, at), from(c, at), from(d, at)],
+                #[inline(always)]
+                |w, g, state| R::update(&step, w, factor.gradient(w, g).flushed(), state.flushed()),
+            );
+        }
     }
 }
 

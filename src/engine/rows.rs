@@ -13,7 +13,8 @@ use super::compact::Codes;
 use super::couple::Coupled;
 use super::leaf::LeafState;
 use super::loops::WIDEST;
-use super::program::{Stretch, range_of, split_slots};
+use super::plan::Course;
+use super::program::{RowsOf, Stretch, range_of, split_slots};
 use super::scale::{self, Norm};
 use super::scratch::Lists;
 use super::settings::Settings;
@@ -88,13 +89,22 @@ pub(super) struct Touched<'a, F> {
     pub(super) constants: usize,
     /// Its rows among those of all leaves, by their place in memory.
     rows: Range<usize>,
-    /// Their gradients among those of all leaves.
-    sums: Range<usize>,
+    /// Their gradients.
+    g: Gradients<'a, F>,
     /// Whether each row is a unit, whose gradient is clipped by its norm.
     by_rows: bool,
     /// Whether the other rows are as if their gradient were 0.
     is_exact: bool,
     table: Table<'a, F>,
+}
+
+/// The gradients of rows, beside each other.
+#[derive(Clone)]
+enum Gradients<'a, F> {
+    /// As they were given.
+    Given(&'a [F]),
+    /// Among the sums of all leaves.
+    Sums(Range<usize>),
 }
 
 /// A leaf, or the part of one from a row on.
@@ -127,6 +137,8 @@ pub(super) struct Gathered<F> {
     sums: Vec<F>,
     /// Row and place in the gradient, as one number.
     keys: Vec<u64>,
+    /// A bit for each row, which is 0 between steps.
+    seen: Vec<u64>,
     /// Of the first leaf whose rows cannot be taken.
     problem: Option<(usize, Problem)>,
 }
@@ -138,7 +150,13 @@ enum Problem {
 
 impl<F> Default for Gathered<F> {
     fn default() -> Self {
-        Self { rows: Vec::new(), sums: Vec::new(), keys: Vec::new(), problem: None }
+        Self {
+            rows: Vec::new(),
+            sums: Vec::new(),
+            keys: Vec::new(),
+            seen: Vec::new(),
+            problem: None,
+        }
     }
 }
 
@@ -149,6 +167,13 @@ impl<F: Scalar> Gathered<F> {
         self.problem = None;
     }
 
+    fn gradients<'g>(&'g self, of: &'g Gradients<'_, F>) -> &'g [F] {
+        match of {
+            Gradients::Given(given) => given,
+            Gradients::Sums(sums) => &self.sums[sums.clone()],
+        }
+    }
+
     /// What is wrong with the rows of a leaf, and which leaf it is.
     pub(super) fn problem(&self, name: impl Fn(usize) -> String) -> Option<Error> {
         let (index, problem) = self.problem.as_ref()?;
@@ -157,6 +182,30 @@ impl<F: Scalar> Gathered<F> {
             Problem::OutOfRange { row, rows } => ErrorKind::RowOutOfRange { leaf, row, rows },
             Problem::NeedsAll { what, remedy } => ErrorKind::NeedsAllRows { leaf, what, remedy },
         }))
+    }
+
+    /// Appends rows as they are given; whether each is there once. If not, nothing is appended.
+    fn take(&mut self, numbers: RowNumbers<'_>, len: usize) -> Result<bool, Problem> {
+        if self.seen.len() * 64 < len {
+            self.seen.resize(len.div_ceil(64), 0);
+        }
+        let (start, mut beyond, mut twice) = (self.rows.len(), None, 0);
+        self.rows.reserve(numbers.len());
+        let (rows, seen) = (&mut self.rows, &mut self.seen);
+        numbers.for_each(|row| match seen.get_mut(row / 64).filter(|_| row < len) {
+            Some(word) => {
+                twice |= *word >> (row % 64);
+                *word |= 1 << (row % 64);
+                rows.push(row);
+            }
+            None => beyond = beyond.or(Some(row)),
+        });
+        rows[start..].iter().for_each(|row| seen[row / 64] = 0);
+        let once = twice & 1 == 0;
+        if !once || beyond.is_some() {
+            rows.truncate(start);
+        }
+        beyond.map_or(Ok(once), |row| Err(Problem::OutOfRange { row, rows: len }))
     }
 
     /// Sorts numbers of rows, of which there are `len`: those that are equal stay in their order.
@@ -187,14 +236,12 @@ impl<F: Scalar> Gathered<F> {
     }
 
     /// Appends the rows that were sorted, each once, and the sums of their gradients.
-    fn sum(&mut self, g: &Source<'_, F>, grid: Grid, reversed: bool) {
+    fn sum(&mut self, g: &Source<'_, F>, packed: Option<&[F]>, grid: Grid, reversed: bool) {
         let (width, count) = (grid.width(), self.keys.len());
         let bits = usize::BITS - count.leading_zeros();
         let start = self.rows.len();
         self.rows.reserve(count);
         self.sums.reserve(count * width);
-        // Rows of the gradient that follow each other as those of the leaf do.
-        let packed = if grid.before == 1 && !reversed { slice_of(g) } else { None };
         for &key in &self.keys {
             let (row, place) = ((key >> bits) as usize, (key & ((1 << bits) - 1)) as usize);
             if self.rows[start..].last() == Some(&row) {
@@ -226,12 +273,28 @@ fn turned(place: usize, count: usize, reversed: bool) -> usize {
     if reversed { count - 1 - place } else { place }
 }
 
-fn slice_of<'s, F>(source: &'s Source<'_, F>) -> Option<&'s [F]> {
+fn given<'a, F>(source: &Source<'a, F>) -> Option<&'a [F]> {
     match source {
         Source::Slice(slice) => Some(slice),
-        Source::View(view) => view.as_slice(),
-        Source::Five(view) => view.as_slice(),
-        Source::Six(view) => view.as_slice(),
+        Source::View(view) => view.to_slice(),
+        Source::Five(view) => view.to_slice(),
+        Source::Six(view) => view.to_slice(),
+    }
+}
+
+/// Above how many elements rows are brought into the order of memory: all, where sums go over them or gaps
+/// between them are wanted, and those that threads divide between them.
+pub(super) fn ordered_above<F: Scalar>(
+    settings: &Settings,
+    courses: &[Course<F>],
+    how: How,
+) -> usize {
+    let wants =
+        |course: &Course<F>| course.traits.couples || course.settings.untouched == Untouched::Exact;
+    match settings.wants_norm() || courses.iter().any(wants) {
+        true => 0,
+        false if cfg!(feature = "rayon") => how.parallel_above,
+        false => usize::MAX,
     }
 }
 
@@ -258,29 +321,43 @@ pub(super) fn touch<'a, F: Scalar>(
     let (Some(numbers), Some(axis)) = (g.rows(), leaf.order.place_of(0)) else { return };
     let (len, reversed) = (leaf.shape[0], leaf.order.is_reversed(0));
     let of_units = settings.clip_adaptive.and_then(|clip| clip.units.axis(rank));
-    let found = match gathered.sort(numbers, len, reversed) {
-        Ok(()) if of_units.is_some_and(|axis| axis > 0) => Err(Problem::NeedsAll {
+    let [before, rows, after] = leaf.order.around(axis, &leaf.shape);
+    let grid = Grid { before, rows, after, axis, first: 0 };
+    let source = Source::of(g, &leaf.order);
+    // Rows of the gradient that follow each other as those of the leaf do.
+    let given = if before == 1 && !reversed { given(&source) } else { None };
+    let ordered = numbers.len() * grid.width() > lists.ordered_above || given.is_none();
+    let (row, sum) = (gathered.rows.len(), gathered.sums.len());
+    let taken = if ordered { Ok(false) } else { gathered.take(numbers, len) };
+    let found = match taken {
+        Ok(false) => gathered.sort(numbers, len, reversed).map(|()| false),
+        taken => taken,
+    };
+    let found = match found {
+        Ok(_) if of_units.is_some_and(|axis| axis > 0) => Err(Problem::NeedsAll {
             what: "adaptive clipping of units along another axis",
             remedy: "rows are units by `Units::FirstAxis`, and the leaf is one by `Units::Leaf`",
         }),
         found => found,
     };
-    if let Err(problem) = found {
-        gathered.problem.get_or_insert((index, problem));
-        return;
-    }
+    let taken = match found {
+        Ok(taken) => taken,
+        Err(problem) => {
+            gathered.problem.get_or_insert((index, problem));
+            return;
+        }
+    };
     if leaf.is_empty() || (numbers.is_empty() && settings.untouched == Untouched::Lazy) {
         return;
     }
-    let [before, rows, after] = leaf.order.around(axis, &leaf.shape);
-    let grid = Grid { before, rows, after, axis, first: 0 };
-    let (row, sum) = (gathered.rows.len(), gathered.sums.len());
-    gathered.sum(&Source::of(g, &leaf.order), grid, reversed);
-    let found = Found {
-        rows: row..gathered.rows.len(),
-        sums: sum..gathered.sums.len(),
-        by_rows: of_units == Some(0),
+    let g = match given.filter(|_| taken) {
+        Some(given) => Gradients::Given(given),
+        None => {
+            gathered.sum(&source, given, grid, reversed);
+            Gradients::Sums(sum..gathered.sums.len())
+        }
     };
+    let found = Found { rows: row..gathered.rows.len(), g, by_rows: of_units == Some(0) };
     push(leaf, w, grid, found, settings, lists);
 }
 
@@ -298,14 +375,14 @@ pub(super) fn leave_out<'a, F: Scalar>(
     lists.gathered.get_or_insert_default();
     // All of it is one row, which is not touched.
     let grid = Grid { before: 1, rows: 1, after: leaf.len(), axis: 0, first: 0 };
-    let found = Found { rows: 0..0, sums: 0..0, by_rows: false };
+    let found = Found { rows: 0..0, g: Gradients::Sums(0..0), by_rows: false };
     push(leaf, w, grid, found, settings, lists);
 }
 
 /// What was found of a leaf among what was found of all.
-struct Found {
+struct Found<'a, F> {
     rows: Range<usize>,
-    sums: Range<usize>,
+    g: Gradients<'a, F>,
     by_rows: bool,
 }
 
@@ -313,7 +390,7 @@ fn push<'a, F: Scalar>(
     leaf: &'a mut LeafState<F>,
     w: &'a mut dyn LeafMut<F>,
     grid: Grid,
-    Found { rows, sums, by_rows }: Found,
+    Found { rows, g, by_rows }: Found<'a, F>,
     settings: &Settings,
     lists: &mut Lists<'a, F>,
 ) {
@@ -336,7 +413,7 @@ fn push<'a, F: Scalar>(
         cohort: leaf.cohort,
         constants: leaf.cohort,
         rows,
-        sums,
+        g,
         by_rows,
         is_exact: settings.untouched == Untouched::Exact,
         table,
@@ -348,8 +425,7 @@ pub(super) fn gradients<'l, F: Scalar>(
     lists: &'l Lists<'_, F>,
 ) -> impl Iterator<Item = (usize, &'l [F])> {
     let gathered = lists.gathered.as_deref();
-    let of =
-        move |leaf: &'l Touched<'_, F>| Some((leaf.cohort, &gathered?.sums[leaf.sums.clone()]));
+    let of = move |leaf: &'l Touched<'_, F>| Some((leaf.cohort, gathered?.gradients(&leaf.g)));
     lists.touched.iter().filter_map(of)
 }
 
@@ -370,13 +446,13 @@ pub(super) fn sum<F: Scalar, T: Term>(lists: &Lists<'_, F>, term: T, how: How) -
 pub(super) fn sweep<F: Scalar>(constants: Loop<'_, F>, how: How, lists: &mut Lists<'_, F>) {
     let Some(gathered) = lists.gathered.as_deref() else { return };
     while let Some(touched) = lists.touched.pop() {
-        let Touched { constants: place, rows, sums, is_exact, mut table, .. } = touched;
+        let Touched { constants: place, rows, g, is_exact, mut table, .. } = touched;
         let rows = &gathered.rows[rows];
         if is_exact && constants.idles(place) {
             idle(constants, place, how, rows, &mut table);
         }
         if !rows.is_empty() {
-            update(constants, place, how, rows, &gathered.sums[sums], table);
+            update(constants, place, how, rows, gathered.gradients(&g), table);
         }
     }
 }
@@ -449,12 +525,15 @@ fn update<F: Scalar>(
             || update(constants, place, how, here, g0, left),
             || update(constants, place, how, there, g1, right),
         );
-    } else if table.grid.after >= WIDEST && matches!(table.w, Target::Slice(_)) {
+    } else if matches!(table.w, Target::Slice(_)) {
         in_place(constants, place, how, rows, g, table);
     } else {
         by_tiles(constants, place, how, rows, g, table);
     }
 }
+
+/// Shorter pieces are gathered before they are updated: what a call costs is more than what they cost.
+const LONG: usize = 256;
 
 fn in_place<F: Scalar>(
     constants: Loop<'_, F>,
@@ -465,6 +544,20 @@ fn in_place<F: Scalar>(
     table: Table<'_, F>,
 ) {
     let Table { grid, w: Target::Slice(w), mut slots, mut codes, average } = table else { return };
+    if grid.before == 1 && grid.after.is_multiple_of(WIDEST) && grid.after < LONG {
+        let [a, b, c, d] = &mut slots;
+        let [x, y, z, u] = &mut codes;
+        let (slots, codes) = ([&mut **a, b, c, d], [&mut **x, y, z, u]);
+        let mut stretch = Stretch { w: &mut *w, g, slots, codes, average: &mut *average };
+        let rows = RowsOf { rows, first: grid.first, width: grid.after };
+        if constants.update_rows(place, how.simd, rows, &mut stretch) {
+            return;
+        }
+    }
+    if grid.after < LONG {
+        let table = Table { grid, w: Target::Slice(w), slots, codes, average };
+        return by_tiles(constants, place, how, rows, g, table);
+    }
     grid.runs(rows, |at, from, len| {
         let kept = if average.is_empty() { 0..0 } else { at..at + len };
         let mut stretch = Stretch {
@@ -727,8 +820,13 @@ pub(super) struct Rows<'l, 'a, F> {
 
 impl<'a, F: Scalar> Touched<'a, F> {
     pub(super) fn of<'l>(&'l self, gathered: &'l mut Gathered<F>) -> Rows<'l, 'a, F> {
-        let (rows, g) = (&gathered.rows[self.rows.clone()], &mut gathered.sums[self.sums.clone()]);
-        Rows { table: &self.table, rows, g, by_rows: self.by_rows }
+        let rows = &gathered.rows[self.rows.clone()];
+        // Where something couples rows, they are in order, and their gradients summed.
+        let sums = match &self.g {
+            Gradients::Sums(sums) => sums.clone(),
+            Gradients::Given(_) => 0..0,
+        };
+        Rows { table: &self.table, rows, g: &mut gathered.sums[sums], by_rows: self.by_rows }
     }
 }
 

@@ -55,6 +55,7 @@ pub(super) fn run<F: Scalar>(
     let Ledger { roster, leaves, courses, cohorts, .. } = ledger;
     let of = |cohort: usize| Ledger::settings(courses, cohorts, cohort);
     let some = courses.iter().any(|course| course.settings.sparse);
+    lists.ordered_above = rows::ordered_above(settings, courses, how);
     let paired = pair(roster, leaves, &of, params, grads, some, &mut lists);
     let looked = paired.map_err(Halt::from).and_then(|()| {
         let skip = settings.non_finite == NonFinite::Skip;

@@ -39,6 +39,8 @@ pub(super) struct Lists<'a, F: Scalar> {
     /// Leaves of whose gradient there are rows, and what was found of them.
     pub(super) touched: Vec<Touched<'a, F>>,
     pub(super) gathered: Option<Box<Gathered<F>>>,
+    /// More elements of rows than this are wanted in the order of memory.
+    pub(super) ordered_above: usize,
     /// Whether a gradient is of rows, or left out.
     pub(super) is_partial: bool,
 }
@@ -71,6 +73,7 @@ impl<F: Scalar> Scratch<F> {
             strided: recycle_rare(&mut self.strided),
             touched: recycle_rare(&mut self.touched),
             gathered: self.gathered.take(),
+            ordered_above: 0,
             is_partial: false,
         }
     }
