@@ -162,9 +162,10 @@ fn main() -> Result<()> {
     let digits = Digits::read(Path::new(DATA))?;
     let (mut seen, hidden) = divide(&digits.images, &mut rng);
     let mut model = Model::new(digits.len(), &mut rng);
+    let penalty = Penalty::l2(args.penalty);
     let mut optimizer = AdaGrad::new(f64::from(args.rate))
-        .group("images", |group| group.penalty(Penalty::l2(args.penalty)))
-        .group("places", |group| group.penalty(Penalty::l2(args.penalty)));
+        .group("images", move |group| group.penalty(penalty))
+        .group("places", move |group| group.penalty(penalty));
 
     let (mut time, mut steps) = (Duration::ZERO, 0);
     let epochs = if args.quick { 2 } else { args.epochs };

@@ -328,17 +328,50 @@ impl<F: Scalar, R: Rule<F>> Work for UpdateRows<'_, F, R> {
         let RowsOf { rows, first, width } = rows;
         let [a, b, c, d] = slots;
         for (place, &row) in rows.iter().enumerate() {
-            let at = (row - first) * width;
-            let (w, g) = (&mut w[at..at + width], &g[place * width..(place + 1) * width]);
-            R::State::sweep(
-                width & !(WIDEST - 1),
-                w,
-                g,
-                [from(a, at), from(b, at), from(c, at), from(d, at)],
-                #[inline(always)]
-                |w, g, state| R::update(&step, w, factor.gradient(w, g).flushed(), state.flushed()),
-            );
+            let start = (row - first) * width;
+            let g = &g[place * width..(place + 1) * width];
+            // By vectors in rooms of their own: slices would be asked anew, for each row, whether they overlap.
+            for (i, g) in g.as_chunks::<WIDEST>().0.iter().enumerate() {
+                let at = start + i * WIDEST;
+                let mut moved = lifted(w, at, true);
+                let mut k = lifted(a, at, R::State::COUNT > 0);
+                let mut l = lifted(b, at, R::State::COUNT > 1);
+                let mut m = lifted(c, at, R::State::COUNT > 2);
+                let mut n = lifted(d, at, R::State::COUNT > 3);
+                R::State::sweep(
+                    WIDEST,
+                    &mut moved,
+                    g,
+                    [&mut k, &mut l, &mut m, &mut n],
+                    #[inline(always)]
+                    |w, g, state| {
+                        R::update(&step, w, factor.gradient(w, g).flushed(), state.flushed())
+                    },
+                );
+                w[at..at + WIDEST].copy_from_slice(&moved);
+                put_back(a, at, &k, R::State::COUNT > 0);
+                put_back(b, at, &l, R::State::COUNT > 1);
+                put_back(c, at, &m, R::State::COUNT > 2);
+                put_back(d, at, &n, R::State::COUNT > 3);
+            }
         }
+    }
+}
+
+/// A vector of a slice, where the rule has that slot.
+#[inline(always)]
+fn lifted<F: Scalar>(from: &[F], at: usize, is_there: bool) -> [F; WIDEST] {
+    let mut room = [F::zero(); WIDEST];
+    if is_there {
+        room.copy_from_slice(&from[at..at + WIDEST]);
+    }
+    room
+}
+
+#[inline(always)]
+fn put_back<F: Scalar>(to: &mut [F], at: usize, room: &[F; WIDEST], is_there: bool) {
+    if is_there {
+        to[at..at + WIDEST].copy_from_slice(room);
     }
 }
 

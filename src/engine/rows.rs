@@ -189,23 +189,29 @@ impl<F: Scalar> Gathered<F> {
         if self.seen.len() * 64 < len {
             self.seen.resize(len.div_ceil(64), 0);
         }
-        let (start, mut beyond, mut twice) = (self.rows.len(), None, 0);
-        self.rows.reserve(numbers.len());
-        let (rows, seen) = (&mut self.rows, &mut self.seen);
-        numbers.for_each(|row| match seen.get_mut(row / 64).filter(|_| row < len) {
-            Some(word) => {
+        let start = self.rows.len();
+        numbers.append_to(&mut self.rows);
+        let (rows, seen) = (&self.rows[start..], &mut self.seen[..]);
+        if rows.iter().fold(0, |largest, &row| largest.max(row)) >= len {
+            let beyond = rows.iter().find(|&&row| row >= len).copied();
+            self.rows.truncate(start);
+            return Err(Problem::OutOfRange { row: beyond.unwrap_or(len), rows: len });
+        }
+        let mut once = rows.is_sorted_by(|a, b| a < b);
+        if !once {
+            let mut twice = 0;
+            for row in rows {
+                let word = &mut seen[row / 64];
                 twice |= *word >> (row % 64);
                 *word |= 1 << (row % 64);
-                rows.push(row);
             }
-            None => beyond = beyond.or(Some(row)),
-        });
-        rows[start..].iter().for_each(|row| seen[row / 64] = 0);
-        let once = twice & 1 == 0;
-        if !once || beyond.is_some() {
-            rows.truncate(start);
+            rows.iter().for_each(|row| seen[row / 64] = 0);
+            once = twice & 1 == 0;
         }
-        beyond.map_or(Ok(once), |row| Err(Problem::OutOfRange { row, rows: len }))
+        if !once {
+            self.rows.truncate(start);
+        }
+        Ok(once)
     }
 
     /// Sorts numbers of rows, of which there are `len`: those that are equal stay in their order.
@@ -326,7 +332,9 @@ pub(super) fn touch<'a, F: Scalar>(
     let source = Source::of(g, &leaf.order);
     // Rows of the gradient that follow each other as those of the leaf do.
     let given = if before == 1 && !reversed { given(&source) } else { None };
-    let ordered = numbers.len() * grid.width() > lists.ordered_above || given.is_none();
+    // Of a leaf without elements the number of rows is not bounded by memory.
+    let large = numbers.len() * grid.width() > lists.ordered_above;
+    let ordered = large || given.is_none() || leaf.is_empty();
     let (row, sum) = (gathered.rows.len(), gathered.sums.len());
     let taken = if ordered { Ok(false) } else { gathered.take(numbers, len) };
     let found = match taken {

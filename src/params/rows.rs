@@ -85,6 +85,20 @@ impl RowNumbers<'_> {
         }
     }
 
+    /// Appends all of them.
+    pub(crate) fn append_to(&self, rows: &mut Vec<usize>) {
+        match self {
+            RowNumbers::Usize(numbers) => match numbers.as_slice() {
+                Some(numbers) => rows.extend_from_slice(numbers),
+                None => rows.extend(numbers),
+            },
+            RowNumbers::U32(numbers) => match numbers.as_slice() {
+                Some(numbers) => rows.extend(numbers.iter().map(|&number| number as usize)),
+                None => rows.extend(numbers.iter().map(|&number| number as usize)),
+            },
+        }
+    }
+
     /// Calls `each` with one after the other.
     pub(crate) fn for_each(&self, mut each: impl FnMut(usize)) {
         match self {

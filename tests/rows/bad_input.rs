@@ -105,6 +105,7 @@ fn a_frozen_table_is_not_looked_at_and_an_empty_one_has_no_rows() {
     Adam::new(0.1).step(&mut table, &none).unwrap();
     let narrow = Rows { rows: [3_usize], values: Array2::<f64>::ones((1, 0)) };
     Sgd::new(0.1).step(&mut Array2::<f64>::ones((4, 0)), &narrow).unwrap();
+    Sgd::new(0.1).step(&mut Array2::<f64>::ones((1 << 60, 0)), &narrow).unwrap();
     assert_eq!(table, Array2::<f64>::ones((4, 2)));
 }
 
