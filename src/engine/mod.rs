@@ -41,6 +41,7 @@ mod settings;
 mod slot;
 mod strided;
 mod sweep;
+mod untouched;
 mod view;
 
 pub use average::Average;
@@ -49,6 +50,6 @@ pub use elementwise::Elementwise;
 pub(crate) use elementwise::{Compiled, MakeProgram, compiled};
 pub(crate) use loops::program;
 pub(crate) use program::Program;
-pub use rows::Untouched;
 pub(crate) use scratch::recycle;
 pub use settings::{NonFinite, Precedence, Settings};
+pub use untouched::Untouched;

@@ -2,7 +2,7 @@
 
 use super::average::Average;
 use super::compact::Precision;
-use super::rows::Untouched;
+use super::untouched::Untouched;
 use crate::error::Error;
 use crate::interval::Interval;
 use crate::reduce::How;
