@@ -122,7 +122,7 @@ pub mod train;
 mod vector;
 
 // The trait and the engine.
-pub use engine::{Average, Elementwise, NonFinite, Precedence, Precision, Settings};
+pub use engine::{Average, Elementwise, NonFinite, Precedence, Precision, Settings, Untouched};
 #[doc(hidden)]
 pub use optimizer::{Call, OtherRanks, Partwise, Wholes};
 pub use optimizer::{Change, Optimizer, StepInfo, Treatment};

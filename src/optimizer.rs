@@ -39,7 +39,8 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
     /// Moves the parameters once along the gradients.
     ///
     /// The two trees must have the same leaves by name and shape, and those of the first step ever
-    /// after; their memory layouts are free. All is checked before the first write.
+    /// after; their memory layouts are free. A gradient of few rows is a leaf of
+    /// [`Rows`](crate::params::Rows), where the optimizer takes it. All is checked before the first write.
     ///
     /// # Errors
     /// An `Err` leaves parameters, state and step counter exactly as they were. See

@@ -7,7 +7,7 @@
 use ndarray::{ArrayView, ArrayViewD, Dimension};
 
 use crate::error::{Error, ErrorKind};
-use crate::params::{Leaf, Params, Path};
+use crate::params::{Leaf, Params, Path, summed};
 use crate::scalar::Scalar;
 use crate::simd::{Simd, Work};
 use crate::threads::join;
@@ -287,13 +287,12 @@ pub(crate) fn all_finite_view<F: Scalar>(x: &ArrayViewD<'_, F>) -> bool {
 
 /// The first NaN or infinite element in logical order: its index and value.
 pub(crate) fn first_non_finite<F: Scalar>(leaf: &dyn Leaf<F>) -> Option<(Vec<usize>, f64)> {
-    first_beyond(leaf, F::max_value().into_f64())
+    first_beyond_view(&leaf.view(), F::max_value().into_f64())
 }
 
 /// The first element in logical order that is not at most `limit` in size: its index and value.
-fn first_beyond<F: Scalar>(leaf: &dyn Leaf<F>, limit: f64) -> Option<(Vec<usize>, f64)> {
-    leaf.view()
-        .indexed_iter()
+fn first_beyond_view<F: Scalar>(view: &ArrayViewD<'_, F>, limit: f64) -> Option<(Vec<usize>, f64)> {
+    view.indexed_iter()
         .find(|(_, value)| value.is_nan() || value.into_f64().abs() > limit)
         .map(|(index, value)| (ndarray::Dimension::slice(&index).to_vec(), value.into_f64()))
 }
@@ -310,6 +309,16 @@ pub(crate) fn find_beyond<F: Scalar>(
             return;
         }
         let Some(limit) = limit(path) else { return };
+        let within = limit.min(F::max_value().into_f64());
+        if let Some(numbers) = leaf.rows() {
+            let sums = summed(leaf, &numbers);
+            let mut beyond = sums.iter().filter_map(|(&row, sum)| {
+                let (index, value) = first_beyond_view(&sum.view(), within)?;
+                Some((std::iter::once(row).chain(index).collect(), value))
+            });
+            first = beyond.next().map(|(index, value)| beyond_kind(path, index, value, within));
+            return;
+        }
         let largest = match leaf.as_slice() {
             Some(slice) => largest_slice(slice, How::default()),
             None => largest_view(&leaf.view()),
@@ -317,17 +326,19 @@ pub(crate) fn find_beyond<F: Scalar>(
         if is_finite_size::<F>(largest) && F::of_size(largest).into_f64() <= limit {
             return;
         }
-        let limit = limit.min(F::max_value().into_f64());
-        first = first_beyond(leaf, limit).map(|(index, value)| {
-            let leaf = path.to_string();
-            if value.is_finite() {
-                ErrorKind::LargeGradient { leaf, index, value, limit }
-            } else {
-                ErrorKind::NonFiniteGradient { leaf, index, value }
-            }
-        });
+        let beyond = first_beyond_view(&leaf.view(), within);
+        first = beyond.map(|(index, value)| beyond_kind(path, index, value, within));
     });
     first.map(Error::from)
+}
+
+fn beyond_kind(path: Path<'_>, index: Vec<usize>, value: f64, limit: f64) -> ErrorKind {
+    let leaf = path.to_string();
+    if value.is_finite() {
+        ErrorKind::LargeGradient { leaf, index, value, limit }
+    } else {
+        ErrorKind::NonFiniteGradient { leaf, index, value }
+    }
 }
 
 /// The error of the first NaN or infinite gradient among those leaves of a tree that count.

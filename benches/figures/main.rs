@@ -13,6 +13,7 @@ mod loops;
 mod measure;
 #[cfg(feature = "linalg")]
 mod push_through;
+mod rows;
 mod small;
 #[cfg(feature = "rayon")]
 mod threads;
@@ -30,6 +31,7 @@ fn main() {
         around::around(),
         compact::compact(),
         layouts::layouts(),
+        rows::rows(),
         small::small(),
         #[cfg(feature = "linalg")]
         push_through::push_through(),

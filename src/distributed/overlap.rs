@@ -146,6 +146,9 @@ impl<F: Scalar> Running<F> {
             );
         };
         let (place, entry) = (&self.plan.places[index], &self.plan.roster.entries()[index]);
+        if gradient.rows().is_some() {
+            return Err(ErrorKind::WholeArrays { leaf: name.to_owned() }.into());
+        }
         if let Some(problem) = gradient.contradiction() {
             return Err(ErrorKind::ContradictoryLeaf { leaf: name.to_owned(), problem }.into());
         }

@@ -6,7 +6,7 @@
 use super::average::averaged;
 use super::compact::{self, Codes, Rounding};
 use super::loops::WIDEST;
-use super::program::{Before, Kernel, Penalized, Stretch};
+use super::program::{Before, Kernel, Penalized, RowsOf, Stretch};
 use super::scale::Scale;
 use super::settings::Settings;
 use crate::reduce::{BLOCK, Sum};
@@ -177,7 +177,7 @@ pub(super) enum Quantities<F> {
 }
 
 /// What is summed up over a leaf.
-pub(super) type Sums = [Sum; SUMS];
+pub(in crate::engine) type Sums = [Sum; SUMS];
 
 impl<F: Scalar> Loop<'_, F> {
     /// Updates a stretch of elements.
@@ -188,6 +188,35 @@ impl<F: Scalar> Loop<'_, F> {
             None => update(kernel, place, outer, simd, stretch),
             Some(rounding) => self.update_codes(place, rounding, simd, stretch.reborrow()),
         }
+    }
+
+    /// Updates rows of whole vectors in one loop, where little is done around the rule; whether it has.
+    pub(super) fn update_rows(
+        &self,
+        place: usize,
+        simd: Simd,
+        rows: RowsOf<'_>,
+        stretch: &mut Stretch<'_, F>,
+    ) -> bool {
+        let outer = &self.outer[place];
+        let averages = outer.average.is_some() && !stretch.average.is_empty();
+        let is_plain = outer.rounding.is_none() && !averages && simd.is_wide();
+        let factor = outer.factor().filter(|_| is_plain);
+        factor.is_some_and(|factor| {
+            self.kernel.update_rows(place, factor, simd, rows, stretch);
+            true
+        })
+    }
+
+    /// Whether parameters whose gradient is 0 move all the same, where the rule leaves them as they are.
+    pub(super) fn idles(&self, place: usize) -> bool {
+        let Around { decay, shrink, threshold, .. } = self.outer[place].around;
+        decay != F::zero() || shrink != F::one() || threshold != F::zero()
+    }
+
+    /// Moves parameters whose gradient is 0.
+    pub(super) fn idle(&self, place: usize, simd: Simd, w: &mut [F]) {
+        simd.run(Idle { around: self.outer[place].around, w });
     }
 
     /// As [`update`](Self::update), of slots that are kept in fewer bits.
@@ -392,6 +421,23 @@ impl<F: Scalar> Work for Prepare<'_, F> {
         for i in 0..n {
             gradients[i] = around.gradient(w[i], g[i]);
             kept[i] = around.kept(w[i]);
+        }
+    }
+}
+
+/// What happens to parameters whose gradient is 0, where the rule leaves them as they are.
+struct Idle<'a, F> {
+    around: Around<F>,
+    w: &'a mut [F],
+}
+
+impl<F: Scalar> Work for Idle<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for w in self.w {
+            *w = self.around.finish(self.around.kept(*w));
         }
     }
 }

@@ -6,6 +6,7 @@ use super::average::Average;
 use super::compact::Precision;
 use super::elementwise::Elementwise;
 use super::settings::{NonFinite, Precedence, Settings};
+use super::untouched::Untouched;
 use crate::params::Pattern;
 use crate::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
 use crate::rule::Rule;
@@ -120,6 +121,39 @@ impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
     #[must_use]
     pub fn state_precision(self, precision: Precision) -> Self {
         self.set(|s| s.state_precision = precision)
+    }
+
+    /// Sets what becomes of rows that a gradient of [`Rows`](crate::params::Rows) does not touch: see
+    /// [`Untouched`].
+    ///
+    /// ```
+    /// use thalweg::{Ftrl, Untouched};
+    /// let ftrl = Ftrl::<f32>::new(0.1).l1(1.0).untouched(Untouched::Exact);
+    /// ```
+    #[must_use]
+    pub fn untouched(self, untouched: Untouched) -> Self {
+        self.set(|s| s.untouched = untouched)
+    }
+
+    /// Lets gradients leave the leaves out, as those of experts or of tables that a batch does not ask; without
+    /// it a gradient that is not there is an error.
+    ///
+    /// A leaf that is left out is one of which no row is touched: [`untouched`](Self::untouched) says what becomes
+    /// of it.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use thalweg::{Optimizer, Sgd};
+    /// let mut w = [array![1.0], array![1.0]];
+    /// let only_first = (array![0.5],);
+    /// assert!(Sgd::new(1.0).step(&mut w, &only_first).is_err());
+    /// Sgd::new(1.0).group("1", |second| second.sparse(true)).step(&mut w, &only_first)?;
+    /// assert_eq!(w, [array![0.5], array![1.0]]);
+    /// # Ok::<(), thalweg::Error>(())
+    /// ```
+    #[must_use]
+    pub fn sparse(self, sparse: bool) -> Self {
+        self.set(|s| s.sparse = sparse)
     }
 
     /// Multiplies the learning rate, as [`group`](Self::group)s do; in [0, ∞).

@@ -39,6 +39,14 @@ pub(super) fn couple<F: Scalar>(
         let course = &courses[cohort.course];
         leaf.constants = coupling.own(course, leaf.cohort, &mut cohort.clock, leaf);
     }
+    if let Some(gathered) = lists.gathered.as_deref_mut() {
+        for leaf in &mut lists.touched {
+            let cohort = &mut cohorts[leaf.cohort];
+            let course = &courses[cohort.course];
+            let clock = &mut cohort.clock;
+            leaf.constants = coupling.own(course, leaf.cohort, clock, &mut leaf.of(gathered));
+        }
+    }
 }
 
 /// Finds the factor of cautious updates of each leaf, once its constants are complete.
@@ -139,7 +147,7 @@ impl<F: Scalar> Coupling<'_, F> {
 }
 
 /// A leaf of a step, however it lies in memory.
-trait Coupled<F: Scalar> {
+pub(super) trait Coupled<F: Scalar> {
     fn len(&self) -> usize;
     fn grad_norm(&self, how: How) -> Norm;
     fn param_norm(&self, how: How) -> Norm;

@@ -31,7 +31,7 @@ impl Rulings<'_> {
 }
 
 /// The settings that a result depends on, each with its value.
-fn settings_of(settings: &Settings) -> [(&'static str, String); 15] {
+fn settings_of(settings: &Settings) -> [(&'static str, String); 16] {
     // Named one by one, so that a new one is not forgotten.
     let Settings {
         non_finite,
@@ -43,6 +43,9 @@ fn settings_of(settings: &Settings) -> [(&'static str, String); 15] {
         frozen,
         // The arrays tell theirs, and go on in what is built here.
         state_precision: _,
+        untouched,
+        // It says what a gradient may be, and changes no result.
+        sparse: _,
         rate_factor,
         maximize,
         clip_leaf_norm,
@@ -60,6 +63,7 @@ fn settings_of(settings: &Settings) -> [(&'static str, String); 15] {
         ("clip_norm", format!("{clip_norm:?}")),
         ("average", format!("{average:?}")),
         ("frozen", format!("{frozen:?}")),
+        ("untouched", format!("{untouched:?}")),
         ("rate_factor", format!("{rate_factor:?}")),
         ("maximize", format!("{maximize:?}")),
         ("clip_leaf_norm", format!("{clip_leaf_norm:?}")),

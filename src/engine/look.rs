@@ -3,6 +3,7 @@
 
 use super::ledger::Cohort;
 use super::plan::Course;
+use super::rows;
 use super::scale::{Norm, Scale};
 use super::scratch::Lists;
 use super::settings::{NonFinite, Settings};
@@ -61,7 +62,10 @@ pub(super) fn exceeds<F: Scalar>(
     let flat = lists.flat.iter();
     let mut flat = flat.map(|leaf| (leaf.cohort, reduce::largest_slice(leaf.stretch.g, how)));
     let mut strided = lists.strided.iter().map(|leaf| (leaf.cohort, leaf.largest(how)));
+    let rows = rows::gradients(lists);
+    let mut rows = rows.map(|(cohort, g)| (cohort, reduce::largest_slice(g, how)));
     flat.any(|(cohort, largest)| exceeds(cohort, largest))
+        || rows.any(|(cohort, largest)| exceeds(cohort, largest))
         || strided.any(|(cohort, largest)| exceeds(cohort, largest))
 }
 
@@ -69,14 +73,19 @@ pub(super) fn exceeds<F: Scalar>(
 pub(super) fn largest<F: Scalar>(lists: &Lists<'_, F>, how: How) -> F::Size {
     let strided = lists.strided.iter().rev().map(|leaf| leaf.largest(how));
     let strided = strided.fold(F::Size::default(), Ord::max);
-    strided.max(sweep::largest(&lists.flat, how))
+    strided.max(sweep::largest(&lists.flat, how)).max(rows::largest(lists, how))
 }
 
 /// ‖g‖₂ over all leaves.
 fn norm<F: Scalar>(lists: &Lists<'_, F>, how: How) -> Norm {
     fn sum<F: Scalar, T: Term>(lists: &Lists<'_, F>, term: T, how: How) -> f64 {
         let strided = lists.strided.iter().map(|leaf| leaf.sum(term, how));
-        strided.fold(sweep::sum(&lists.flat, term, how), Sum::add).value()
+        let sum = strided.fold(sweep::sum(&lists.flat, term, how), Sum::add);
+        if lists.touched.is_empty() {
+            sum.value()
+        } else {
+            sum.add(rows::sum(lists, term, how)).value()
+        }
     }
     Norm::from_sums(sum(lists, Square, how), |term| sum(lists, term, how))
 }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::program::{About, Before, Kernel, Penalized, Program, Stretch};
+use super::program::{About, Before, Kernel, Penalized, Program, RowsOf, Stretch};
 use crate::error::Error;
 use crate::rule::{Clock, MOST, Rule, SUMS, Slices, Slots, Totals};
 use crate::scalar::Scalar;
@@ -76,6 +76,10 @@ impl<F: Scalar, R: Rule<F>> Program<F> for Typed<R> {
 
     fn total(&self, totals: &mut Totals) {
         self.0.total(totals);
+    }
+
+    fn rests(&self) -> bool {
+        self.0.rests()
     }
 
     fn kernel(&self) -> Box<dyn Kernel<F>> {
@@ -168,6 +172,19 @@ impl<F: Scalar, R: Rule<F>> Kernel<F> for Loops<F, R> {
         let (step, stretch) = (self.steps[place], stretch.reborrow());
         // A factor of 1 changes no gradient.
         simd.run_wide(UpdateCodes::<F, R> { step, factor: Scaled(factor), key, stretch });
+    }
+
+    fn update_rows(
+        &self,
+        place: usize,
+        factor: F,
+        simd: Simd,
+        rows: RowsOf<'_>,
+        stretch: &mut Stretch<'_, F>,
+    ) {
+        let (step, stretch) = (self.steps[place], stretch.reborrow());
+        // A factor of 1 changes no gradient.
+        simd.run_wide(UpdateRows::<F, R> { step, factor: Scaled(factor), rows, stretch });
     }
 
     fn norms(&self, place: usize, power: F, simd: Simd, stretch: Stretch<'_, F>) -> [f64; 2] {
@@ -325,6 +342,69 @@ impl<F: Scalar, R: Rule<F>> Work for UpdateCodes<'_, F, R> {
             #[inline(always)]
             |w, g, state| R::update(&step, w, factor.gradient(w, g).flushed(), state.flushed()),
         );
+    }
+}
+
+struct UpdateRows<'a, F: Scalar, R: Rule<F>> {
+    step: R::Step,
+    factor: Scaled<F>,
+    rows: RowsOf<'a>,
+    stretch: Stretch<'a, F>,
+}
+
+impl<F: Scalar, R: Rule<F>> Work for UpdateRows<'_, F, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { step, factor, rows, stretch: Stretch { w, g, slots, .. } } = self;
+        let RowsOf { rows, first, width } = rows;
+        let [a, b, c, d] = slots;
+        for (place, &row) in rows.iter().enumerate() {
+            let start = (row - first) * width;
+            let g = &g[place * width..(place + 1) * width];
+            // By vectors in rooms of their own: slices would be asked anew, for each row, whether they overlap.
+            for (i, g) in g.as_chunks::<WIDEST>().0.iter().enumerate() {
+                let at = start + i * WIDEST;
+                let mut moved = lifted(w, at, true);
+                let mut k = lifted(a, at, R::State::COUNT > 0);
+                let mut l = lifted(b, at, R::State::COUNT > 1);
+                let mut m = lifted(c, at, R::State::COUNT > 2);
+                let mut n = lifted(d, at, R::State::COUNT > 3);
+                R::State::sweep(
+                    WIDEST,
+                    &mut moved,
+                    g,
+                    [&mut k, &mut l, &mut m, &mut n],
+                    #[inline(always)]
+                    |w, g, state| {
+                        R::update(&step, w, factor.gradient(w, g).flushed(), state.flushed())
+                    },
+                );
+                w[at..at + WIDEST].copy_from_slice(&moved);
+                put_back(a, at, &k, R::State::COUNT > 0);
+                put_back(b, at, &l, R::State::COUNT > 1);
+                put_back(c, at, &m, R::State::COUNT > 2);
+                put_back(d, at, &n, R::State::COUNT > 3);
+            }
+        }
+    }
+}
+
+/// A vector of a slice, where the rule has that slot.
+#[inline(always)]
+fn lifted<F: Scalar>(from: &[F], at: usize, is_there: bool) -> [F; WIDEST] {
+    let mut room = [F::zero(); WIDEST];
+    if is_there {
+        room.copy_from_slice(&from[at..at + WIDEST]);
+    }
+    room
+}
+
+#[inline(always)]
+fn put_back<F: Scalar>(to: &mut [F], at: usize, room: &[F; WIDEST], is_there: bool) {
+    if is_there {
+        to[at..at + WIDEST].copy_from_slice(room);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::leaf::LeafState;
 use super::program::Stretch;
+use super::rows;
 use super::scratch::Lists;
 use super::settings::Settings;
 use super::strided::{Strided, Units};
@@ -11,7 +12,8 @@ use crate::error::{Error, Tree};
 use crate::params::{Fit, Leaf, LeafMut, Params, ParamsMut, Roster};
 use crate::scalar::Scalar;
 
-/// Makes a job of each leaf that is not frozen, with the gradient of its name.
+/// Makes a job of each leaf that is not frozen, with the gradient of its name; where `some` says so, a
+/// gradient may be left out.
 ///
 /// # Errors
 /// Unless parameters and gradients have the leaves of the roster, each once and in its shape;
@@ -23,15 +25,23 @@ pub(super) fn pair<'a, 's, F: Scalar>(
     settings: &dyn Fn(usize) -> &'s Settings,
     params: &'a mut dyn ParamsMut<F>,
     grads: &'a dyn Params<F>,
+    some: bool,
     lists: &mut Lists<'a, F>,
 ) -> Result<(), Error> {
-    let paired = roster.meet(grads, Tree::Gradients, |index, g| {
-        if index == lists.grads.len() {
-            lists.grads.push(Some(g));
-        } else {
-            put(&mut lists.grads, index, g);
-        }
-    });
+    if let Some(gathered) = lists.gathered.as_deref_mut() {
+        gathered.clear();
+    }
+    let paired = if some {
+        pair_some(roster, leaves, settings, grads, lists)
+    } else {
+        roster.meet_gradients(grads, |index, g| {
+            if index == lists.grads.len() {
+                lists.grads.push(Some(g));
+            } else {
+                put(&mut lists.grads, index, g);
+            }
+        })
+    };
     if let Err(error) = paired {
         // Of two mistakes, the parameters' is named.
         roster.meet(&*params, Tree::Parameters, |_, _| {})?;
@@ -41,10 +51,13 @@ pub(super) fn pair<'a, 's, F: Scalar>(
     roster.meet_mut(params, Tree::Parameters, |index, w| {
         if index == next
             && lists.late.is_empty()
-            && let (Some(leaf), Some(&Some(g))) = (states.next(), lists.grads.get(index))
+            && let (Some(leaf), Some(&g)) = (states.next(), lists.grads.get(index))
         {
             next += 1;
-            job(leaf, w, g, settings, lists);
+            match g {
+                Some(g) => job(leaf, w, g, index, settings, lists),
+                None => rows::leave_out(leaf, w, settings(leaf.cohort), lists),
+            }
         } else {
             lists.late.push((index, w));
         }
@@ -52,14 +65,38 @@ pub(super) fn pair<'a, 's, F: Scalar>(
     if !lists.late.is_empty() {
         lists.late.sort_unstable_by_key(|&(index, _)| std::cmp::Reverse(index));
         for leaf in states {
-            if let Some((index, w)) = lists.late.pop()
-                && let Some(g) = lists.grads[index]
-            {
-                job(leaf, w, g, settings, lists);
+            if let Some((index, w)) = lists.late.pop() {
+                match lists.grads[index] {
+                    Some(g) => job(leaf, w, g, index, settings, lists),
+                    None => rows::leave_out(leaf, w, settings(leaf.cohort), lists),
+                }
             }
         }
     }
-    Ok(())
+    let name = |index: usize| roster.entries()[index].name.clone();
+    match lists.gathered.as_deref().and_then(|gathered| gathered.problem(name)) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+/// Finds the gradients where some may be left out.
+#[cold]
+fn pair_some<'a, 's, F: Scalar>(
+    roster: &Roster,
+    leaves: &[LeafState<F>],
+    settings: &dyn Fn(usize) -> &'s Settings,
+    grads: &'a dyn Params<F>,
+    lists: &mut Lists<'a, F>,
+) -> Result<(), Error> {
+    let list = &mut lists.grads;
+    list.resize(leaves.len(), None);
+    roster.meet_some(grads, |index, g| list[index].replace(g).is_none())?;
+    lists.is_partial |= list.iter().any(Option::is_none);
+    let is_missing =
+        |&index: &usize| list[index].is_none() && !settings(leaves[index].cohort).sparse;
+    let mut missing = (0..leaves.len()).filter(is_missing).peekable();
+    if missing.peek().is_some() { Err(roster.missing(missing)) } else { Ok(()) }
 }
 
 #[cold]
@@ -76,6 +113,7 @@ fn job<'a, 's, F: Scalar>(
     leaf: &'a mut LeafState<F>,
     w: &'a mut dyn LeafMut<F>,
     g: &'a dyn Leaf<F>,
+    index: usize,
     settings: &dyn Fn(usize) -> &'s Settings,
     lists: &mut Lists<'a, F>,
 ) {
@@ -84,7 +122,7 @@ fn job<'a, 's, F: Scalar>(
         let g = g.as_slice().unwrap_or_default();
         lists.flat.push(flat(leaf, w, g, false));
     } else {
-        rarer(leaf, w, g, settings, lists);
+        rarer(leaf, w, g, index, settings, lists);
     }
 }
 
@@ -108,14 +146,22 @@ fn rarer<'a, 's, F: Scalar>(
     leaf: &'a mut LeafState<F>,
     w: &'a mut dyn LeafMut<F>,
     g: &'a dyn Leaf<F>,
+    index: usize,
     settings: &dyn Fn(usize) -> &'s Settings,
     lists: &mut Lists<'a, F>,
 ) {
     let settings = settings(leaf.cohort);
-    if leaf.is_empty() || settings.frozen {
+    if settings.frozen {
         return;
     }
     leaf.settle(&*w, settings);
+    if g.rows().is_some() {
+        lists.is_partial = true;
+        return rows::touch(leaf, w, g, index, settings, lists);
+    }
+    if leaf.is_empty() {
+        return;
+    }
     // The average of a bounded leaf waits for the bound.
     let bounded = settings.max_norm.is_some();
     let units = settings.clip_adaptive.and_then(|clip| clip.units.axis(leaf.shape.len()));

@@ -119,7 +119,7 @@ pub(super) fn run<F: Scalar>(
     let mut lists = scratch.lend();
     let Ledger { roster, leaves, courses, cohorts, totals, .. } = ledger;
     let of = |cohort: usize| Ledger::settings(courses, cohorts, cohort);
-    let paired = pair(roster, leaves, &of, params, grads, &mut lists);
+    let paired = pair(roster, leaves, &of, params, grads, false, &mut lists);
     let step = || {
         others.agree(paired)?;
         let mut whole = Whole { members: &members, others: &mut *others, how };
@@ -155,7 +155,7 @@ pub(super) fn run<F: Scalar>(
     let outcome = step();
     scratch.take_back(lists);
     if outcome.is_ok() {
-        follow(ledger, now.average, params);
+        follow(ledger, now.average, false, params);
     }
     outcome
 }

@@ -230,6 +230,14 @@ impl<F: Scalar> Plan<F> {
         self.program.validate()?;
         self.settings.check::<F>()?;
         self.schedule.validate()?;
+        let settings = &self.settings;
+        let is_penalty = |(name, _): &(String, Schedule)| matches!(name.as_str(), "l1" | "l2");
+        let is_scheduled = self.scheduled.iter().any(is_penalty);
+        if let Some(reason) =
+            settings.untouched.problem(self.program.rests(), settings, is_scheduled)
+        {
+            return Err(ErrorKind::NotExact { rule: self.program.about().name, reason }.into());
+        }
         for (name, schedule) in &self.scheduled {
             schedule.validate()?;
             let (mut program, mut settings) = (self.program.boxed(), self.settings.clone());

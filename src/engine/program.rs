@@ -32,6 +32,9 @@ pub(crate) trait Program<F: Scalar>: Debug + Send + Sync {
     /// Takes the sums of a step into what is carried.
     fn total(&self, totals: &mut Totals);
 
+    /// Whether an element whose gradient is 0 stays as it is, and its state too.
+    fn rests(&self) -> bool;
+
     /// The loops of the rule, with room for the constants of steps.
     fn kernel(&self) -> Box<dyn Kernel<F>>;
 }
@@ -106,12 +109,32 @@ pub(crate) trait Kernel<F: Scalar>: Send + Sync {
         stretch: &mut Stretch<'_, F>,
     );
 
+    /// As [`update`](Self::update), on a wide instruction set, of rows of whole vectors: those of a table, of
+    /// which the stretch has everything but the gradients, which are of the rows.
+    fn update_rows(
+        &self,
+        place: usize,
+        factor: F,
+        simd: Simd,
+        rows: RowsOf<'_>,
+        stretch: &mut Stretch<'_, F>,
+    );
+
     /// The sums of the squares of the quantities whose norms the rule wants, times `power`, over a
     /// stretch, which is short.
     fn norms(&self, place: usize, power: F, simd: Simd, stretch: Stretch<'_, F>) -> [f64; 2];
 
     /// The sums that the rule wants over the tree, over a stretch, which is short.
     fn sums(&self, place: usize, simd: Simd, stretch: Stretch<'_, F>) -> [f64; SUMS];
+}
+
+/// Rows of a table.
+#[derive(Clone, Copy)]
+pub(crate) struct RowsOf<'r> {
+    pub(crate) rows: &'r [usize],
+    /// The row that the table begins with.
+    pub(crate) first: usize,
+    pub(crate) width: usize,
 }
 
 /// What happens to a gradient before the rule sees it, in the loop of the rule.

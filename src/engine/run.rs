@@ -8,6 +8,7 @@ use super::ledger::{Cohort, Ledger};
 use super::look::look;
 use super::pair::pair;
 use super::plan::Course;
+use super::rows;
 use super::scale::{Norm, Scale};
 use super::scratch::{Lists, Scratch};
 use super::settings::{NonFinite, Settings};
@@ -66,13 +67,17 @@ pub(super) fn run<F: Scalar>(
     let mut lists = scratch.lend();
     let Ledger { roster, leaves, courses, cohorts, totals, .. } = ledger;
     let of = |cohort: usize| Ledger::settings(courses, cohorts, cohort);
-    let looked =
-        pair(roster, leaves, &of, params, grads, &mut lists).map_err(Halt::from).and_then(|()| {
-            let skip = settings.non_finite == NonFinite::Skip;
-            let refused = now.refuses(settings);
-            let looked = look(settings, courses, cohorts, &lists).filter(|_| !refused);
-            looked.ok_or(Halt::NotFinite { skip })
-        });
+    let of_tree = now.of_tree.is_some();
+    let some = !of_tree && courses.iter().any(|course| course.settings.sparse);
+    lists.ordered_above = rows::ordered_above(settings, courses, how);
+    let paired = pair(roster, leaves, &of, params, grads, some, &mut lists);
+    let whole = paired.and_then(|()| if of_tree { total::whole(grads) } else { Ok(()) });
+    let looked = whole.map_err(Halt::from).and_then(|()| {
+        let skip = settings.non_finite == NonFinite::Skip;
+        let refused = now.refuses(settings);
+        let looked = look(settings, courses, cohorts, &lists).filter(|_| !refused);
+        looked.ok_or(Halt::NotFinite { skip })
+    });
     let outcome = looked.and_then(|(norm, scale)| {
         if now.of_tree.is_some() {
             total::remember(cohorts, scratch);
@@ -87,9 +92,10 @@ pub(super) fn run<F: Scalar>(
         update(scratch, &mut lists, how);
         Ok(norm.map(Norm::value))
     });
+    let is_partial = lists.is_partial;
     scratch.take_back(lists);
     if outcome.is_ok() {
-        follow(ledger, now.average, params);
+        follow(ledger, now.average, is_partial, params);
     }
     outcome
 }
@@ -137,20 +143,27 @@ pub(super) fn update<F: Scalar>(scratch: &Scratch<F>, lists: &mut Lists<'_, F>, 
     while let Some(mut leaf) = lists.strided.pop() {
         strided::sweep(constants, how, leaf.reborrow().with_factors(&scratch.factors));
     }
+    if !lists.touched.is_empty() {
+        rows::sweep(constants, how, lists);
+    }
 }
 
-/// What follows the loop: bounds, the averages that wait for them, those of frozen leaves, and the
-/// count of terms.
+/// What follows the loop: bounds, the averages that wait for them, those of frozen leaves, the first terms
+/// of those whose leaves were not updated as a whole, and the count of terms.
 #[inline]
 pub(super) fn follow<F: Scalar>(
     ledger: &mut Ledger<F>,
     average: Option<Average>,
+    is_partial: bool,
     params: &mut dyn ParamsMut<F>,
 ) {
-    let rests = |cohort: &Cohort| cohort.terms > 0 && ledger.courses[cohort.course].settings.frozen;
+    let waits = |cohort: &Cohort| {
+        let frozen = ledger.courses[cohort.course].settings.frozen;
+        if frozen { cohort.terms > 0 } else { is_partial && cohort.terms == 0 }
+    };
     let bounds = ledger.courses.iter().any(|course| course.traits.bounds);
-    if bounds || (average.is_some() && ledger.cohorts.iter().any(rests)) {
-        bound(ledger, average, params);
+    if bounds || (average.is_some() && ledger.cohorts.iter().any(waits)) {
+        bound(ledger, average, is_partial, params);
     }
     if average.is_some() {
         ledger.count_terms();
@@ -163,6 +176,7 @@ pub(super) fn follow<F: Scalar>(
 fn bound<F: Scalar>(
     ledger: &mut Ledger<F>,
     average: Option<Average>,
+    is_partial: bool,
     params: &mut dyn ParamsMut<F>,
 ) {
     let Ledger { roster, leaves, courses, cohorts, .. } = ledger;
@@ -173,6 +187,10 @@ fn bound<F: Scalar>(
         match settings.max_norm.filter(|_| !settings.frozen) {
             Some(bound) => bound.apply_leaf(w),
             None if settings.frozen && cohort.terms > 0 => leaf.settle(&*w, settings),
+            // An average begins with the whole leaf; that of what was updated is there already.
+            None if !settings.frozen && is_partial && cohort.terms == 0 => {
+                leaf.settle(&*w, settings)
+            }
             None => return,
         }
         if let Some(average) = average {

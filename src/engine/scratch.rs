@@ -4,6 +4,7 @@ use std::mem;
 
 use super::around::{Loop, Outer};
 use super::program::Kernel;
+use super::rows::{Gathered, Touched};
 use super::strided::Strided;
 use super::sweep::Flat;
 use crate::params::{Leaf, LeafMut};
@@ -26,6 +27,8 @@ pub(super) struct Scratch<F: Scalar> {
     late: Vec<[usize; 3]>,
     flat: Vec<Flat<'static, F>>,
     strided: Vec<Strided<'static, F>>,
+    touched: Vec<Touched<'static, F>>,
+    gathered: Option<Box<Gathered<F>>>,
 }
 
 /// The lists of one step, borrowing from parameters and gradients.
@@ -36,6 +39,13 @@ pub(super) struct Lists<'a, F: Scalar> {
     pub(super) late: Vec<(usize, &'a mut dyn LeafMut<F>)>,
     pub(super) flat: Vec<Flat<'a, F>>,
     pub(super) strided: Vec<Strided<'a, F>>,
+    /// Leaves of whose gradient there are rows, and what was found of them.
+    pub(super) touched: Vec<Touched<'a, F>>,
+    pub(super) gathered: Option<Box<Gathered<F>>>,
+    /// More elements of rows than this are wanted in the order of memory.
+    pub(super) ordered_above: usize,
+    /// Whether a gradient is of rows, or left out.
+    pub(super) is_partial: bool,
 }
 
 impl<F: Scalar> Scratch<F> {
@@ -49,6 +59,8 @@ impl<F: Scalar> Scratch<F> {
             late: Vec::new(),
             flat: Vec::new(),
             strided: Vec::new(),
+            touched: Vec::new(),
+            gathered: None,
         }
     }
 
@@ -63,6 +75,10 @@ impl<F: Scalar> Scratch<F> {
             late: recycle_rare(&mut self.late),
             flat: recycle(mem::take(&mut self.flat)),
             strided: recycle_rare(&mut self.strided),
+            touched: recycle_rare(&mut self.touched),
+            gathered: self.gathered.take(),
+            ordered_above: 0,
+            is_partial: false,
         }
     }
 
@@ -76,6 +92,10 @@ impl<F: Scalar> Scratch<F> {
         if lists.strided.capacity() > 0 {
             self.strided = recycle_rare(&mut lists.strided);
         }
+        if lists.touched.capacity() > 0 {
+            self.touched = recycle_rare(&mut lists.touched);
+        }
+        self.gathered = lists.gathered;
     }
 }
 

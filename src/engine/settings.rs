@@ -2,6 +2,7 @@
 
 use super::average::Average;
 use super::compact::Precision;
+use super::untouched::Untouched;
 use crate::error::Error;
 use crate::interval::Interval;
 use crate::reduce::How;
@@ -88,6 +89,10 @@ pub struct Settings {
     pub frozen: bool,
     /// In how many bits the state is kept.
     pub state_precision: Precision,
+    /// What becomes of rows that a gradient of [`Rows`](crate::params::Rows) does not touch.
+    pub untouched: Untouched,
+    /// Whether gradients may leave the leaves out.
+    pub sparse: bool,
     /// What the learning rate is multiplied by; in [0, ∞).
     pub rate_factor: f64,
     /// Whether to climb: the gradient's sign is turned.
@@ -123,6 +128,8 @@ impl Default for Settings {
             parallel_above: 1 << 19,
             frozen: false,
             state_precision: Precision::Full,
+            untouched: Untouched::Lazy,
+            sparse: false,
             rate_factor: 1.0,
             maximize: false,
             clip_leaf_norm: None,

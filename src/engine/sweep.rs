@@ -70,7 +70,7 @@ pub(super) fn measure<F: Scalar>(
 }
 
 /// Sums of two parts as those of both.
-pub(super) fn added(left: Sums, right: Sums) -> Sums {
+pub(in crate::engine) fn added(left: Sums, right: Sums) -> Sums {
     std::array::from_fn(|i| left[i].add(right[i]))
 }
 

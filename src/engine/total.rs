@@ -9,9 +9,21 @@ use super::scratch::{Lists, Scratch};
 use super::settings::{NonFinite, Settings};
 use super::{strided, sweep};
 use crate::error::{Error, ErrorKind};
+use crate::params::{Params, Path};
 use crate::reduce::{How, Sum};
 use crate::rule::{SUMS, Totals};
 use crate::scalar::Scalar;
+
+/// That all gradients are whole arrays: of some rows, sums over the tree are those of another tree.
+pub(super) fn whole<F: Scalar>(grads: &dyn Params<F>) -> Result<(), Error> {
+    let mut found = None;
+    grads.visit(Path::ROOT, &mut |path, leaf| {
+        if found.is_none() && leaf.rows().is_some() {
+            found = Some(ErrorKind::WholeArrays { leaf: path.to_string() });
+        }
+    });
+    found.map_or(Ok(()), |kind| Err(kind.into()))
+}
 
 /// Keeps the clocks as they are: a sum that is not finite takes the step back.
 pub(super) fn remember<F: Scalar>(cohorts: &[Cohort], scratch: &mut Scratch<F>) {

@@ -99,6 +99,67 @@ pub enum ErrorKind {
         gradient: Vec<usize>,
     },
 
+    /// A gradient of rows has values of another shape than rows of its parameter.
+    #[error(
+        "the gradient of {} has {rows} rows and values of shape {values:?}, the parameter has shape \
+         {parameter:?}; values take the number of rows for the first axis and the parameter's other axes",
+        Name(leaf)
+    )]
+    RowsShape {
+        /// The leaf's name.
+        leaf: String,
+        /// The parameter's shape.
+        parameter: Vec<usize>,
+        /// How many row numbers there are.
+        rows: usize,
+        /// The shape of the values.
+        values: Vec<usize>,
+    },
+
+    /// A gradient of rows names a row that the parameter does not have.
+    #[error("the gradient of {} is of row {row}, and there are {rows}, counted from 0", Name(leaf))]
+    RowOutOfRange {
+        /// The leaf's name.
+        leaf: String,
+        /// The first such row.
+        row: usize,
+        /// How many there are.
+        rows: usize,
+    },
+
+    /// A gradient of rows, where whole arrays are needed.
+    #[error(
+        "{} holds rows of an array, and a whole array is needed here; make it one by `Rows::to_array`",
+        Name(leaf)
+    )]
+    WholeArrays {
+        /// The leaf's name.
+        leaf: String,
+    },
+
+    /// Rows without a gradient are to be as if theirs were 0, and cannot be.
+    #[error(
+        "`Untouched::Exact` is not possible for {rule}: {reason}; use `Untouched::Lazy`, or gradients that \
+         are whole arrays"
+    )]
+    NotExact {
+        /// The rule.
+        rule: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
+
+    /// A gradient of rows, and a setting that needs the others too.
+    #[error("the gradient of {} holds rows, and {what} needs all of them: {remedy}", Name(leaf))]
+    NeedsAllRows {
+        /// The leaf's name.
+        leaf: String,
+        /// The setting.
+        what: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+
     /// A gradient is NaN or infinite, and the policy is to reject it.
     #[error(
         "the gradient of {} is {value} at index {index:?}; nothing was changed (see `NonFinite` for \

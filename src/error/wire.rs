@@ -114,6 +114,11 @@ kinds! {
     ContradictoryLeaf { leaf, problem }
     ShapeChanged { leaf, was, now }
     GradientShape { leaf, parameter, gradient }
+    RowsShape { leaf, parameter, rows, values }
+    RowOutOfRange { leaf, row, rows }
+    WholeArrays { leaf }
+    NotExact { rule, reason }
+    NeedsAllRows { leaf, what, remedy }
     NonFiniteGradient { leaf, index, value }
     LargeGradient { leaf, index, value, limit }
     NonFiniteLoss { value }

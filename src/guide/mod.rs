@@ -8,6 +8,7 @@
 //! | know why a training is slow | [`slow_training`] |
 //! | write a rule of my own | [`own_rule`] |
 //! | choose an optimizer | [`choosing`] |
+//! | train an embedding, of which a batch touches few rows | [`sparse`] |
 //! | keep an optimizer's state in fewer bits | [`memory`] |
 //! | train on several machines | [`distributed`] |
 //! | know which formula exactly, and who agrees with it | [`conventions`] |
@@ -17,6 +18,9 @@
 
 #[doc = include_str!("training.md")]
 pub mod training {}
+
+#[doc = include_str!("sparse.md")]
+pub mod sparse {}
 
 #[doc = include_str!("fitting.md")]
 pub mod fitting {}

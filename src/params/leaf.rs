@@ -5,6 +5,7 @@ use ndarray::{
     ArrayViewMutD, Data, DataMut, Dimension,
 };
 
+use super::RowNumbers;
 use crate::scalar::Scalar;
 
 /// An array to read: a leaf of [`Params`](super::Params).
@@ -25,6 +26,12 @@ pub trait Leaf<F: Scalar> {
 
     /// A view of it with the rank at run time.
     fn view(&self) -> ArrayViewD<'_, F>;
+
+    /// The numbers of the rows whose gradients it holds, where it is a gradient of [`Rows`](super::Rows):
+    /// shape and view are then those of their values. `None` of an array.
+    fn rows(&self) -> Option<RowNumbers<'_>> {
+        None
+    }
 
     /// The rank, where the type tells it: its views then need no memory of their own.
     #[doc(hidden)]

@@ -3,7 +3,8 @@
 //! Any `ndarray` array or view is a tree of one leaf. References, tuples, arrays, slices, `Vec`,
 //! `Option`, `Box`, `BTreeMap<String, _>` and a struct after [`params!`](crate::params!) join trees
 //! into larger ones; their keys join by dots into the leaf's name. The parameters and the gradients
-//! of a step must have the same names and shapes; they may differ in type and in memory layout.
+//! of a step must have the same names and shapes; they may differ in type and in memory layout. The gradient of
+//! a table of which few rows are touched is [`Rows`].
 
 mod bounds;
 mod containers;
@@ -14,6 +15,7 @@ mod order;
 mod path;
 mod pattern;
 mod roster;
+mod rows;
 mod snapshot;
 
 pub(crate) use bounds::Walls;
@@ -24,6 +26,8 @@ pub(crate) use order::{Fit, Order};
 pub use path::Path;
 pub use pattern::Pattern;
 pub(crate) use roster::{Entry, Roster};
+pub(crate) use rows::summed;
+pub use rows::{HasRowNumbers, RowNumber, RowNumbers, Rows};
 pub use snapshot::Snapshot;
 pub(crate) use snapshot::{copy_of, pairs, pairs_mut};
 

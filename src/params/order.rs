@@ -54,6 +54,11 @@ impl Order {
         strides
     }
 
+    /// Whether an axis of the leaf runs backwards in memory.
+    pub(crate) fn is_reversed(&self, axis: usize) -> bool {
+        self.reversed.get(axis).copied().unwrap_or(false)
+    }
+
     /// The place in this order of an axis of the leaf.
     pub(crate) fn place_of(&self, axis: usize) -> Option<usize> {
         self.axes.iter().position(|&other| other == axis)

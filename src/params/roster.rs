@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use super::rows::{self, HOLDS_ROWS};
 use super::{Leaf, LeafMut, Params, ParamsMut, Path};
 use crate::error::{Error, ErrorKind, Tree};
 use crate::scalar::Scalar;
@@ -52,8 +53,7 @@ impl Roster {
                     made.push(each(leaf));
                 }
                 Some(problem) => {
-                    let leaf = entry.name;
-                    broken.get_or_insert(ErrorKind::ContradictoryLeaf { leaf, problem });
+                    broken.get_or_insert(contradictory(entry.name, problem));
                 }
             }
         });
@@ -98,13 +98,13 @@ impl Roster {
         mut each: impl FnMut(usize, &'a dyn Leaf<F>),
     ) -> Result<(), Error> {
         let mut visit = Visit::default();
-        tree.visit(Path::ROOT, &mut |path, leaf| {
-            if let Some(index) = self.find(path, leaf.shape(), &mut visit) {
-                match leaf.contradiction() {
-                    None => each(index, leaf),
-                    Some(problem) => visit.contradict(index, problem),
-                }
-            }
+        tree.visit(Path::ROOT, &mut |path, leaf| match self.find(path, leaf.shape(), &mut visit) {
+            Some(index) => match leaf.contradiction() {
+                None => each(index, leaf),
+                Some(problem) => visit.contradict(index, problem),
+            },
+            None if leaf.rows().is_some() => self.refuse_rows(path, &mut visit),
+            None => {}
         });
         self.conclude(visit, role)
     }
@@ -118,15 +118,131 @@ impl Roster {
         mut each: impl FnMut(usize, &'a mut dyn LeafMut<F>),
     ) -> Result<(), Error> {
         let mut visit = Visit::default();
-        tree.visit_mut(Path::ROOT, &mut |path, leaf| {
-            if let Some(index) = self.find(path, leaf.shape(), &mut visit) {
-                match leaf.contradiction_mut() {
+        tree.visit_mut(
+            Path::ROOT,
+            &mut |path, leaf| match self.find(path, leaf.shape(), &mut visit) {
+                Some(index) => match leaf.contradiction_mut() {
                     None => each(index, leaf),
                     Some(problem) => visit.contradict(index, problem),
-                }
+                },
+                None if leaf.rows().is_some() => self.refuse_rows(path, &mut visit),
+                None => {}
+            },
+        );
+        self.conclude(visit, role)
+    }
+
+    /// As [`meet`](Roster::meet), of gradients, of which some may be of rows.
+    #[inline]
+    pub(crate) fn meet_gradients<'a, F: Scalar>(
+        &self,
+        tree: &'a dyn Params<F>,
+        mut each: impl FnMut(usize, &'a dyn Leaf<F>),
+    ) -> Result<(), Error> {
+        let mut visit = Visit::default();
+        tree.visit(Path::ROOT, &mut |path, leaf| {
+            if visit.strays.is_none()
+                && let Some(index) = visit.next()
+                && self.is_at(index, path, |known| same(leaf.shape(), known))
+                && leaf.contradiction().is_none()
+            {
+                visit.met += 1;
+                each(index, leaf);
+            } else if let Some(index) = self.find_gradient(path, leaf, &mut visit) {
+                each(index, leaf);
             }
         });
-        self.conclude(visit, role)
+        self.conclude(visit, Tree::Gradients)
+    }
+
+    fn find_gradient<'r, F: Scalar>(
+        &'r self,
+        path: Path<'_>,
+        leaf: &dyn Leaf<F>,
+        visit: &mut Visit<'r>,
+    ) -> Option<usize> {
+        let Some(numbers) = leaf.rows() else {
+            let index = self.find(path, leaf.shape(), visit)?;
+            let problem = leaf.contradiction();
+            problem.into_iter().for_each(|problem| visit.contradict(index, problem));
+            return problem.is_none().then_some(index);
+        };
+        let index = match visit
+            .next()
+            .filter(|&index| visit.strays.is_none() && self.is_at(index, path, |_| true))
+        {
+            Some(index) => {
+                visit.met += 1;
+                index
+            }
+            None => self.look_up(path, &|_| true, leaf.shape(), visit)?,
+        };
+        let entry = &self.entries[index];
+        if rows::fits(&numbers, leaf.shape(), &entry.shape) {
+            return Some(index);
+        }
+        let error = rows::misfit(entry.name.clone(), &numbers, leaf.shape(), &entry.shape);
+        visit.stray().misfit.get_or_insert(error);
+        None
+    }
+
+    /// As [`meet_gradients`](Roster::meet_gradients), of a tree that may leave some leaves out, in any
+    /// order; `each` gets them by index, and says whether a leaf comes for the first time.
+    pub(crate) fn meet_some<'a, F: Scalar>(
+        &self,
+        tree: &'a dyn Params<F>,
+        mut each: impl FnMut(usize, &'a dyn Leaf<F>) -> bool,
+    ) -> Result<(), Error> {
+        let (mut next, count) = (0, self.entries.len());
+        let (mut unexpected, mut twice, mut wrong) = (Vec::new(), None, None);
+        tree.visit(Path::ROOT, &mut |path, leaf| {
+            let indices = (next..count).chain(0..next);
+            let mut found = indices.filter(|&index| path.is(&self.entries[index].name));
+            let Some(index) = found.next() else { return unexpected.push(path.to_string()) };
+            next = (index + 1) % count;
+            let Entry { name, shape } = &self.entries[index];
+            let error = match leaf.rows() {
+                Some(numbers) if rows::fits(&numbers, leaf.shape(), shape) => None,
+                Some(numbers) => Some(rows::misfit(name.clone(), &numbers, leaf.shape(), shape)),
+                None if !same(leaf.shape(), shape) => {
+                    let (leaf, gradient) = (name.clone(), leaf.shape().to_vec());
+                    let parameter = shape.clone();
+                    Some(ErrorKind::GradientShape { leaf, parameter, gradient }.into())
+                }
+                None => {
+                    leaf.contradiction().map(|problem| contradictory(name.clone(), problem).into())
+                }
+            };
+            if error.is_some() {
+                wrong = wrong.take().or(error);
+            } else if !each(index, leaf) {
+                twice.get_or_insert(index);
+            }
+        });
+        if let Some(index) = twice {
+            let (tree, leaf) = (Tree::Gradients, self.entries[index].name.clone());
+            return Err(ErrorKind::DuplicateLeaf { tree, leaf }.into());
+        }
+        if !unexpected.is_empty() {
+            let (tree, missing) = (Tree::Gradients, Vec::new());
+            return Err(ErrorKind::Leaves { tree, missing, unexpected }.into());
+        }
+        wrong.map_or(Ok(()), Err)
+    }
+
+    /// The error of leaves whose gradients must not be left out.
+    #[cold]
+    pub(crate) fn missing(&self, missing: impl Iterator<Item = usize>) -> Error {
+        let missing = missing.map(|index| self.entries[index].name.clone()).collect();
+        ErrorKind::Leaves { tree: Tree::Gradients, missing, unexpected: Vec::new() }.into()
+    }
+
+    /// Says of a leaf of rows that it is no array.
+    #[cold]
+    fn refuse_rows<'r>(&'r self, path: Path<'_>, visit: &mut Visit<'r>) {
+        if let Some(index) = self.index_of(&path.to_string()) {
+            visit.contradict(index, HOLDS_ROWS);
+        }
     }
 
     /// The place here of each of these leaves, in their order.
@@ -159,32 +275,31 @@ impl Roster {
     fn find<'r>(&'r self, path: Path<'_>, shape: &[usize], visit: &mut Visit<'r>) -> Option<usize> {
         if visit.strays.is_none()
             && let Some(index) = visit.next()
-            && self.is_at(index, path, shape)
+            && self.is_at(index, path, |known| same(shape, known))
         {
             visit.met += 1;
             return Some(index);
         }
-        self.look_up(path, shape, visit)
+        self.look_up(path, &|known| same(shape, known), shape, visit)
     }
 
     #[inline]
-    fn is_at(&self, index: usize, path: Path<'_>, shape: &[usize]) -> bool {
-        self.entries
-            .get(index)
-            .is_some_and(|entry| path.is(&entry.name) && same(shape, &entry.shape))
+    fn is_at(&self, index: usize, path: Path<'_>, fits: impl Fn(&[usize]) -> bool) -> bool {
+        self.entries.get(index).is_some_and(|entry| path.is(&entry.name) && fits(&entry.shape))
     }
 
     #[cold]
     fn look_up<'r>(
         &'r self,
         path: Path<'_>,
+        fits: &dyn Fn(&[usize]) -> bool,
         shape: &[usize],
         visit: &mut Visit<'r>,
     ) -> Option<usize> {
         if visit.strays.is_none() {
             for order in self.orders.iter().filter_map(OnceLock::get).map(|order| &**order) {
                 let agrees = (0..visit.met).all(|at| visit.at(at) == order.get(at).copied());
-                if agrees && order.get(visit.met).is_some_and(|&i| self.is_at(i, path, shape)) {
+                if agrees && order.get(visit.met).is_some_and(|&i| self.is_at(i, path, fits)) {
                     (visit.order, visit.met) = (Some(order), visit.met + 1);
                     return visit.at(visit.met - 1);
                 }
@@ -197,7 +312,7 @@ impl Roster {
             return None;
         };
         strays.met.push(index);
-        if !same(shape, &self.entries[index].shape) {
+        if !fits(&self.entries[index].shape) {
             strays.reshaped.get_or_insert_with(|| (index, shape.to_vec()));
             return None;
         }
@@ -210,8 +325,8 @@ impl Roster {
     fn settle(&self, mut visit: Visit<'_>, tree: Tree) -> Result<(), Error> {
         let strays = visit.strays.take().map(|strays| *strays);
         let whole = strays.is_some();
-        let Strays { met: order, unexpected, reshaped, contradiction } =
-            strays.unwrap_or_else(|| {
+        let Strays { met: order, unexpected, reshaped, contradiction, misfit } = strays
+            .unwrap_or_else(|| {
                 let met = (0..visit.met).filter_map(|at| visit.at(at)).collect();
                 Strays { met, ..Strays::default() }
             });
@@ -229,7 +344,10 @@ impl Roster {
             return Err(ErrorKind::Leaves { tree, missing, unexpected }.into());
         }
         if let Some((index, problem)) = contradiction {
-            return Err(ErrorKind::ContradictoryLeaf { leaf: name(index), problem }.into());
+            return Err(contradictory(name(index), problem).into());
+        }
+        if let Some(misfit) = misfit {
+            return Err(misfit);
         }
         let Some((index, shape)) = reshaped else {
             if whole && let Some(free) = self.orders.iter().find(|order| order.get().is_none()) {
@@ -299,6 +417,16 @@ struct Strays {
     reshaped: Option<(usize, Vec<usize>)>,
     /// The first leaf that contradicts itself.
     contradiction: Option<(usize, &'static str)>,
+    /// The error of the first leaf of rows that are none of its parameter.
+    misfit: Option<Error>,
+}
+
+/// The error of a leaf that is not the array that is asked for.
+fn contradictory(leaf: String, problem: &'static str) -> ErrorKind {
+    match problem {
+        HOLDS_ROWS => ErrorKind::WholeArrays { leaf },
+        problem => ErrorKind::ContradictoryLeaf { leaf, problem },
+    }
 }
 
 /// Equality of short lists, without the call that comparing slices makes.

@@ -103,6 +103,13 @@ pub trait Rule<F: Scalar>: Clone + Debug + Send + Sync + 'static {
         f64::INFINITY
     }
 
+    /// Whether [`update`](Rule::update) leaves an element whose gradient is 0 as it is, and its state too, at
+    /// any step: steps that do not touch it can then be left out
+    /// ([`Untouched::Exact`](crate::Untouched::Exact)).
+    fn rests(&self) -> bool {
+        false
+    }
+
     /// Calls `visit` with the name and the number of each hyperparameter; what it writes is taken.
     ///
     /// It is what schedules of hyperparameters and checkpoints go by. A rule that names none cannot

@@ -9,7 +9,7 @@ use crate::schedule::Schedule;
 
 /// **AdaGrad**: s += g², Δw = -αg/(√s + ε).
 ///
-/// When to use it: sparse features and convex problems, online: an element whose gradient is rare
+/// When to use it: sparse features ([few rows](crate::guide::sparse) of a table) and convex problems, online: an element whose gradient is rare
 /// keeps a large rate, and there is a regret bound. s never falls, so each rate only shrinks, about
 /// as 1/√t, and a long training of a network comes to rest too early. One value a parameter; typical
 /// rates are 0.01 to 0.1. A sum that would pass the largest number of the precision stays there.
@@ -101,6 +101,10 @@ impl<F: Scalar> Rule<F> for AdaGrad {
 
     fn largest_gradient(&self) -> f64 {
         F::LARGEST_SQUARABLE
+    }
+
+    fn rests(&self) -> bool {
+        true
     }
 
     fn begin(&self, _clock: &mut Clock, learning_rate: f64) -> Step<F> {

@@ -10,7 +10,7 @@ use crate::schedule::Schedule;
 /// m̂ = m/(1-β₁ᵗ) and v̂ = v/(1-β₂ᵗ).
 ///
 /// When to use it: networks whose layers have gradients of very different sizes: attention,
-/// embeddings, recurrence. The size of the gradients does not matter: an element moves by about α a
+/// embeddings (their gradients are of [few rows](crate::guide::sparse)), recurrence. The size of the gradients does not matter: an element moves by about α a
 /// step, by α(1-β₁)/√(1-β₂) at most. Noise keeps it moving, so bring α down; an L2 penalty would be
 /// divided by √v̂ too, so for weight decay take [`AdamW`](crate::AdamW). Two values a parameter;
 /// typical rates are 1e-4 to 3e-3, with a β₂ of 0.95 to 0.99 where the gradients' size changes fast.

@@ -112,6 +112,11 @@ impl<F: Scalar> Rule<F> for Ftrl {
         F::LARGEST_SQUARABLE
     }
 
+    fn rests(&self) -> bool {
+        // Shrinkage pulls w towards 0.
+        self.shrinkage == 0.0
+    }
+
     fn begin(&self, _clock: &mut Clock, learning_rate: f64) -> Step<F> {
         Step {
             alpha: F::from_f64(learning_rate),

@@ -54,6 +54,10 @@ impl<F: Scalar> Rule<F> for SignSgd {
         Ok(())
     }
 
+    fn rests(&self) -> bool {
+        true
+    }
+
     fn begin(&self, _clock: &mut Clock, learning_rate: f64) -> F {
         F::from_f64(learning_rate)
     }

@@ -13,6 +13,8 @@ mod custom_rule;
 #[path = "../laws/mod.rs"]
 mod laws;
 mod properties;
+#[path = "../rows/mod.rs"]
+mod rows;
 
 /// The loss that rules are told which may want one.
 const LOSS: f64 = 1.5;

@@ -1,6 +1,6 @@
 //! The laws: what holds for every rule of the catalog, in both precisions.
 
-mod support;
+pub(crate) mod support;
 
 mod atomic;
 mod descent;

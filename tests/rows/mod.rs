@@ -1,0 +1,11 @@
+//! Gradients of few rows, and leaves that a gradient leaves out.
+
+mod allocations;
+mod bad_input;
+mod exact;
+mod golden;
+mod laws;
+mod left_out;
+mod literal;
+mod support;
+mod wrappers;
