@@ -98,8 +98,11 @@ pub mod curvature;
 pub mod distributed;
 mod engine;
 mod error;
+pub mod factored;
 pub mod guide;
 mod interval;
+pub mod kronecker;
+pub mod leafwise;
 mod linalg;
 pub mod loss;
 mod mean;
@@ -125,8 +128,13 @@ pub use engine::{Average, Elementwise, NonFinite, Precedence, Precision, Setting
 pub use optimizer::{Change, Optimizer, StepInfo, Treatment};
 #[doc(hidden)]
 pub use optimizer::{OtherRanks, Partwise, Wholes};
+pub use leafwise::Leafwise;
 
 // The optimizers.
+pub use factored::adafactor::Optimizer as Adafactor;
+pub use factored::sm3::Optimizer as Sm3;
+pub use kronecker::shampoo::Optimizer as Shampoo;
+pub use kronecker::soap::Optimizer as Soap;
 pub use muon::Muon;
 pub use rules::adabelief::Optimizer as AdaBelief;
 pub use rules::adadelta::Optimizer as AdaDelta;
