@@ -4,7 +4,9 @@ use super::axis::{Axis, Buffers};
 use super::grid::{Grid, dims_of};
 use crate::error::Error;
 use crate::interval::Interval;
-use crate::leafwise::{LeafRule, LeafStep, Leafwise, Slot, Step, Workspace, compiled, descend, room};
+use crate::leafwise::{
+    LeafRule, LeafStep, Leafwise, Slot, Step, Workspace, compiled, descend, room,
+};
 use crate::linalg::eigenbasis::Eigenbasis;
 use crate::linalg::product::Panels;
 use crate::reduce::How;
@@ -282,8 +284,7 @@ impl Shampoo {
         let Some(eigen) = Eigenbasis::factor(matrix, n) else { return };
         // What rounding has made negative is lifted with all the rest.
         let lift = self.epsilon - eigen.values[0].min(0.0);
-        let exponent =
-            if self.exponent > 0.0 { self.exponent } else { 0.5 / order as f64 };
+        let exponent = if self.exponent > 0.0 { self.exponent } else { 0.5 / order as f64 };
         eigen.of(|value| (value + lift).powf(-exponent), panels, product, how);
         if product.iter().all(|entry| F::from_f64(*entry).is_finite()) {
             let entries = root.values.iter_mut().zip(&*product);

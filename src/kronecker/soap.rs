@@ -3,7 +3,9 @@
 use super::axis::{Axis, Buffers};
 use crate::error::Error;
 use crate::interval::Interval;
-use crate::leafwise::{LeafRule, LeafStep, Leafwise, Slot, Step, Workspace, compiled, descend, room};
+use crate::leafwise::{
+    LeafRule, LeafStep, Leafwise, Slot, Step, Workspace, compiled, descend, room,
+};
 use crate::linalg::eigenbasis::Eigenbasis;
 use crate::linalg::product::Panels;
 use crate::linalg::qr;
@@ -193,8 +195,7 @@ fn next_basis<F: Scalar>(
     // The columns of AQ, one after the other: the rows of QᵀA.
     panels.multiply(columns, (n, n), |p, j| a[p * n + j], product, how);
     let column = |k: usize| k * n..(k + 1) * n;
-    let sizes: Vec<f64> =
-        (0..n).map(|k| dot(&columns[column(k)], &product[column(k)])).collect();
+    let sizes: Vec<f64> = (0..n).map(|k| dot(&columns[column(k)], &product[column(k)])).collect();
     if !norm_max(product).is_finite() {
         return None;
     }
@@ -286,8 +287,7 @@ impl<F: Scalar> LeafRule<F> for Soap {
             for (axis, pair) in self.axes(shape).zip(matrices.chunks_exact(2)) {
                 buffers.multiply(Axis::of(shape, axis), &pair[1].values, u);
             }
-            let (first, second) =
-                (bias_correction(self.beta1, t), bias_correction(self.beta2, t));
+            let (first, second) = (bias_correction(self.beta1, t), bias_correction(self.beta2, t));
             let mut rate = step.learning_rate * second.sqrt() / first;
             if self.normalized {
                 let size = norm(u) / (u.len() as f64).sqrt();

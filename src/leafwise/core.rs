@@ -4,11 +4,11 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use super::groups::Group;
 use super::ledger::{LeafState, Ledger};
 use super::pairs::Lists;
 use super::rates::Rates;
 use super::rule::{Object, Slot, Workspace};
-use super::groups::Group;
 use crate::engine::NonFinite;
 use crate::error::Error;
 use crate::interval::Interval;

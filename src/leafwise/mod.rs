@@ -17,5 +17,7 @@ mod step;
 pub use self::builder::Leafwise;
 pub(crate) use self::builder::{Compiled, Make, MakeLeafwise, compiled, make};
 pub(crate) use self::core::Core;
-pub(crate) use self::rule::{Workspace, descend, room};
+pub(crate) use self::pairs::{Lists, is_finite, pair};
+pub(crate) use self::rates::Rates;
 pub use self::rule::{LeafRule, LeafStep, Slot, Step};
+pub(crate) use self::rule::{Workspace, descend, room};

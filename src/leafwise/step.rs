@@ -173,11 +173,20 @@ impl<F: Scalar> Engine<F> {
                     let (leaf, own) = (&mut ledger.leaves[*index], &ledger.own[*index]);
                     if let (false, Some(g)) = (own.frozen, gs[*index]) {
                         let rate = scratch.rates[*index];
-                        update(leaf, own, rate, scale, &mut **w, g, how, Buffers {
-                            w: &mut scratch.w,
-                            g: &mut scratch.g,
-                            workspace: &mut scratch.workspace,
-                        });
+                        update(
+                            leaf,
+                            own,
+                            rate,
+                            scale,
+                            &mut **w,
+                            g,
+                            how,
+                            Buffers {
+                                w: &mut scratch.w,
+                                g: &mut scratch.g,
+                                workspace: &mut scratch.workspace,
+                            },
+                        );
                     }
                 }
                 Ok(Some(norm))
