@@ -31,7 +31,7 @@ use crate::vector::{combine, dot, norm};
 /// | hyperparameter | default | [`optax`](Self::optax) | [`paper`](Self::paper) | range |
 /// |---|---|---|---|---|
 /// | `decay_exponent` c | 0.8 | 0.8 | 0.8 | (0, ∞) |
-/// | `epsilon` ε | 0 (the scalar's own) | 1e-30, added to g² | 1e-30, added to g² | [0, ∞) |
+/// | `epsilon` ε | 0 | 1e-30, added to g² | 1e-30, added to g² | [0, ∞) |
 /// | `scale_floor` ε₂ | 1e-3 | 1e-3 | 1e-3 | [0, ∞) |
 /// | `clip_threshold` d | 1 | 1 | 1 | [0, ∞) |
 /// | `momentum` β | 0 | 0 | 0 | [0, 1) |

@@ -44,13 +44,14 @@ use crate::vector::{combine, norm, norm_max};
 /// | `beta1` β₁ | 0.9 | 0 | [0, 1) |
 /// | `beta2` β₂ | 0.999 | 1 | (0, 1] |
 /// | `epsilon` ε | 1e-12 | 1e-4 | (0, ∞) |
-/// | `exponent` | 0 (1/(2k)) | 0 | [0, ∞) |
+/// | `exponent` | 0 | 0 | [0, ∞) |
 /// | roots [`every`](Self::every) | 10 steps | 1 | 1 and more |
 /// | [`block`](Self::block) | 1024 | none | 1 and more |
 /// | [`grafting`](Self::grafting) | Adam's: 0.999, 1e-8 | none | |
 ///
 /// - `new` is the setting in which Meta's distributed Shampoo takes Adam's place, but for the roots, which
 ///   are every 100 steps there. With β₂ = 1 the sums never forget, as AdaGrad's.
+/// - An exponent of 0 stands for 1/(2k).
 /// - An axis longer than [`block`](Self::block) is cut: each block has matrices, and a length, of its own.
 ///   Axes of length 1 do not count.
 /// - The first roots are made in the step of that number ([`start`](Self::start) says otherwise); until then
