@@ -33,7 +33,7 @@ use crate::vector::{combine, norm, norm_max};
 ///
 /// When to use it: layers of some hundred units, where a step of Adam costs little beside the gradient, and
 /// fewer steps are worth more arithmetic: it won the external-tuning track of AlgoPerf's first competition
-/// (Kasimbeg et al. 2025). [`Soap`](crate::Soap) needs less tuning. With Adam's length, the default, Adam's
+/// (Kasimbeg et al. 2025). [`Soap`](crate::Soap) has fewer hyperparameters. With Adam's length, the default, Adam's
 /// rates fit. An n×m matrix keeps 2(n² + m²) values beside the 2nm of momentum and grafting; roots cost
 /// some 10(n³ + m³) operations each [`every`](Self::every) steps.
 ///

@@ -29,7 +29,8 @@ use crate::vector::{combine, dot, norm, norm_max};
 /// ```
 ///
 /// When to use it: where Adam works, and fewer steps are worth more arithmetic: it needs some 40 % fewer
-/// steps than AdamW in the authors' language models, and less tuning than Shampoo. Adam's rates fit. An n×m
+/// steps than AdamW in the authors' language models at large batches, and has fewer hyperparameters than
+/// Shampoo. Adam's rates fit. An n×m
 /// matrix keeps 2(n² + m²) values beside Adam's 2nm; a step costs four products with the bases, and a new
 /// basis some 3(n³ + m³) operations each [`every`](Self::every) steps.
 ///

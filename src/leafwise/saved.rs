@@ -1,5 +1,7 @@
 //! Saving the state and going on from it.
 
+use std::borrow::Cow;
+
 use super::core::{Around, Engine};
 use super::ledger::Ledger;
 use super::rule::Object;
@@ -25,6 +27,19 @@ impl<F: Scalar> Engine<F> {
         )
     }
 
+    /// The ledger as the next step will find it: what was set since the last one included.
+    fn ledger_to_come(&self) -> Cow<'_, Option<Ledger<F>>> {
+        if self.checked || self.ledger.is_none() {
+            return Cow::Borrowed(&self.ledger);
+        }
+        let mut copy = self.clone();
+        match copy.reassign() {
+            Ok(()) => Cow::Owned(copy.ledger),
+            // The next step will say what is wrong.
+            Err(_) => Cow::Borrowed(&self.ledger),
+        }
+    }
+
     pub(super) fn record(&self) -> Record {
         let mut record = Record::new::<F>(self.rule.name());
         record.count("steps", self.steps);
@@ -36,7 +51,8 @@ impl<F: Scalar> Engine<F> {
             &mut record,
             self.groups.iter().map(|group| (&group.leaves, Some(&group.change))),
         );
-        let Some(Ledger { roster, leaves, .. }) = &self.ledger else { return record };
+        let ledger = self.ledger_to_come();
+        let Some(Ledger { roster, leaves, .. }) = ledger.as_ref() else { return record };
         for (entry, leaf) in roster.entries().iter().zip(leaves) {
             record.leaf(&entry.name, &entry.shape);
             let Some(slots) = &leaf.slots else { continue };
@@ -102,7 +118,7 @@ impl<F: Scalar> Engine<F> {
         loaded.check()?;
         loaded.load_groups(record)?;
         loaded.ledger = loaded.load_ledger(record)?;
-        loaded.checked = false;
+        loaded.checked = true;
         record.assert_like(&loaded.record())?;
         *self = loaded;
         Ok(())

@@ -150,6 +150,15 @@ fn a_number_that_changes_what_is_kept_begins_that_anew() {
     let mut resumed = Adafactor::<f64>::new(0.1);
     resumed.load_state(&adafactor.state()).unwrap();
     assert_eq!(resumed.state(), adafactor.state());
+    // So does one of the optimizer's own, from when it is set on.
+    let adafactor = adafactor.momentum(0.9);
+    let mut resumed = Adafactor::<f64>::new(0.1).momentum(0.9);
+    resumed.load_state(&adafactor.state()).unwrap();
+    let (mut one, mut other) = (adafactor, resumed);
+    let mut v = w.clone();
+    one.step(&mut w, &model(4)).unwrap();
+    other.step(&mut v, &model(4)).unwrap();
+    assert_eq!((&w, one.state()), (&v, other.state()));
 }
 
 #[test]
