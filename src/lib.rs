@@ -31,7 +31,7 @@
 //! | fit or minimize a function | [`guide::fitting`] | [`solvers`]: [`minimize`](solvers::minimize()), [`Lbfgs`], [`ConjugateGradient`], Newton, trust regions |
 //! | fit a curve to data, with standard errors | [`guide::least_squares`] | [`least_squares`]: [`curve_fit`](least_squares::curve_fit()), [`LevenbergMarquardt`](least_squares::LevenbergMarquardt) |
 //! | know why a training is slow | [`guide::slow_training`] | [`curvature`]: gradient flow, condition numbers, spectra, saddles |
-//! | write a rule of my own | [`guide::own_rule`] | [`Rule`], [`rule`] |
+//! | write a rule of my own | [`guide::own_rule`] | [`Rule`], [`rule`]; of whole leaves [`leafwise::LeafRule`] |
 //! | choose an optimizer | [`guide::choosing`] | the pages below, [`catalog`] |
 //! | train on several machines | [`guide::distributed`] | [`mod@distributed`]: [`DataParallel`](distributed::DataParallel), [`Sharded`](distributed::Sharded), [`LocalSteps`](distributed::LocalSteps), [`Sum`](distributed::Sum) |
 //! | know which formula exactly, and who agrees | [`guide::conventions`] | the parity matrix |
@@ -44,8 +44,8 @@
 //! [`CenteredRmsProp`], [`AdaDelta`], [`Adam`], [`AdamW`], [`AmsGrad`], [`AdaMax`], [`NAdam`],
 //! [`RAdam`], [`AdaBelief`], [`Yogi`], [`Lion`], [`Lars`], [`Lamb`], [`ScheduleFreeAdamW`],
 //! [`ScheduleFreeSgd`], [`GpaAdamW`], [`Adan`], [`AdEmaMix`], [`Adopt`], [`Madgrad`], [`SignSgd`], [`Signum`],
-//! [`Rprop`], [`Ftrl`], [`OptimisticGradient`], [`OptimisticAdam`], [`Fromage`], [`Mars`]; for
-//! matrices [`Muon`]; without a learning rate [`ConjugateGradient`] and [`Lbfgs`]. Each page has the
+//! [`Rprop`], [`Ftrl`], [`OptimisticGradient`], [`OptimisticAdam`], [`Fromage`], [`Mars`]; with moments of rows
+//! and columns [`Adafactor`], [`Sm3`]; for matrices [`Muon`], [`Shampoo`], [`Soap`]; without a learning rate [`ConjugateGradient`] and [`Lbfgs`]. Each page has the
 //! formula, when to use it, a picture of its path, and an example. [`natural_gradient`]
 //! descends by the model's own metric. What stands around a step (groups, clipping, penalties,
 //! averages, NaN) is in [`Elementwise`] and its [`Settings`].
@@ -74,8 +74,8 @@
 //! | floor | rooms | what |
 //! |---|---|---|
 //! | top | [`guide`] | pages, without code |
-//! | 3 | [`rules`], [`solvers`], [`muon`], [`natural_gradient`], [`curvature`], [`train`], [`mod@distributed`] | one file a rule, and the [`catalog`] of them; what couples elements; diagnostics; what stands around the steps; the steps of many ranks |
-//! | 2 | [`Optimizer`], [`Elementwise`] | the trait, and the engine: the one loop |
+//! | 3 | [`rules`], [`factored`], [`kronecker`], [`solvers`], [`muon`], [`natural_gradient`], [`curvature`], [`train`], [`mod@distributed`] | one file a rule, and the [`catalog`] of them; what couples elements; diagnostics; what stands around the steps; the steps of many ranks |
+//! | 2 | [`Optimizer`], [`Elementwise`], [`Leafwise`] | the trait; the engine: the one loop; that of whole leaves |
 //! | 1 | [`mod@params`], [`schedule`], [`regularize`], [`loss`], [`rule`], [`mod@state`], `checkpoint`, reductions, dense algebra | vocabulary, without loops over training |
 //! | 0 | [`Scalar`], [`Error`], intervals, [`Simd`], threads | what everything else speaks of |
 //!
@@ -98,8 +98,11 @@ pub mod curvature;
 pub mod distributed;
 mod engine;
 mod error;
+pub mod factored;
 pub mod guide;
 mod interval;
+pub mod kronecker;
+pub mod leafwise;
 mod linalg;
 pub mod loss;
 mod mean;
@@ -123,11 +126,16 @@ mod vector;
 
 // The trait and the engine.
 pub use engine::{Average, Elementwise, NonFinite, Precedence, Precision, Settings, Untouched};
+pub use leafwise::Leafwise;
 #[doc(hidden)]
 pub use optimizer::{Call, OtherRanks, Partwise, Wholes};
 pub use optimizer::{Change, Optimizer, StepInfo, Treatment};
 
 // The optimizers.
+pub use factored::adafactor::Optimizer as Adafactor;
+pub use factored::sm3::Optimizer as Sm3;
+pub use kronecker::shampoo::Optimizer as Shampoo;
+pub use kronecker::soap::Optimizer as Soap;
 pub use muon::Muon;
 pub use rules::adabelief::Optimizer as AdaBelief;
 pub use rules::adadelta::Optimizer as AdaDelta;

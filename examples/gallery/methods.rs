@@ -7,7 +7,7 @@ use thalweg::solvers::{
     Solver,
 };
 use thalweg::train::{Accumulate, Lookahead};
-use thalweg::{Adam, Muon, Optimizer, Settings, Sgd, catalog};
+use thalweg::{Adafactor, Adam, Muon, Optimizer, Settings, Sgd, Shampoo, Sm3, Soap, catalog};
 
 /// An optimizer, and how to make it.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +74,8 @@ impl Method {
             "dowg",
             "momo",
         ];
-        const ADAM: [&str; 17] = [
+        const ADAM: [&str; 18] = [
+            "soap",
             "adam",
             "adamw",
             "amsgrad",
@@ -116,7 +117,7 @@ impl Method {
     }
 }
 
-/// All of them: the catalog, Muon, what goes around an optimizer, and the solvers.
+/// All of them: the catalog, what updates whole leaves, what goes around an optimizer, and the solvers.
 pub fn all() -> Vec<Method> {
     let rules = catalog::<f64>().iter().map(|entry| Method {
         name: entry.name,
@@ -143,6 +144,34 @@ fn around() -> Vec<Method> {
             "Δw = -α√2·X, X the momentum orthogonalized: of a 2×1 matrix, its direction",
             0.02,
             Kind::Steps(|rate| Box::new(Muon::new(rate))),
+        ),
+        method(
+            "adafactor",
+            "Adafactor",
+            "Δw = -α·max(ε₂, RMS(w))·û, û = g/√V of means over rows and columns, at most 1",
+            0.01,
+            Kind::Steps(|rate| Box::new(Adafactor::new(rate).relative_step(false))),
+        ),
+        method(
+            "sm3",
+            "Sm3",
+            "m = βm + (1-β)g/√ν, Δw = -αm, ν = g² + the least of its row's and its column's",
+            0.1,
+            Kind::Steps(|rate| Box::new(Sm3::new(rate))),
+        ),
+        method(
+            "shampoo",
+            "Shampoo",
+            "Δw = -α·L^(-½)m̂, as long as Adam's step, L the average of ggᵀ",
+            1e-3,
+            Kind::Steps(|rate| Box::new(Shampoo::new(rate).every(1))),
+        ),
+        method(
+            "soap",
+            "Soap",
+            "Adam in the basis of the eigenvectors of the average of ggᵀ",
+            3e-3,
+            Kind::Steps(|rate| Box::new(Soap::new(rate).every(1))),
         ),
         method(
             "lookahead",

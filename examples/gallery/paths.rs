@@ -11,8 +11,9 @@ use crate::surfaces::{self, Point, Surface};
 
 /// The two surfaces that are drawn.
 const SURFACES: [&str; 2] = ["valley-100", "rosenbrock"];
-/// Solvers that are optimizers too.
-const SOLVERS: [&str; 2] = ["conjugate-gradient", "lbfgs"];
+/// What updates whole leaves, and solvers that are optimizers too.
+const BESIDE: [&str; 7] =
+    ["muon", "adafactor", "sm3", "shampoo", "soap", "conjugate-gradient", "lbfgs"];
 /// Of a panel, and between two.
 const WIDTH: f64 = 220.0;
 const HEIGHT: f64 = 160.0;
@@ -20,13 +21,11 @@ const GAP: f64 = 12.0;
 /// Readable on white and on dark ground; of Okabe & Ito's palette.
 const COLOR: &str = "#d55e00";
 
-/// The names of the pictures: the catalog's rules, Muon, and the solvers that are optimizers.
+/// The names of the pictures: the catalog's rules, and those beside them.
 pub fn methods() -> impl Iterator<Item = Method> {
-    methods::all().into_iter().filter(|method| {
-        matches!(method.kind, Kind::Rule(_))
-            || method.name == "muon"
-            || SOLVERS.contains(&method.name)
-    })
+    methods::all()
+        .into_iter()
+        .filter(|method| matches!(method.kind, Kind::Rule(_)) || BESIDE.contains(&method.name))
 }
 
 /// Every picture's name and text.

@@ -6,7 +6,7 @@ use thalweg::natural_gradient::{
     Batch, Empirical, Exact, Kfac, Metric, NaturalGradient, PushThrough, QuasiDiagonal, Sampled,
     UnitWise,
 };
-use thalweg::{Adam, Error, Optimizer, Sgd};
+use thalweg::{Adam, AdamW, Error, Muon, Optimizer, Sgd, Shampoo, Soap};
 
 use crate::network::{Forward, Network};
 use crate::race::{Config, Grid};
@@ -49,7 +49,7 @@ const PUSH_THROUGH: Grid =
 
 /// Each has `chosen` from `--tune`, whose best it is: 20 settings for each batch size. The last three
 /// choose that size too.
-pub const METHODS: [Method; 10] = [
+pub const METHODS: [Method; 13] = [
     Method {
         name: "SGD",
         chosen: Config { batch: 64, rate: 1.1, damping: 0.0 },
@@ -61,6 +61,28 @@ pub const METHODS: [Method; 10] = [
         chosen: Config { batch: 64, rate: 0.032, damping: 0.0 },
         grid: ADAM,
         make: adam,
+    },
+    Method {
+        name: "Muon",
+        chosen: Config { batch: 64, rate: 0.064, damping: 0.0 },
+        grid: ADAM,
+        make: |config, _| {
+            // x·W, and biases at the same rate.
+            let adamw = AdamW::new(config.rate).weight_decay(0.0);
+            Box::new(Plain(Muon::new(config.rate).inputs_first(true).with_adamw(adamw)))
+        },
+    },
+    Method {
+        name: "Shampoo",
+        chosen: Config { batch: 64, rate: 0.032, damping: 0.0 },
+        grid: ADAM,
+        make: |config, _| Box::new(Plain(Shampoo::new(config.rate))),
+    },
+    Method {
+        name: "SOAP",
+        chosen: Config { batch: 64, rate: 0.032, damping: 0.0 },
+        grid: ADAM,
+        make: |config, _| Box::new(Plain(Soap::new(config.rate))),
     },
     Method {
         name: "K-FAC",

@@ -52,6 +52,7 @@ pub use elementwise::Elementwise;
 pub(crate) use elementwise::{Compiled, MakeProgram, compiled};
 pub(crate) use loops::program;
 pub(crate) use program::Program;
+pub(crate) use scale::{Norm, Scale};
 pub(crate) use scratch::recycle;
 pub use settings::{NonFinite, Precedence, Settings};
 pub use untouched::Untouched;

@@ -7,18 +7,18 @@ use crate::scalar::Scalar;
 ///
 /// The factor of a huge gradient may be subnormal, with few digits: a power of two takes part of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Scale<F> {
+pub(crate) struct Scale<F> {
     power: F,
     factor: F,
 }
 
 impl<F: Scalar> Scale<F> {
-    pub(super) fn one() -> Self {
+    pub(crate) fn one() -> Self {
         Self { power: F::one(), factor: F::one() }
     }
 
     /// limit/norm, or 1 where there is no limit or the norm is 0, within it, or not finite.
-    pub(super) fn of(limit: Option<f64>, norm: Option<Norm>) -> Self {
+    pub(crate) fn of(limit: Option<f64>, norm: Option<Norm>) -> Self {
         match (limit, norm) {
             (Some(limit), Some(norm)) if norm.value() > limit && norm.scaled.is_finite() => {
                 let smallest = F::min_positive_value();
@@ -40,7 +40,7 @@ impl<F: Scalar> Scale<F> {
         if norm.value() * self.value() > limit { Self::of(Some(limit), Some(norm)) } else { self }
     }
 
-    pub(super) fn is_one(self) -> bool {
+    pub(crate) fn is_one(self) -> bool {
         self.power == F::one() && self.factor == F::one()
     }
 
@@ -49,24 +49,24 @@ impl<F: Scalar> Scale<F> {
         (self.power == F::one()).then_some(self.factor)
     }
 
-    pub(super) fn negated(self) -> Self {
+    pub(crate) fn negated(self) -> Self {
         Self { factor: -self.factor, ..self }
     }
 
     /// By how much a norm is scaled.
-    pub(super) fn value(self) -> f64 {
+    pub(crate) fn value(self) -> f64 {
         self.power.into_f64() * self.factor.into_f64()
     }
 
     #[inline(always)]
-    pub(super) fn apply(self, g: F) -> F {
+    pub(crate) fn apply(self, g: F) -> F {
         self.power * g * self.factor
     }
 }
 
 /// ‖g‖₂ as a number that neither overflows nor vanishes, and a power of two: their quotient.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Norm {
+pub(crate) struct Norm {
     scaled: f64,
     power: f64,
     // Not computed on request: where there is no norm the division may be done all the same, of
@@ -79,16 +79,16 @@ impl Norm {
         Self { scaled, power, value: scaled / power }
     }
 
-    pub(super) fn value(self) -> f64 {
+    pub(crate) fn value(self) -> f64 {
         self.value
     }
 
-    pub(super) fn is_finite(self) -> bool {
+    pub(crate) fn is_finite(self) -> bool {
         self.scaled.is_finite()
     }
 
     /// From a function that sums a power times each element, squared.
-    pub(super) fn from_sums(square: f64, scaled: impl FnOnce(ScaledSquare) -> f64) -> Self {
+    pub(crate) fn from_sums(square: f64, scaled: impl FnOnce(ScaledSquare) -> f64) -> Self {
         if square > 1e-280 && square < 1e300 {
             return Self::new(square.sqrt(), 1.0);
         }

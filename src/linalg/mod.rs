@@ -3,7 +3,10 @@
 
 #[cfg(feature = "linalg")]
 pub(crate) mod cholesky;
+pub(crate) mod eigenbasis;
 pub(crate) mod newton_schulz;
+pub(crate) mod product;
+pub(crate) mod qr;
 pub(crate) mod svd;
 #[cfg(feature = "linalg")]
 pub(crate) mod symmetric;

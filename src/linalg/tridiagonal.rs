@@ -163,6 +163,11 @@ impl Tridiagonal {
         }
     }
 
+    /// Eigenvalues, and the eigenvectors of QTQᵀ, of the n columns of Q, one after the other.
+    pub(crate) fn eigen_in(self, columns: Vec<f64>, n: usize) -> Eigen {
+        self.solve(Columns { width: n, all: columns })
+    }
+
     /// Eigenvalues and one row of the eigenvectors, in n² operations.
     #[cfg(feature = "rand")]
     pub(crate) fn eigen_row(self, row: usize) -> Eigen {

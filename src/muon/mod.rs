@@ -12,8 +12,9 @@ use std::sync::Arc;
 use ndarray::{ArrayD, CowArray, IxDyn};
 
 use crate::engine::NonFinite;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::interval::Interval;
+use crate::leafwise::Rates;
 use crate::optimizer::{Optimizer, Wholes};
 use crate::params::{Entry, Roster};
 use crate::reduce::How;
@@ -130,7 +131,8 @@ type Predicate = Arc<dyn Fn(&str, &[usize]) -> bool + Send + Sync>;
 /// # Ok::<(), thalweg::Error>(())
 /// ```
 pub struct Muon<F: Scalar> {
-    schedule: Schedule,
+    /// Of the matrices; what it is multiplied by is AdamW's too.
+    rates: Rates,
     momentum: f64,
     corrected: bool,
     nesterov: bool,
@@ -148,9 +150,6 @@ pub struct Muon<F: Scalar> {
     groups: Vec<Group>,
     /// Whether a rate that is set is AdamW's too.
     has_one_rate: bool,
-    /// The learning rate in the place of the schedule, and what both are multiplied by.
-    rate_set: Option<f64>,
-    rate_scale: f64,
     /// Whether the hyperparameters were checked since they last changed.
     checked: bool,
     steps: u64,
@@ -166,7 +165,7 @@ impl<F: Scalar> Muon<F> {
     /// convention.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Self {
-            schedule: learning_rate.into(),
+            rates: Rates::new(learning_rate.into()),
             momentum: 0.95,
             corrected: false,
             nesterov: true,
@@ -183,8 +182,6 @@ impl<F: Scalar> Muon<F> {
             adamw: AdamW::new(3e-4).beta2(0.95).epsilon(1e-10).weight_decay(0.0),
             groups: Vec::new(),
             has_one_rate: false,
-            rate_set: None,
-            rate_scale: 1.0,
             checked: false,
             steps: 0,
             skipped: 0,
@@ -228,7 +225,7 @@ impl<F: Scalar> Muon<F> {
     /// Sets the learning rate of the matrices: a number or a schedule.
     #[must_use]
     pub fn schedule(self, learning_rate: impl Into<Schedule>) -> Self {
-        self.with(|muon| (muon.schedule, muon.rate_set) = (learning_rate.into(), None))
+        self.with(|muon| (muon.rates.schedule, muon.rates.set) = (learning_rate.into(), None))
     }
 
     /// Sets μ, the share of the average of gradients that is kept; in [0, 1).
@@ -325,7 +322,7 @@ impl<F: Scalar> Muon<F> {
     /// Replaces the learning rate of the other leaves by a constant.
     ///
     /// # Errors
-    /// [`ErrorKind::LearningRate`] unless it is finite and ≥ 0.
+    /// [`ErrorKind::LearningRate`](crate::ErrorKind::LearningRate) unless it is finite and ≥ 0.
     pub fn set_adamw_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
         self.adamw.set_learning_rate(learning_rate)
     }
@@ -374,17 +371,6 @@ impl<F: Scalar> Muon<F> {
         self.decay.check::<F>(NAME)
     }
 
-    /// The learning rate of a step, checked.
-    fn rate(&self, step: u64) -> Result<f64, Error> {
-        let value = self.rate_set.unwrap_or_else(|| self.schedule.at(step));
-        let rate = value * self.rate_scale;
-        if value >= 0.0 && F::from_f64(rate).is_finite() {
-            Ok(rate)
-        } else {
-            Err(ErrorKind::LearningRate { value, step }.into())
-        }
-    }
-
     fn is_matrix(&self, entry: &Entry) -> bool {
         let shape = self.shape_of(entry);
         shape.len() >= 2 && (self.matrices)(&entry.name, shape)
@@ -408,7 +394,7 @@ impl<F: Scalar> Muon<F> {
 impl<F: Scalar> Clone for Muon<F> {
     fn clone(&self) -> Self {
         Self {
-            schedule: self.schedule.clone(),
+            rates: self.rates.clone(),
             matrices: Arc::clone(&self.matrices),
             adamw: self.adamw.clone(),
             groups: self.groups.clone(),
@@ -423,7 +409,7 @@ impl<F: Scalar> Clone for Muon<F> {
 impl<F: Scalar> fmt::Debug for Muon<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct(NAME)
-            .field("schedule", &self.schedule)
+            .field("schedule", &self.rates.schedule)
             .field("momentum", &self.momentum)
             .field("nesterov", &self.nesterov)
             .field("decay", &self.decay)

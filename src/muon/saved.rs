@@ -26,11 +26,7 @@ impl<F: Scalar> Muon<F> {
         record.count("skipped", self.skipped);
         record.number("momentum", self.momentum);
         record.number("epsilon", self.epsilon);
-        record.schedule("learning_rate", self.schedule.clone());
-        record.number("rate.scale", self.rate_scale);
-        if let Some(rate) = self.rate_set {
-            record.number("rate.set", rate);
-        }
+        self.rates.save(&mut record);
         record.text("settings", self.describe());
         save_groups(
             &mut record,
@@ -101,22 +97,18 @@ impl<F: Scalar> Muon<F> {
         let mut loaded = self.clone();
         loaded.steps = record.get_counter("steps")?;
         loaded.skipped = record.get_counter("skipped")?;
-        let mut schedule = record.get_schedule("learning_rate")?.clone();
-        schedule.adopt(&self.schedule);
-        schedule.validate()?;
         if state.version() < 2 {
             // Nothing told there what was built and what was set since.
             loaded.momentum = record.get_number("momentum")?;
             loaded.epsilon = record.get_number("epsilon")?;
-            loaded.schedule = schedule;
+            let mut schedule = record.get_schedule("learning_rate")?.clone();
+            schedule.adopt(&self.rates.schedule);
+            schedule.validate()?;
+            loaded.rates.schedule = schedule;
         } else {
             record.compare_number("momentum", self.momentum)?;
             record.compare_number("epsilon", self.epsilon)?;
-            let (saved, here) = (format!("{schedule:?}"), format!("{:?}", self.schedule));
-            compare("learning_rate", &saved, &here)?;
-            loaded.rate_scale = record.get_number("rate.scale")?;
-            loaded.rate_set = record.get_number("rate.set").ok();
-            loaded.rate(1)?;
+            loaded.rates = self.rates.load::<F>(record)?;
         }
         loaded.check()?;
         let is_old = state.version() < 2;

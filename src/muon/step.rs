@@ -1,13 +1,13 @@
 //! One step of Muon.
 
-use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use super::ledger::Ledger;
 use super::{Muon, NAME};
-use crate::engine::{NonFinite, recycle};
-use crate::error::{Error, ErrorKind, Tree};
+use crate::engine::NonFinite;
+use crate::error::{Error, ErrorKind};
+use crate::leafwise::{Lists, is_finite, pair};
 use crate::linalg::newton_schulz::Workspace;
 use crate::optimizer::{
     Call, Change, Optimizer, OtherRanks, Partwise, StepInfo, Treatment, Wholes, step_agreed,
@@ -24,14 +24,12 @@ use crate::vector;
 /// Memory that is kept from step to step.
 pub(super) struct Scratch<F: Scalar> {
     workspace: Workspace<F>,
-    // Trait objects would make the optimizer `!Send`; numbers of their size keep their memory.
-    params: Vec<[usize; 3]>,
-    grads: Vec<[usize; 2]>,
+    lists: Lists,
 }
 
 impl<F: Scalar> Default for Scratch<F> {
     fn default() -> Self {
-        Self { workspace: Workspace::default(), params: Vec::new(), grads: Vec::new() }
+        Self { workspace: Workspace::default(), lists: Lists::default() }
     }
 }
 
@@ -60,14 +58,6 @@ impl<F: Scalar> Muon<F> {
         let split = if self.inputs_first { shape.len() - 1 } else { 1 };
         let (rows, columns) = shape.split_at(split);
         (rows.iter().product(), columns.iter().product())
-    }
-
-    /// Whether no element of a gradient is NaN or infinite.
-    fn is_finite(&self, g: &dyn Leaf<F>) -> bool {
-        match g.as_slice() {
-            Some(slice) => reduce::all_finite_slice(slice, self.how),
-            None => reduce::all_finite_view(&g.view()),
-        }
     }
 
     /// Updates one matrix and its momentum.
@@ -184,24 +174,6 @@ impl<F: Scalar> Params<F> for Others<'_, '_, F> {
     }
 }
 
-/// Parameters, each with the index of its leaf.
-type Targets<'a, F> = Vec<(usize, &'a mut dyn LeafMut<F>)>;
-
-/// Gradients, each at the index of its leaf.
-type Sources<'a, F> = Vec<Option<&'a dyn Leaf<F>>>;
-
-/// Finds parameters and gradients of all leaves.
-fn pair<'a, F: Scalar>(
-    roster: &Roster,
-    params: &'a mut dyn ParamsMut<F>,
-    grads: &'a dyn Params<F>,
-    (ws, gs): (&mut Targets<'a, F>, &mut Sources<'a, F>),
-) -> Result<(), Error> {
-    roster.meet_mut(params, Tree::Parameters, |index, w| ws.push((index, w)))?;
-    gs.resize(ws.len(), None);
-    roster.meet(grads, Tree::Gradients, |index, g| gs[index] = Some(g))
-}
-
 impl<F: Scalar> Muon<F> {
     /// A step, of the leaves that are this rank's where there are `others`.
     fn take_step(
@@ -216,7 +188,7 @@ impl<F: Scalar> Muon<F> {
             self.checked = true;
         }
         let step = self.steps + 1;
-        let learning_rate = self.rate(step)?;
+        let learning_rate = self.rates.checked::<F>(step)?;
         // What is handed on to AdamW for a first step is taken back if there is none.
         let mut before = None;
         let mut ledger = match self.ledger.take() {
@@ -233,18 +205,18 @@ impl<F: Scalar> Muon<F> {
                 ledger
             }
         };
-        let mut scratch = mem::take(&mut self.scratch);
-        let (mut ws, mut gs) = (recycle(scratch.params), recycle(scratch.grads));
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let (mut ws, mut gs) = scratch.lists.lend();
 
         let mut panicked = None;
-        let paired = pair(&ledger.roster, params, grads, (&mut ws, &mut gs));
+        let paired = pair(&ledger.roster, params, grads, &mut ws, &mut gs);
         let paired = match &mut others {
             Some(others) => others.agree(paired),
             None => paired,
         };
         let outcome = paired.and_then(|()| {
             let is_good = |(i, g): (usize, &Option<&dyn Leaf<F>>)| {
-                !ledger.trains(i) || g.is_none_or(|g| self.is_finite(g))
+                !ledger.trains(i) || g.is_none_or(|g| is_finite(g, self.how))
             };
             let looks = self.non_finite != NonFinite::Propagate;
             let is_lost = loss.is_some_and(|loss| !loss.is_finite());
@@ -309,8 +281,7 @@ impl<F: Scalar> Muon<F> {
             }
             Ok(true)
         });
-        scratch.params = recycle(ws);
-        scratch.grads = recycle(gs);
+        scratch.lists.take_back((ws, gs));
         self.scratch = scratch;
         if self.steps > 0 || matches!(outcome, Ok(true)) {
             self.ledger = Some(ledger);
@@ -388,37 +359,31 @@ impl<F: Scalar> Optimizer<F> for Muon<F> {
     fn validate(&self) -> Result<(), Error> {
         self.check()?;
         self.adamw.validate()?;
-        self.rate(self.steps + 1).map(|_| ())
+        self.rates.checked::<F>(self.steps + 1).map(|_| ())
     }
 
     /// The learning rate of the matrices.
     fn learning_rate(&self) -> f64 {
-        let value = self.rate_set.unwrap_or_else(|| self.schedule.at(self.steps + 1));
-        value * self.rate_scale
+        self.rates.at(self.steps + 1)
     }
 
     /// Replaces the learning rate of the matrices; that of the other leaves is
     /// [`set_adamw_learning_rate`](Muon::set_adamw_learning_rate)'s, but in [`Muon::optax`], where both
     /// have one.
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        let before = self.rate_set.replace(learning_rate);
-        let mut set = self.rate(self.steps + 1).map(|_| ());
-        if set.is_ok() && self.has_one_rate {
-            set = self.adamw.set_learning_rate(learning_rate);
+        let rates = self.rates.with_set::<F>(learning_rate, self.steps + 1)?;
+        if self.has_one_rate {
+            self.adamw.set_learning_rate(learning_rate)?;
         }
-        set.inspect_err(|_| self.rate_set = before)
+        self.rates = rates;
+        Ok(())
     }
 
     fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
-        let before = self.rate_scale;
-        self.rate_scale *= factor;
-        let mut scaled = self.rate(self.steps + 1).map(|_| ());
-        if !(factor >= 0.0 && self.rate_scale.is_finite()) {
-            let (value, step) = (self.learning_rate(), self.steps + 1);
-            scaled = Err(ErrorKind::LearningRate { value, step }.into());
-        }
-        let scaled = scaled.and_then(|()| self.adamw.scale_rate(factor));
-        scaled.inspect_err(|_| self.rate_scale = before)
+        let rates = self.rates.scaled::<F>(factor, self.steps + 1)?;
+        self.adamw.scale_rate(factor)?;
+        self.rates = rates;
+        Ok(())
     }
 
     fn set_schedule(&mut self, schedule: Schedule) -> Result<(), Error> {
@@ -426,7 +391,7 @@ impl<F: Scalar> Optimizer<F> for Muon<F> {
         if self.has_one_rate {
             self.adamw.set_schedule(schedule.clone())?;
         }
-        (self.schedule, self.rate_set) = (schedule, None);
+        (self.rates.schedule, self.rates.set) = (schedule, None);
         Ok(())
     }
 

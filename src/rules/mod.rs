@@ -7,11 +7,12 @@
 /// and of the conventions that its constructors choose.
 ///
 /// It makes the struct, its default, the builder methods with their docs, `check`, which looks at every
-/// range, and `numbers`, which visits every number. None can be forgotten in one of them.
+/// range, and `numbers`, which visits every number. None can be forgotten in one of them. `of Leafwise` after
+/// its name says that the rule is one of whole leaves.
 macro_rules! hyperparameters {
     (
         $(#[$about:meta])+
-        $rule:ident {
+        $rule:ident $(of $engine:ident)? {
             $($(#[doc = $doc:literal])+ $name:ident = $default:literal in $range:ident;)+
         }
         $(conventions {
@@ -31,7 +32,7 @@ macro_rules! hyperparameters {
             }
         }
 
-        impl<F: $crate::Scalar> $crate::Elementwise<F, $rule> {
+        impl<F: $crate::Scalar> $crate::rules::built!(F, $rule $(, $engine)?) {
             $(
                 #[doc = concat!("Sets", $($doc, "\n",)+)]
                 #[doc = ""]
@@ -64,6 +65,19 @@ macro_rules! hyperparameters {
     };
 }
 
+pub(crate) use hyperparameters;
+
+/// The optimizer that a rule makes.
+macro_rules! built {
+    ($scalar:ty, $rule:ty) => {
+        $crate::Elementwise<$scalar, $rule>
+    };
+    ($scalar:ty, $rule:ty, $engine:ident) => {
+        $crate::$engine<$scalar, $rule>
+    };
+}
+pub(crate) use built;
+
 /// A range by its name: as the docs write it, and as it is checked. `PLACED` is that of an ε beside a
 /// root or under it, by the rule's field `place`.
 macro_rules! range {
@@ -72,6 +86,9 @@ macro_rules! range {
     };
     (text INNER_FRACTION) => {
         "(0, 1)"
+    };
+    (text UP_TO_ONE) => {
+        "(0, 1]"
     };
     (text SYMMETRIC) => {
         "(-1, 1)"
@@ -96,6 +113,9 @@ macro_rules! range {
     };
     (interval PLACED $rule:expr) => {
         $rule.place.interval()
+    };
+    (interval UP_TO_ONE $rule:expr) => {
+        $crate::rule::Interval::above_zero_to_one("a number in (0, 1]")
     };
     (interval $name:ident $rule:expr) => {
         $crate::rule::Interval::$name
@@ -260,7 +280,10 @@ mod tests {
     /// The cells of the tables in a rule's docs are the defaults and the ranges of its own table.
     #[test]
     fn the_docs_of_each_rule_tell_its_defaults_and_ranges() {
-        let rooms = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/rules")).unwrap();
+        let rooms = ["rules", "factored", "kronecker"].into_iter().flat_map(|room| {
+            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(room);
+            std::fs::read_dir(folder).unwrap()
+        });
         let (mut rules, mut rows) = (0, 0);
         for file in rooms.map(|file| file.unwrap().path()) {
             let text = std::fs::read_to_string(&file).unwrap();
@@ -275,6 +298,7 @@ mod tests {
                     "INNER_FRACTION" => range!(text INNER_FRACTION),
                     "SYMMETRIC" => range!(text SYMMETRIC),
                     "FINITE" => range!(text FINITE),
+                    "UP_TO_ONE" => range!(text UP_TO_ONE),
                     "NON_NEGATIVE" => range!(text NON_NEGATIVE),
                     "POSITIVE" => range!(text POSITIVE),
                     "EPSILON" => range!(text EPSILON),
@@ -291,6 +315,6 @@ mod tests {
                 rows += 1;
             }
         }
-        assert!(rules >= 31 && rows >= 90, "{rules} rules, {rows} rows");
+        assert!(rules >= 35 && rows >= 105, "{rules} rules, {rows} rows");
     }
 }

@@ -133,43 +133,69 @@ pub(crate) mod lossless_option {
 }
 
 /// `f32:`, `f64:` or `bf16:` and the bits of each number in hexadecimal digits; or a byte that tells, and
-/// the bytes of each number, the lowest first.
+/// the bytes of each number, the lowest first. Before them a shape, where it is not the leaf's: `2x3:`; or a
+/// byte of 16, one with the number of axes, and eight for the length of each.
 impl Serialize for Numbers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
             let mut text = String::new();
-            match self {
-                Numbers::F32(values) => {
-                    text.push_str("f32:");
-                    values.iter().for_each(|x| _ = write!(text, "{:08x}", x.to_bits()));
-                }
-                Numbers::F64(values) => {
-                    text.push_str("f64:");
-                    values.iter().for_each(|x| _ = write!(text, "{:016x}", x.to_bits()));
-                }
-                Numbers::BFloat16(codes) => {
-                    text.push_str("bf16:");
-                    codes.iter().for_each(|code| _ = write!(text, "{code:04x}"));
-                }
-            }
+            self.write_text(&mut text);
             serializer.serialize_str(&text)
         } else {
             let mut bytes = Vec::new();
-            match self {
-                Numbers::F32(values) => {
-                    bytes.push(4);
-                    values.iter().for_each(|x| bytes.extend(x.to_le_bytes()));
-                }
-                Numbers::F64(values) => {
-                    bytes.push(8);
-                    values.iter().for_each(|x| bytes.extend(x.to_le_bytes()));
-                }
-                Numbers::BFloat16(codes) => {
-                    bytes.push(2);
-                    codes.iter().for_each(|code| bytes.extend(code.to_le_bytes()));
-                }
-            }
+            self.write_bytes(&mut bytes);
             serializer.serialize_bytes(&bytes)
+        }
+    }
+}
+
+/// What the bytes of numbers in a shape of their own begin with.
+const SHAPED: u8 = 16;
+
+impl Numbers {
+    fn write_text(&self, text: &mut String) {
+        match self {
+            Numbers::F32(values) => {
+                text.push_str("f32:");
+                values.iter().for_each(|x| _ = write!(text, "{:08x}", x.to_bits()));
+            }
+            Numbers::F64(values) => {
+                text.push_str("f64:");
+                values.iter().for_each(|x| _ = write!(text, "{:016x}", x.to_bits()));
+            }
+            Numbers::BFloat16(codes) => {
+                text.push_str("bf16:");
+                codes.iter().for_each(|code| _ = write!(text, "{code:04x}"));
+            }
+            Numbers::Shaped(shape, numbers) => {
+                for (axis, len) in shape.iter().enumerate() {
+                    let _ = write!(text, "{}{len}", if axis == 0 { "" } else { "x" });
+                }
+                text.push(':');
+                numbers.write_text(text);
+            }
+        }
+    }
+
+    fn write_bytes(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Numbers::F32(values) => {
+                bytes.push(4);
+                values.iter().for_each(|x| bytes.extend(x.to_le_bytes()));
+            }
+            Numbers::F64(values) => {
+                bytes.push(8);
+                values.iter().for_each(|x| bytes.extend(x.to_le_bytes()));
+            }
+            Numbers::BFloat16(codes) => {
+                bytes.push(2);
+                codes.iter().for_each(|code| bytes.extend(code.to_le_bytes()));
+            }
+            Numbers::Shaped(shape, numbers) => {
+                bytes.extend([SHAPED, shape.len() as u8]);
+                shape.iter().for_each(|&len| bytes.extend((len as u64).to_le_bytes()));
+                numbers.write_bytes(bytes);
+            }
         }
     }
 }
@@ -198,18 +224,39 @@ impl Visitor<'_> for Text {
         if !text.is_ascii() {
             return Err(wrong());
         }
-        if let Some(digits) = text.strip_prefix("f32:") {
-            let numbers = hex(digits, 8).map(|bits| bits.map(|bits| f32::from_bits(bits as u32)));
-            return numbers.collect::<Option<_>>().map(Numbers::F32).ok_or_else(wrong);
-        }
-        if let Some(digits) = text.strip_prefix("bf16:") {
-            let codes = hex(digits, 4).map(|code| code.map(|code| code as u16));
-            return codes.collect::<Option<_>>().map(Numbers::BFloat16).ok_or_else(wrong);
-        }
-        let digits = text.strip_prefix("f64:").ok_or_else(wrong)?;
-        let numbers = hex(digits, 16).map(|bits| bits.map(f64::from_bits));
-        numbers.collect::<Option<_>>().map(Numbers::F64).ok_or_else(wrong)
+        // A shape begins with a digit, or is empty.
+        let (shape, digits) = match text.split_once(':') {
+            Some((shape, digits)) if !shape.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+                let len = |len: &str| {
+                    let is_plain = len.bytes().all(|b| b.is_ascii_digit());
+                    len.parse::<usize>().ok().filter(|_| is_plain).ok_or_else(wrong)
+                };
+                let axes = shape.split('x').filter(|_| !shape.is_empty());
+                (Some(axes.map(len).collect::<Result<_, E>>()?), digits)
+            }
+            _ => (None, text),
+        };
+        let numbers = full_of(digits).ok_or_else(wrong)?;
+        Ok(match shape {
+            None => numbers,
+            Some(shape) => Numbers::Shaped(shape, Box::new(numbers)),
+        })
     }
+}
+
+/// The numbers of a text without a shape.
+fn full_of(text: &str) -> Option<Numbers> {
+    if let Some(digits) = text.strip_prefix("f32:") {
+        let numbers = hex(digits, 8).map(|bits| bits.map(|bits| f32::from_bits(bits as u32)));
+        return numbers.collect::<Option<_>>().map(Numbers::F32);
+    }
+    if let Some(digits) = text.strip_prefix("bf16:") {
+        let codes = hex(digits, 4).map(|code| code.map(|code| code as u16));
+        return codes.collect::<Option<_>>().map(Numbers::BFloat16);
+    }
+    let digits = text.strip_prefix("f64:")?;
+    let numbers = hex(digits, 16).map(|bits| bits.map(f64::from_bits));
+    numbers.collect::<Option<_>>().map(Numbers::F64)
 }
 
 /// The numbers of so many hexadecimal digits each.
@@ -224,6 +271,39 @@ fn hex(digits: &str, width: usize) -> impl Iterator<Item = Option<u64>> {
 
 struct Bytes;
 
+/// The numbers of bytes without a shape.
+fn full_of_bytes(bytes: &[u8]) -> Option<Numbers> {
+    let (width, bytes) = bytes.split_first()?;
+    match width {
+        2 => {
+            let (codes, rest) = bytes.as_chunks();
+            let codes = codes.iter().map(|&code| u16::from_le_bytes(code));
+            rest.is_empty().then(|| Numbers::BFloat16(codes.collect()))
+        }
+        4 => {
+            let (numbers, rest) = bytes.as_chunks();
+            let numbers = numbers.iter().map(|&number| f32::from_le_bytes(number));
+            rest.is_empty().then(|| Numbers::F32(numbers.collect()))
+        }
+        8 => {
+            let (numbers, rest) = bytes.as_chunks();
+            let numbers = numbers.iter().map(|&number| f64::from_le_bytes(number));
+            rest.is_empty().then(|| Numbers::F64(numbers.collect()))
+        }
+        _ => None,
+    }
+}
+
+/// As [`full_of_bytes`], with a shape before them or without.
+fn of_bytes(bytes: &[u8]) -> Option<Numbers> {
+    let [SHAPED, axes, rest @ ..] = bytes else { return full_of_bytes(bytes) };
+    let (shape, numbers) = rest.split_at_checked(8 * usize::from(*axes))?;
+    let (shape, _) = shape.as_chunks();
+    let shape = shape.iter().map(|&len| usize::try_from(u64::from_le_bytes(len)).ok());
+    let shape = shape.collect::<Option<_>>()?;
+    Some(Numbers::Shaped(shape, Box::new(full_of_bytes(numbers)?)))
+}
+
 impl<'de> Visitor<'de> for Bytes {
     type Value = Numbers;
 
@@ -232,26 +312,7 @@ impl<'de> Visitor<'de> for Bytes {
     }
 
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Numbers, E> {
-        let wrong = || E::invalid_length(bytes.len(), &Bytes);
-        let (width, bytes) = bytes.split_first().ok_or_else(wrong)?;
-        match width {
-            2 => {
-                let (codes, rest) = bytes.as_chunks();
-                let codes = codes.iter().map(|&code| u16::from_le_bytes(code));
-                if rest.is_empty() { Ok(Numbers::BFloat16(codes.collect())) } else { Err(wrong()) }
-            }
-            4 => {
-                let (numbers, rest) = bytes.as_chunks();
-                let numbers = numbers.iter().map(|&number| f32::from_le_bytes(number));
-                if rest.is_empty() { Ok(Numbers::F32(numbers.collect())) } else { Err(wrong()) }
-            }
-            8 => {
-                let (numbers, rest) = bytes.as_chunks();
-                let numbers = numbers.iter().map(|&number| f64::from_le_bytes(number));
-                if rest.is_empty() { Ok(Numbers::F64(numbers.collect())) } else { Err(wrong()) }
-            }
-            _ => Err(wrong()),
-        }
+        of_bytes(bytes).ok_or_else(|| E::invalid_length(bytes.len(), &Bytes))
     }
 
     fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Numbers, E> {

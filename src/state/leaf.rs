@@ -72,7 +72,6 @@ impl Record {
 
     /// As [`get_leaf_count`](Record::get_leaf_count), of what counts up by one at a time: far below
     /// where it would overflow.
-    #[allow(dead_code)]
     pub(crate) fn get_leaf_counter(&self, place: usize, what: &str) -> Result<u64, Error> {
         self.get_counter(&self.entry_at(place, what)?)
     }
@@ -83,6 +82,52 @@ impl Record {
     /// [`ErrorKind::StateMissing`].
     pub fn get_leaf_number(&self, place: usize, what: &str) -> Result<f64, Error> {
         self.get_number(&self.entry_at(place, what)?)
+    }
+
+    /// Puts in the elements of an array of a leaf, in a shape that may be its own.
+    pub(crate) fn put_shaped<F: Scalar>(
+        &mut self,
+        leaf: &str,
+        name: &str,
+        own_shape: Option<&[usize]>,
+        values: &[F],
+    ) {
+        let numbers = match own_shape {
+            None => Numbers::of_vec(values.to_vec()),
+            Some(shape) => Numbers::shaped(shape, values.to_vec()),
+        };
+        self.put(leaf, &[], name, numbers);
+    }
+
+    /// The elements of an array of the leaf at that place, in a shape that may be its own; none where
+    /// the leaf `is_here` not.
+    pub(crate) fn get_shaped<F: Scalar>(
+        &self,
+        place: usize,
+        name: &str,
+        own_shape: Option<&[usize]>,
+        is_here: bool,
+    ) -> Result<Vec<F>, Error> {
+        let Some(own) = own_shape else {
+            return Ok(self.array_of::<F>(place, name)?.iter().copied().collect());
+        };
+        let leaf = &self.leaves[place];
+        let numbers = leaf.arrays.get(name);
+        let numbers = numbers.ok_or_else(|| missing(&format!("{name} of leaf {}", leaf.name)))?;
+        let wrong = |problem| invalid(format!("`{name}` of leaf `{}`", leaf.name), problem);
+        let none: &[usize] = &[0];
+        let expected = if is_here && !own.contains(&0) { own } else { none };
+        match (numbers.own_shape(), numbers.as_slice::<F>()) {
+            (Some(shape), Some(values)) if shape == expected => {
+                let elements = expected.iter().try_fold(1_usize, |n, &len| n.checked_mul(len));
+                let values = Some(values).filter(|values| elements == Some(values.len()));
+                let problem = || format!("has not the elements of its shape, {shape:?}");
+                values.map(<[F]>::to_vec).ok_or_else(|| wrong(problem()))
+            }
+            (Some(shape), Some(_)) => Err(wrong(format!("has shape {shape:?}, not {expected:?}"))),
+            (Some(_), None) => Err(wrong(format!("is not of {}", F::NAME))),
+            (None, _) => Err(wrong("has the shape of its leaf".to_owned())),
+        }
     }
 
     fn entry_at(&self, place: usize, what: &str) -> Result<String, Error> {
@@ -124,6 +169,9 @@ impl LeafRecord {
     ) -> Result<CowArray<'a, F, IxDyn>, Error> {
         let invalid =
             |problem: String| invalid(format!("`{name}` of leaf `{}`", self.name), problem);
+        if numbers.own_shape().is_some() {
+            return Err(invalid("has another shape than its leaf".to_owned()));
+        }
         let Some(values) = numbers.decoded::<F>() else {
             return Err(invalid(format!("is not of {}", F::NAME)));
         };

@@ -18,8 +18,8 @@ use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
 /// The format's number; what cannot be read by an older version makes it larger.
-const VERSION: u32 = 3;
-/// The number of a state without arrays in fewer bits than its scalar's, which version 2 can read.
+const VERSION: u32 = 4;
+/// The number of a state whose arrays are all of their leaf's shape and in full, which version 2 can read.
 const FULL: u32 = 2;
 
 /// The state of an optimizer: what [`state`](crate::Optimizer::state) returns and
@@ -111,8 +111,8 @@ struct Saved(Schedule);
 
 impl From<Record> for State {
     fn from(record: Record) -> Self {
-        let mut arrays = record.leaves.iter().flat_map(|leaf| leaf.arrays.values());
-        let version = if arrays.all(Numbers::is_full) { FULL } else { VERSION };
+        let arrays = record.leaves.iter().flat_map(|leaf| leaf.arrays.values());
+        let version = arrays.map(Numbers::version).fold(FULL, u32::max);
         Self { version, records: vec![record] }
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum Numbers {
     F64(Vec<f64>),
     /// The codes of state that is kept in 16 bits.
     BFloat16(Vec<u16>),
+    /// Full numbers in a shape that is not the leaf's.
+    Shaped(Vec<usize>, Box<Numbers>),
 }
 
 impl PartialEq for Numbers {
@@ -27,6 +29,7 @@ impl PartialEq for Numbers {
                 a.iter().map(|x| x.to_bits()).eq(b.iter().map(|x| x.to_bits()))
             }
             (Self::BFloat16(a), Self::BFloat16(b)) => a == b,
+            (Self::Shaped(a, of_a), Self::Shaped(b, of_b)) => a == b && of_a == of_b,
             _ => false,
         }
     }
@@ -54,6 +57,7 @@ impl Numbers {
             Self::F32(values) => values,
             Self::F64(values) => values,
             Self::BFloat16(codes) => codes,
+            Self::Shaped(_, numbers) => return numbers.as_slice(),
         };
         values.downcast_ref::<Vec<F>>().map(Vec::as_slice)
     }
@@ -76,8 +80,26 @@ impl Numbers {
         }
     }
 
-    /// Whether they are numbers of a scalar.
-    pub(super) fn is_full(&self) -> bool {
-        !matches!(self, Self::BFloat16(_))
+    /// Numbers in a shape of their own, unless they are none.
+    pub(crate) fn shaped(shape: &[usize], values: Vec<impl Scalar>) -> Self {
+        let shape = if values.is_empty() { &[0] } else { shape };
+        Self::Shaped(shape.to_vec(), Box::new(Self::of_vec(values)))
+    }
+
+    /// The shape, where it is not the leaf's.
+    pub(crate) fn own_shape(&self) -> Option<&[usize]> {
+        match self {
+            Self::Shaped(shape, _) => Some(shape),
+            _ => None,
+        }
+    }
+
+    /// The first version of the format that has them.
+    pub(super) fn version(&self) -> u32 {
+        match self {
+            Self::F32(_) | Self::F64(_) => 2,
+            Self::BFloat16(_) => 3,
+            Self::Shaped(..) => 4,
+        }
     }
 }

@@ -6,7 +6,8 @@ use thalweg::params::{Leaf, LeafMut, Path};
 use thalweg::regularize::Projection;
 use thalweg::train::{Accumulate, Lookahead, Projected, Sam};
 use thalweg::{
-    Adam, Average, Bounds, Change, Error, Momentum, Optimizer, Params, ParamsMut, RAdam, StepInfo,
+    Adafactor, Adam, Average, Bounds, Change, Error, Momentum, Optimizer, Params, ParamsMut, RAdam,
+    Shampoo, Sm3, Soap, StepInfo,
 };
 
 use super::{Model, vector};
@@ -33,6 +34,19 @@ fn momentum() -> Momentum<f64> {
 
 fn radam() -> RAdam<f64> {
     RAdam::new(0.05).group("weight", |group| group.frozen(true))
+}
+
+fn adafactor() -> Adafactor<f64> {
+    Adafactor::new(0.05).momentum(0.5).clip_norm(1.0).group("head", Change::new().frozen(true))
+}
+
+/// Its roots are made before anything is counted.
+fn shampoo() -> Shampoo<f64> {
+    Shampoo::new(0.05).start(1).every(1000).group("bias", Change::new().rate_factor(0.5))
+}
+
+fn soap() -> Soap<f64> {
+    Soap::new(0.05).every(1000).group("weight", Change::new().frozen(true))
 }
 
 /// Sets of every kind around an optimizer.
@@ -77,6 +91,15 @@ const ALL: &[(&str, Build)] = &[
         let boxed: Box<Run> = Box::new(Sam::new(momentum(), 0.1).adaptive(true));
         Box::new(Accumulate::new(Lookahead::new(boxed).period(2), 2))
     }),
+    ("Adafactor", || Box::new(adafactor())),
+    ("Lookahead(Adafactor)", || Box::new(Lookahead::new(adafactor()).period(2))),
+    ("Accumulate(Shampoo)", || Box::new(Accumulate::new(shampoo(), 2))),
+    ("Sam(Soap)", || Box::new(Sam::new(soap(), 0.1))),
+    ("Lookahead(Accumulate(Sam(Sm3)))", || {
+        let sm3 = Sm3::new(0.05).maximize(true).weight_decay(0.1);
+        Box::new(Lookahead::new(Accumulate::new(Sam::new(sm3, 0.1), 2)).period(2))
+    }),
+    ("Projected(Adafactor)", || Box::new(projected(adafactor()))),
     ("Projected(Adam)", || Box::new(projected(adam()))),
     ("Projected(Momentum)", || Box::new(projected(momentum()))),
     ("Projected(RAdam)", || Box::new(projected(radam()))),
@@ -171,7 +194,8 @@ fn disturb(name: &str, run: &mut Run, w: &mut Model) {
 
 /// Whether the optimizer of that name trains the weight, the bias or the head.
 fn run_trains(name: &str, leaf: usize) -> bool {
-    !(name.contains("Momentum") && leaf == 2 || name.contains("RAdam") && leaf == 0)
+    let freezes = |those: [&str; 2]| those.iter().any(|part| name.contains(part));
+    !(freezes(["Momentum", "Adafactor"]) && leaf == 2 || freezes(["RAdam", "Soap"]) && leaf == 0)
 }
 
 #[test]
@@ -221,7 +245,9 @@ fn the_average_is_guarded_at_every_call() {
         for step in 0..5 {
             call(&mut *run, &mut w, step);
             if run.swap_average(&mut w).is_err() {
-                assert!(name.contains("RAdam") || run.has_ascended() == Some(true), "{name}");
+                let without = ["RAdam", "Adafactor", "Shampoo", "Soap", "Sm3"];
+                let has_none = without.iter().any(|part| name.contains(part));
+                assert!(has_none || run.has_ascended() == Some(true), "{name}");
                 continue;
             }
             let (state, kept) = (run.state(), w.clone());

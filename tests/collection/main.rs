@@ -21,6 +21,8 @@ mod curvature;
 mod distributed;
 #[path = "../goldens/mod.rs"]
 mod goldens;
+#[path = "../leafwise/mod.rs"]
+mod leafwise;
 #[path = "../least_squares/mod.rs"]
 mod least_squares;
 #[path = "../muon/mod.rs"]

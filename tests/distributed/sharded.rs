@@ -4,8 +4,8 @@ use ndarray::array;
 use thalweg::distributed::{DataParallel, Sharded, Solo, Threads};
 use thalweg::train::{Accumulate, Lookahead};
 use thalweg::{
-    Adam, AdamW, Average, Change, ErrorKind, Lbfgs, Muon, NonFinite, Optimizer, Pattern, Scalar,
-    Schedule, Sgd, State, catalog,
+    Adafactor, Adam, AdamW, Average, Change, ErrorKind, Lbfgs, Muon, NonFinite, Optimizer, Pattern,
+    Scalar, Schedule, Sgd, Shampoo, Sm3, Soap, State, catalog,
 };
 
 use super::support::{
@@ -118,6 +118,28 @@ fn muon_by_whole_leaves() {
     let error = error.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::NeedsWholeLeaves { .. }), "{error}");
     assert!(error.to_string().contains("Split::Leaves"), "{error}");
+}
+
+#[test]
+fn what_updates_whole_leaves_by_whole_leaves() {
+    let builds: [(&str, Plain); 4] = [
+        ("adafactor", || {
+            let adafactor = Adafactor::new(0.02).momentum(0.5).clip_norm(0.7);
+            Box::new(adafactor.group("b.*", Change::new().rate_factor(0.5)))
+        }),
+        ("sm3", || Box::new(Sm3::new(0.02).group("a.bias", Change::new().frozen(true)))),
+        ("shampoo", || Box::new(Shampoo::new(0.02).block(16).every(2).weight_decay(0.1))),
+        ("soap", || Box::new(Soap::new(0.02).every(2).clip_norm(1.0).maximize(true))),
+    ];
+    for (name, build) in builds {
+        check(name, Box::new(build), &[Kind::Sharded(None), KINDS[2], KINDS[0]], &[1, 2, 3]);
+        let error = on_ranks(2, move |ranks| {
+            let mut many = Many::new(KINDS[1], build(), ranks, 2);
+            many.steps(&mut model(1), 0).map(drop)
+        });
+        let error = error.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::NeedsWholeLeaves { .. }), "{error}");
+    }
 }
 
 #[test]

@@ -1230,7 +1230,7 @@ def write_problem(problem):
     (HERE / "leaves.json").write_text(f'{{\n"leaves": {{\n{body}\n}}\n}}\n', encoding="utf-8")
 
 
-def write_library(name, version, formulas, cases):
+def write_library(name, version, formulas, cases, kind="leaves"):
     def block(case):
         fields = ["id", "optimizer", "arguments", "resolved", "note", "agreement"]
         head = ",\n".join(f'  "{f}": {one_line(case[f])}' for f in fields)
@@ -1246,7 +1246,7 @@ def write_library(name, version, formulas, cases):
         f'{{\n"library": {one_line(name)},\n"version": {one_line(version)},\n'
         f'"formulas": {{\n{formula_rows}\n}},\n"cases": [\n{body}\n]\n}}\n'
     )
-    (HERE / f"leaves_{name}.json").write_text(text, encoding="utf-8")
+    (HERE / f"{kind}_{name}.json").write_text(text, encoding="utf-8")
 
 
 def main(names):

@@ -100,6 +100,12 @@ impl Arguments {
         std::array::from_fn(|i| value[i].as_f64().unwrap())
     }
 
+    /// Numbers of which some may be none.
+    pub fn optional_numbers<const N: usize>(&mut self, name: &str) -> [Option<f64>; N] {
+        let value = self.take(name);
+        std::array::from_fn(|i| value[i].as_f64())
+    }
+
     pub fn steps(&mut self, name: &str) -> u32 {
         self.number(name) as u32
     }

@@ -2,6 +2,7 @@
 
 mod book;
 mod counterpart;
+mod factored;
 mod leaves;
 mod muon;
 mod names;

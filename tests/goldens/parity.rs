@@ -7,7 +7,7 @@ use std::path::Path;
 
 use thalweg::catalog;
 
-use super::{leaves, muon, tables, trees};
+use super::{factored, leaves, muon, tables, trees};
 
 /// Worst deviation and cases of each optimizer of a library and what it was compared with.
 #[derive(Default)]
@@ -54,6 +54,8 @@ const CONSTRUCTORS: &[(&str, &str, &str)] = &[
     ("torch", "CenteredRmsProp", "torch"),
     ("torch", "AdaDelta", "torch"),
     ("torch", "Muon", "torch"),
+    ("optax", "Adafactor", "optax"),
+    ("optax", "Sm3", "optax"),
     ("optax", "Momentum", "torch"),
     ("optax", "Nesterov", "torch"),
     ("optax", "AdaGrad", "optax"),
@@ -95,11 +97,24 @@ const CONSTRUCTORS: &[(&str, &str, &str)] = &[
     ("pytorch_optimizer", "Muon", "torch"),
 ];
 
+/// What is no rule of the catalog.
+const BESIDE: [&str; 5] = ["Muon", "Adafactor", "Sm3", "Shampoo", "Soap"];
+
 /// Rules that no other library's numbers are there for, and why.
-const BY_FORMULA_ALONE: &[(&str, &str)] = &[(
-    "GpaAdamW",
-    "the authors' code keeps its averages in single precision, to which the two agree; it is held to its definition",
-)];
+const BY_FORMULA_ALONE: &[(&str, &str)] = &[
+    (
+        "GpaAdamW",
+        "the authors' code keeps its averages in single precision, to which the two agree; it is held to its definition",
+    ),
+    (
+        "Shampoo",
+        "no library of the list has it; it is held to a literal transcription with another library's eigenvalues",
+    ),
+    (
+        "Soap",
+        "the authors' code makes its bases in single precision; it is held to a literal transcription from its first basis on",
+    ),
+];
 
 /// What is not a rule: theirs, or how it begins, and ours.
 const AROUND: &[(&str, &str)] = &[
@@ -169,7 +184,7 @@ fn page(measured: &Measured) -> String {
         write!(page, " {title} {} |", versions[library]).unwrap();
     }
     page.push_str(" others |\n|---|---|---|---|---|\n");
-    let rules = catalog::<f64>().iter().map(|entry| entry.title).chain(["Muon"]);
+    let rules = catalog::<f64>().iter().map(|entry| entry.title).chain(BESIDE);
     for rule in rules {
         let columns = comparisons(measured, rule);
         let alone = BY_FORMULA_ALONE.iter().any(|(name, _)| *name == rule);
@@ -252,6 +267,7 @@ fn measure() -> Measured {
     measured.merge(leaves::measure().0);
     measured.merge(muon::measure().0);
     measured.merge(trees::measure().0);
+    measured.merge(factored::measure().0);
     measured
 }
 

@@ -38,8 +38,8 @@ const NAME: &str = "Sharded";
 /// [`split`](Self::split) says. The parameters' arrays that leave gaps in memory are summed in another
 /// order where a norm is taken: it is then that of one process within 1e-15.
 ///
-/// What is inside is an optimizer of a rule, or [`Muon`](crate::Muon) by whole leaves; other wrappers go
-/// around a `Sharded`.
+/// What is inside is an optimizer of a rule, or by whole leaves [`Muon`](crate::Muon) or a
+/// [`Leafwise`](crate::Leafwise); other wrappers go around a `Sharded`.
 ///
 /// [`gather_state`](Self::gather_state) brings the state of one process together, which goes on with any
 /// number of ranks, any split, or without a wrapper; [`state`](Optimizer::state) is this rank's part.

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use super::super::agree::{Hash, agree};
+use super::super::agree::{Hash, agree, gather};
 use super::super::communicator::Communicator;
-use super::super::plan::{Place, Plan, Split};
+use super::super::plan::{Plan, Split};
 use super::super::rounds::{Target, bucket, gather_round};
 use super::parts::shape_of;
 use super::{NAME, Sharded};
 use crate::error::{Error, ErrorKind};
 use crate::optimizer::{Optimizer, Wholes};
 use crate::scalar::Scalar;
-use crate::state::{LeafRecord, Record, State, invalid, unexpected};
+use crate::state::{LeafRecord, Numbers, Record, State, invalid, unexpected};
 
 impl State {
     /// A rank's part of the state of one process.
@@ -33,6 +33,17 @@ impl State {
                 arrays: Default::default(),
             };
             for (name, numbers) in &leaf.arrays {
+                if numbers.own_shape().is_some() {
+                    if split == Split::Elements {
+                        let problem = "is no array of elements".to_owned();
+                        return Err(invalid(format!("`{name}` of leaf `{}`", leaf.name), problem));
+                    }
+                    let is_own = cut.shape == plan.roster.entries()[at].shape;
+                    let none = || Numbers::shaped(&[], Vec::<F>::new());
+                    let own = if is_own { numbers.clone() } else { none() };
+                    cut.arrays.insert(name.clone(), own);
+                    continue;
+                }
                 let whole = leaf.array::<F>(name, numbers)?;
                 if whole.shape() != plan.roster.entries()[at].shape {
                     let problem = format!("has shape {:?}", whole.shape());
@@ -55,20 +66,25 @@ impl State {
     }
 }
 
-/// An array of a leaf, from the parts of all ranks.
-fn joined<F: Scalar>(ranks: &dyn Communicator, place: &Place, own: &[F]) -> Result<Vec<F>, Error> {
+/// An array of a leaf, from the parts of all ranks, which begin at those bounds.
+fn joined<F: Scalar>(
+    ranks: &dyn Communicator,
+    bounds: &[usize],
+    own: &[F],
+) -> Result<Vec<F>, Error> {
     let (rank, size) = (ranks.rank(), ranks.size());
-    let mut whole = vec![F::zero(); place.len];
-    let longest = (0..size).map(|rank| place.of(rank).len()).max().unwrap_or(0);
+    let part = |rank: usize| bounds[rank]..bounds[rank + 1];
+    let mut whole = vec![F::zero(); bounds[size]];
+    let longest = (0..size).map(|rank| part(rank).len()).max().unwrap_or(0);
     let step = bucket(usize::MAX, size, Target::Part);
     let mut all = Vec::new();
     for start in (0..longest).step_by(step) {
         let within = |rank: usize| {
-            let part = place.of(rank);
+            let part = part(rank);
             (part.start + start).min(part.end)..(part.start + start + step).min(part.end)
         };
         let lens: Vec<usize> = (0..size).map(|rank| within(rank).len()).collect();
-        let own_start = within(rank).start - place.of(rank).start;
+        let own_start = within(rank).start - bounds[rank];
         gather_round(ranks, &lens, &own[own_start..own_start + lens[rank]], &mut all)?;
         let mut rest = &all[..];
         for rank in 0..size {
@@ -78,6 +94,25 @@ fn joined<F: Scalar>(ranks: &dyn Communicator, place: &Place, own: &[F]) -> Resu
         }
     }
     Ok(whole)
+}
+
+/// An array in a shape of its own, which one rank has, if any.
+fn of_owner<F: Scalar>(ranks: &dyn Communicator, own: &Numbers) -> Result<Numbers, Error> {
+    let values = own.as_slice::<F>().unwrap_or_default();
+    let shape = own.own_shape().filter(|_| !values.is_empty()).unwrap_or_default();
+    let shape: Vec<u64> = shape.iter().map(|&len| len as u64).collect();
+    // What each rank has: how many elements, and how many axes.
+    let sizes = [values.len() as u64, shape.len() as u64];
+    let sizes = gather(ranks, &sizes, &vec![2; ranks.size()])?;
+    let (sizes, _) = sizes.as_chunks::<2>();
+    let axes: Vec<usize> = sizes.iter().map(|&[_, axes]| axes as usize).collect();
+    let shape = gather(ranks, &shape, &axes)?;
+    let mut bounds = vec![0];
+    for &[len, _] in sizes {
+        bounds.push(bounds[bounds.len() - 1] + len as usize);
+    }
+    let shape: Vec<usize> = shape.into_iter().map(|len| len as usize).collect();
+    Ok(Numbers::shaped(&shape, joined(ranks, &bounds, values)?))
 }
 
 impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
@@ -115,8 +150,12 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
                 arrays: Default::default(),
             };
             for (name, numbers) in &leaf.arrays {
+                if numbers.own_shape().is_some() {
+                    whole.arrays.insert(name.clone(), of_owner::<F>(ranks, numbers)?);
+                    continue;
+                }
                 let part = numbers.decoded::<F>().unwrap_or_default();
-                let all = joined(ranks, place, &part)?;
+                let all = joined(ranks, &place.bounds, &part)?;
                 let all = match self.exchange.split() {
                     Split::Elements => {
                         let all = place.order.logical(&all, shape);

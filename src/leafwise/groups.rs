@@ -1,0 +1,147 @@
+//! Groups of leaves, and how each leaf is treated.
+
+use super::core::Engine;
+use super::ledger::Ledger;
+use super::rule::Object;
+use crate::error::{Error, ErrorKind};
+use crate::interval::Interval;
+use crate::optimizer::{Change, Treatment, load_groups};
+use crate::params::{Entry, Pattern};
+use crate::regularize::Decay;
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
+use crate::state::{Record, compare};
+
+/// A change for the leaves of a pattern.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    pub(super) leaves: Pattern,
+    pub(super) change: Change,
+}
+
+/// How a leaf is treated.
+#[derive(Debug)]
+pub(super) struct Own<F: Scalar> {
+    pub(super) frozen: bool,
+    pub(super) factor: f64,
+    pub(super) schedule: Option<Schedule>,
+    pub(super) decay: Decay,
+    pub(super) rule: Box<dyn Object<F>>,
+}
+
+impl<F: Scalar> Clone for Own<F> {
+    fn clone(&self) -> Self {
+        Self { schedule: self.schedule.clone(), rule: self.rule.boxed(), ..*self }
+    }
+}
+
+impl<F: Scalar> Own<F> {
+    /// Takes a change on.
+    fn apply(&mut self, change: &Change) -> Result<(), Error> {
+        let owner = self.rule.name();
+        if let Some(factor) = change.rate_factor {
+            Interval::NON_NEGATIVE.check::<F>(owner, "rate_factor", factor)?;
+            self.factor = factor;
+        }
+        if let Some(schedule) = &change.schedule {
+            schedule.validate()?;
+            self.schedule = Some(schedule.clone());
+        }
+        self.frozen = change.frozen.unwrap_or(self.frozen);
+        for (name, value) in &change.numbers {
+            let (mut found, mut known) = (name == "weight_decay", Vec::new());
+            if found {
+                *self.decay.number() = *value;
+            }
+            self.rule.hyperparameters(&mut |own, number| {
+                known.push(own.to_owned());
+                if own == name {
+                    (*number, found) = (*value, true);
+                }
+            });
+            if !found {
+                known.push("weight_decay".to_owned());
+                let name = name.clone();
+                return Err(ErrorKind::UnknownHyperparameter { owner, name, known }.into());
+            }
+        }
+        self.decay.check::<F>(owner)?;
+        self.rule.validate()
+    }
+}
+
+impl<F: Scalar> Engine<F> {
+    /// How leaves are treated that are of these groups.
+    fn own<'g>(&self, groups: impl Iterator<Item = &'g Group>) -> Result<Own<F>, Error> {
+        let mut own = Own {
+            frozen: false,
+            factor: 1.0,
+            schedule: None,
+            decay: self.settings.decay,
+            rule: self.rule.boxed(),
+        };
+        for group in groups {
+            own.apply(&group.change)?;
+        }
+        Ok(own)
+    }
+
+    /// Whether each group by itself can be.
+    pub(super) fn check_groups(&self) -> Result<(), Error> {
+        self.groups.iter().try_for_each(|group| self.own(std::iter::once(group)).map(drop))
+    }
+
+    /// How each of these leaves is treated.
+    ///
+    /// # Errors
+    /// If a group has no leaf, or what it changes cannot be.
+    pub(super) fn assigned(&self, entries: &[Entry]) -> Result<Vec<Own<F>>, Error> {
+        let matches =
+            |group: &Group, entry: &Entry| group.leaves.matches(&entry.name, self.shape_of(entry));
+        for group in &self.groups {
+            if !entries.iter().any(|entry| matches(group, entry)) {
+                let group = group.leaves.to_string();
+                return Err(ErrorKind::GroupMatchesNothing { group }.into());
+            }
+        }
+        let own = |entry| self.own(self.groups.iter().filter(|group| matches(group, entry)));
+        entries.iter().map(own).collect()
+    }
+
+    /// Assigns the leaves anew, after groups or hyperparameters have changed.
+    pub(super) fn reassign(&mut self) -> Result<(), Error> {
+        let Some(ledger) = &self.ledger else { return Ok(()) };
+        let own = self.assigned(ledger.roster.entries())?;
+        if let Some(Ledger { leaves, own: now, .. }) = &mut self.ledger {
+            *now = own;
+            leaves.iter_mut().zip(now).for_each(|(leaf, own)| leaf.conform(&*own.rule));
+        }
+        Ok(())
+    }
+
+    pub(super) fn add_group(&mut self, leaves: Pattern, change: Change) -> Result<(), Error> {
+        self.groups.push(Group { leaves, change });
+        let added = self.check_groups().and_then(|()| self.reassign());
+        added.inspect_err(|_| drop(self.groups.pop()))
+    }
+
+    pub(super) fn treat(&self, leaf: &str, shape: &[usize]) -> Treatment {
+        let mut treatment = Treatment { trained: true, maximize: self.settings.maximize };
+        for group in self.groups.iter().filter(|group| group.leaves.matches(leaf, shape)) {
+            treatment.trained = group.change.frozen.map_or(treatment.trained, |frozen| !frozen);
+        }
+        treatment
+    }
+
+    /// Takes over the groups of a saved run.
+    pub(super) fn load_groups(&mut self, record: &Record) -> Result<(), Error> {
+        let here = self.groups.iter().map(|group| &group.leaves);
+        let since = load_groups(record, here, |i, saved| {
+            let here = &self.groups[i].change;
+            compare(&format!("group {i}"), &format!("{saved:?}"), &format!("{here:?}"))
+        })?;
+        let since = since.into_iter().map(|(leaves, change)| Group { leaves, change });
+        self.groups.extend(since);
+        self.check_groups()
+    }
+}
