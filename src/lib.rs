@@ -27,7 +27,7 @@
 //!
 //! | | read | with |
 //! |---|---|---|
-//! | train a network | [`guide::training`] | [`params!`], [`Elementwise`]'s builder, [`Schedule`], [`train`], [`loss`], [`regularize`] |
+//! | train a network | [`guide::training`] | [`Params`](trait@Params) by `#[derive(Params)]`, [`Elementwise`]'s builder, [`Schedule`], [`train`], [`loss`], [`regularize`] |
 //! | fit or minimize a function | [`guide::fitting`] | [`solvers`]: [`minimize`](solvers::minimize()), [`Lbfgs`], [`ConjugateGradient`], Newton, trust regions |
 //! | fit a curve to data, with standard errors | [`guide::least_squares`] | [`least_squares`]: [`curve_fit`](least_squares::curve_fit()), [`LevenbergMarquardt`](least_squares::LevenbergMarquardt) |
 //! | know why a training is slow | [`guide::slow_training`] | [`curvature`]: gradient flow, condition numbers, spectra, saddles |
@@ -81,7 +81,7 @@
 //!
 //! # Features
 //!
-//! `rand` (default): dropout, augmentation, and whatever else draws numbers from the user's generator.
+//! `derive` (default): `#[derive(Params)]`. `rand` (default): dropout, augmentation, and whatever else draws numbers from the user's generator.
 //! `linalg`: dense eigenvalues, factorizations and solves, by `faer`, which takes longer to build than
 //! all else. `rayon`: large parameters are swept on all threads of the current pool. `serde`:
 //! checkpoints.

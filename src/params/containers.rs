@@ -1,6 +1,7 @@
 //! Trees made of the containers of the standard library and of `ndarray`.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 use ndarray::{ArrayBase, Data, DataMut, Dimension};
 
@@ -118,6 +119,20 @@ impl<F: Scalar, T: ParamsMut<F>> ParamsMut<F> for BTreeMap<String, T> {
         for (key, item) in self {
             item.visit_mut(path.name(key), visit);
         }
+    }
+}
+
+/// It has no leaf.
+impl<F: Scalar, T: ?Sized> Params<F> for PhantomData<T> {
+    fn visit<'a>(&'a self, _: Path<'_>, _: &mut dyn FnMut(Path<'_>, &'a dyn Leaf<F>)) {}
+}
+
+impl<F: Scalar, T: ?Sized> ParamsMut<F> for PhantomData<T> {
+    fn visit_mut<'a>(
+        &'a mut self,
+        _: Path<'_>,
+        _: &mut dyn FnMut(Path<'_>, &'a mut dyn LeafMut<F>),
+    ) {
     }
 }
 

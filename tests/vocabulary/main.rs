@@ -7,3 +7,5 @@ mod counting;
 mod regularize;
 #[path = "../schedules/mod.rs"]
 mod schedules;
+#[path = "../trees/mod.rs"]
+mod trees;
