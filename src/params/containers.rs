@@ -60,9 +60,7 @@ macro_rules! sequence {
                 path: Path<'_>,
                 visit: &mut dyn FnMut(Path<'_>, &'a dyn Leaf<F>),
             ) {
-                for (i, item) in self.iter().enumerate() {
-                    item.visit(path.index(i), visit);
-                }
+                T::visit_items(self, path, visit);
             }
         }
 
@@ -72,15 +70,13 @@ macro_rules! sequence {
                 path: Path<'_>,
                 visit: &mut dyn FnMut(Path<'_>, &'a mut dyn LeafMut<F>),
             ) {
-                for (i, item) in self.iter_mut().enumerate() {
-                    item.visit_mut(path.index(i), visit);
-                }
+                T::visit_items_mut(self, path, visit);
             }
         }
     )*};
 }
 
-sequence!([] Vec<T>, [] [T], [const N: usize] [T; N]);
+sequence!([] Vec<T>, [const N: usize] [T; N]);
 
 impl<F: Scalar, T: Params<F>> Params<F> for Option<T> {
     fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, &'a dyn Leaf<F>)) {

@@ -1,6 +1,7 @@
 //! Parameters as a tree of named arrays: what a step reads and writes.
 //!
-//! Any `ndarray` array or view is a tree of one leaf. References, tuples, arrays, slices, `Vec`,
+//! Any `ndarray` array or view is a tree of one leaf; so is a number, without axes, and a row of numbers in a
+//! `Vec`, an array or a slice, of one axis. References, tuples, arrays, slices, `Vec`,
 //! `Option`, `Box`, `BTreeMap<String, _>` and a struct with `#[derive(Params)]` or after
 //! [`params!`](crate::params!) join trees into larger ones; their keys join by dots into the leaf's name. The parameters and the gradients
 //! of a step must have the same names and shapes; they may differ in type and in memory layout.
@@ -14,6 +15,7 @@ mod order;
 mod path;
 mod pattern;
 mod roster;
+mod slices;
 mod snapshot;
 
 pub(crate) use bounds::Walls;
@@ -26,6 +28,8 @@ pub(crate) use order::{Fit, Order};
 pub use path::Path;
 pub use pattern::Pattern;
 pub(crate) use roster::{Entry, Roster};
+#[doc(hidden)]
+pub use slices::{Items, ItemsMut};
 pub use snapshot::Snapshot;
 pub(crate) use snapshot::{copy_of, pairs, pairs_mut};
 
@@ -140,13 +144,27 @@ use crate::scalar::Scalar;
     message = "`{Self}` is no tree of arrays of `{F}`",
     note = "arrays and views of `ndarray` are; references, tuples, arrays and `Vec`s of such; structs with `#[derive(thalweg::Params)]`",
     note = "a field that is not trained is left out by `#[params(skip)]`",
-    note = "numbers in a slice are one as `ndarray::ArrayView1::from(slice)`"
+    note = "so are numbers, and rows of numbers: `f64`, `Vec<f64>`, `[f64; 3]`, `&[f64]`"
 )]
 pub trait Params<F: Scalar> {
     /// Calls `visit` once for each leaf, in an order that does not change from call to call.
     ///
     /// `path` is this tree's own path: a container extends it by the key of each child.
     fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, &'a dyn Leaf<F>));
+
+    /// Visits each of a row of such trees: numbers are one leaf together.
+    #[doc(hidden)]
+    fn visit_items<'a, C: Items<Self>>(
+        items: &'a C,
+        path: Path<'_>,
+        visit: &mut dyn FnMut(Path<'_>, &'a dyn Leaf<F>),
+    ) where
+        Self: Sized + 'a,
+    {
+        for (i, item) in items.items().iter().enumerate() {
+            item.visit(path.index(i), visit);
+        }
+    }
 }
 
 /// A tree of named arrays to write: the parameters of a model.
@@ -155,7 +173,7 @@ pub trait Params<F: Scalar> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no tree of arrays of `{F}` to write to",
     note = "owned arrays and mutable views of `ndarray` are; tuples, arrays and `Vec`s of such; structs with `#[derive(thalweg::Params)]`",
-    note = "numbers in a slice are one as `ndarray::ArrayViewMut1::from(slice)`"
+    note = "so are numbers, and rows of numbers: `f64`, `Vec<f64>`, `[f64; 3]`, `&mut [f64]`"
 )]
 pub trait ParamsMut<F: Scalar>: Params<F> {
     /// Calls `visit` once for each leaf, in the order of [`Params::visit`].
@@ -164,4 +182,18 @@ pub trait ParamsMut<F: Scalar>: Params<F> {
         path: Path<'_>,
         visit: &mut dyn FnMut(Path<'_>, &'a mut dyn LeafMut<F>),
     );
+
+    /// As [`Params::visit_items`], to write.
+    #[doc(hidden)]
+    fn visit_items_mut<'a, C: ItemsMut<Self>>(
+        items: &'a mut C,
+        path: Path<'_>,
+        visit: &mut dyn FnMut(Path<'_>, &'a mut dyn LeafMut<F>),
+    ) where
+        Self: Sized + 'a,
+    {
+        for (i, item) in items.items_mut().iter_mut().enumerate() {
+            item.visit_mut(path.index(i), visit);
+        }
+    }
 }

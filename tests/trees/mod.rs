@@ -3,6 +3,7 @@
 #[cfg(feature = "derive")]
 mod derived;
 mod listed;
+mod rows;
 
 use thalweg::Params;
 use thalweg::params::{Flatten, Path};

@@ -420,6 +420,8 @@ fn inner_step<F: Scalar, O: Optimizer<F>>(
     if averages { inner.step(params, grads) } else { inner.step_before_average(params, grads) }
 }
 
+crate::optimizer::display!([M: Metric<F>, O: Optimizer<F>] NaturalGradient<F, M, O>);
+
 impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> Optimizer<F> for NaturalGradient<F, M, O> {
     forward_questions!(self, self.inner);
 
