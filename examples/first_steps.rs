@@ -41,16 +41,16 @@ fn several_arrays() -> Result<(), Error> {
     Ok(())
 }
 
+#[derive(Params)]
 struct Layer {
     weight: Array2<f32>,
     bias: Array1<f32>,
 }
-thalweg::params!(Layer { weight, bias });
 
+#[derive(Params)]
 struct Model {
     layers: Vec<Layer>,
 }
-thalweg::params!(Model { layers });
 
 impl Model {
     fn filled(value: f32) -> Self {

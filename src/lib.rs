@@ -27,9 +27,10 @@
 //!
 //! | | read | with |
 //! |---|---|---|
-//! | train a network | [`guide::training`] | [`params!`], [`Elementwise`]'s builder, [`Schedule`], [`train`], [`loss`], [`regularize`] |
+//! | train a network | [`guide::training`] | [`Params`](trait@Params) by `#[derive(Params)]`, [`Elementwise`]'s builder, [`Schedule`], [`train`], [`loss`], [`regularize`] |
 //! | fit or minimize a function | [`guide::fitting`] | [`solvers`]: [`minimize`](solvers::minimize()), [`Lbfgs`], [`ConjugateGradient`], Newton, trust regions |
 //! | fit a curve to data, with standard errors | [`guide::least_squares`] | [`least_squares`]: [`curve_fit`](least_squares::curve_fit()), [`LevenbergMarquardt`](least_squares::LevenbergMarquardt) |
+//! | get gradients, or use arrays that are not `ndarray`'s | [`guide::gradients`] | num-dual, nalgebra, candle, `Vec<f64>` |
 //! | know why a training is slow | [`guide::slow_training`] | [`curvature`]: gradient flow, condition numbers, spectra, saddles |
 //! | write a rule of my own | [`guide::own_rule`] | [`Rule`], [`rule`]; of whole leaves [`leafwise::LeafRule`] |
 //! | choose an optimizer | [`guide::choosing`] | the pages below, [`catalog`] |
@@ -37,6 +38,7 @@
 //! | know which formula exactly, and who agrees | [`guide::conventions`] | the parity matrix |
 //! | come from PyTorch, Optax, Keras or argmin | [`guide::migration`] | their line beside ours |
 //! | stop, save and go on | [`guide::training`](guide::training#stopping-and-going-on) | [`State`], [`mod@state`], `checkpoint` (feature `serde`) |
+//! | go on with a run of PyTorch's, or take its weights | [`guide::migration`] | `safetensors` (feature `safetensors`) |
 //! | hold any optimizer | [`Optimizer`] | which is object-safe |
 //! | know what went wrong | [`Error`] | [`ErrorKind`], [`Foreign`] |
 //!
@@ -81,10 +83,10 @@
 //!
 //! # Features
 //!
-//! `rand` (default): dropout, augmentation, and whatever else draws numbers from the user's generator.
+//! `derive` (default): `#[derive(Params)]`. `rand` (default): dropout, augmentation, and whatever else draws numbers from the user's generator.
 //! `linalg`: dense eigenvalues, factorizations and solves, by `faer`, which takes longer to build than
 //! all else. `rayon`: large parameters are swept on all threads of the current pool. `serde`:
-//! checkpoints.
+//! checkpoints. `safetensors`: parameters and moments in files of PyTorch.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -115,6 +117,8 @@ mod reduce;
 pub mod regularize;
 pub mod rule;
 pub mod rules;
+#[cfg(feature = "safetensors")]
+pub mod safetensors;
 mod scalar;
 pub mod schedule;
 mod simd;

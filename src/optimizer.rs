@@ -1,11 +1,13 @@
 //! The trait that every optimizer implements.
 
 mod changes;
+mod display;
 mod parts;
 
 use std::fmt::Debug;
 
 pub(crate) use changes::{load_groups, save_groups};
+pub(crate) use display::{display, show};
 pub(crate) use parts::step_agreed;
 pub use parts::{Call, OtherRanks, Partwise, Wholes};
 
@@ -268,11 +270,13 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
 
 /// What a step reports.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct StepInfo {
     /// How many steps were taken so far, this one included unless it was skipped.
     pub step: u64,
     /// The learning rate of this step.
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::plain"))]
     pub learning_rate: f64,
     /// Whether a gradient was not finite and nothing was changed
     /// ([`NonFinite::Skip`](crate::NonFinite::Skip)).
@@ -282,6 +286,7 @@ pub struct StepInfo {
     pub accumulating: bool,
     /// ‖g‖₂ over all leaves, before clipping and penalty, where it was computed: with
     /// `clip_norm` or `report_norm`.
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::plain_option"))]
     pub grad_norm: Option<f64>,
 }
 

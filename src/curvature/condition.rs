@@ -18,10 +18,14 @@ const DENSE: usize = 256;
 
 /// A number and how far it may be off: the true one is in value ± bound.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Bounded {
     /// The estimate.
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::plain"))]
     pub value: f64,
     /// The most that it is off by.
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::plain"))]
     pub bound: f64,
 }
 
@@ -57,6 +61,8 @@ impl Bounded {
 /// # Ok::<(), thalweg::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Condition {
     /// λ_min
     pub lowest: Bounded,
@@ -72,12 +78,17 @@ pub struct Condition {
 
 /// The best step of Polyak's momentum, Δw = -α·g + γ·Δw₋, on a quadratic of that spectrum.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct HeavyBall {
     /// α = 4 / (√λ_max + √λ_min)²
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::plain"))]
     pub learning_rate: f64,
     /// γ = ((√κ - 1) / (√κ + 1))²
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::plain"))]
     pub momentum: f64,
     /// √γ, by which the error shrinks a step in the long run.
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::plain"))]
     pub rate: f64,
 }
 

@@ -32,6 +32,7 @@ pub enum CriticalKind {
 
 /// A critical point, classified.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct CriticalPoint<F> {
     /// What it is.
     pub kind: CriticalKind,

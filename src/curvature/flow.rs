@@ -24,6 +24,7 @@ pub enum Flow {
 
 /// A leaf as [`GradientFlow`] saw it last.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct LeafFlow {
     /// The leaf's name.
     pub name: String,

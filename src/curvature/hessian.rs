@@ -10,6 +10,7 @@ use crate::scalar::Scalar;
 
 /// How a product with the Hessian is made of gradients at nearby points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Differences {
     /// (g(x+δv) - g(x-δv)) / 2δ: two gradients, an error of δ².
     ///

@@ -66,6 +66,7 @@ pub struct Lanczos {
 
 /// An eigenvalue found, and how far it may be off.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Eigenpair<F> {
     /// θ, the estimate.
     pub value: f64,
@@ -77,6 +78,7 @@ pub struct Eigenpair<F> {
 
 /// What [`Lanczos`] found.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Spectrum<F> {
     /// The lowest eigenvalues, ascending: the lowest first.
     pub lowest: Vec<Eigenpair<F>>,

@@ -85,6 +85,7 @@ fn move_to<F: Scalar>(point: &mut [F], from: &[F], t: f64, direction: &[F]) {
 /// Which slices of a weight belong together: the weights of one unit.
 #[cfg(feature = "rand")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Filters {
     /// Those of one index of the first axis: weights of shape (outputs, inputs, ...).
     FirstAxis,

@@ -34,6 +34,7 @@ pub fn obd_saliency<F: Scalar>(w: &[F], diagonal: &[F]) -> Result<Vec<f64>, Erro
 
 /// Weights that were removed.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Pruned {
     /// Their places, the first removed first.
     pub removed: Vec<usize>,

@@ -36,6 +36,7 @@ pub struct QuadraticModel<F, A> {
 
 /// A [`QuadraticModel`] along a direction: a parabola in t.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Parabola {
     /// f
     pub value: f64,
@@ -47,6 +48,7 @@ pub struct Parabola {
 
 /// The function and its model at a step t along a direction.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Comparison {
     /// t
     pub step: f64,

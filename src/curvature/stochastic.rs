@@ -14,6 +14,7 @@ const FEWEST: usize = 32;
 
 /// An estimate from random samples, and its standard error.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Estimate {
     /// The mean over the samples.
     pub value: f64,
@@ -265,6 +266,7 @@ pub struct Diagonal {
 
 /// What [`Diagonal`] found.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct DiagonalEstimate {
     /// The estimate of each entry.
     pub values: Vec<f64>,

@@ -335,6 +335,8 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> ByLeaf<'_, F, DataParallel<F, 
     }
 }
 
+crate::optimizer::display!([O: Optimizer<F>, C: Communicator] DataParallel<F, O, C>);
+
 impl<F: Scalar, O: Optimizer<F>, C: Communicator> Optimizer<F> for DataParallel<F, O, C> {
     forward_questions!(self, self.inner);
 

@@ -586,13 +586,18 @@ impl<F: Scalar> Core<F> for Engine<F> {
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let patterns: Vec<&Pattern> = self.groups.iter().map(|group| &group.pattern).collect();
-        f.debug_struct(self.name())
-            .field("rule", &self.plan.program)
-            .field("schedule", &self.plan.schedule)
-            .field("scheduled", &self.plan.scheduled)
-            .field("settings", &self.plan.settings)
-            .field("groups", &patterns)
-            .field("steps", &self.counters.steps)
+        let mut f = f.debug_struct(self.name());
+        f.field("rule", &self.plan.program).field("schedule", &self.plan.schedule);
+        if !self.plan.scheduled.is_empty() {
+            f.field("scheduled", &self.plan.scheduled);
+        }
+        for (name, value) in super::described::changed(&self.plan.settings) {
+            f.field(name, &format_args!("{value}"));
+        }
+        if !patterns.is_empty() {
+            f.field("groups", &patterns);
+        }
+        f.field("steps", &self.counters.steps)
             .field("skipped", &self.counters.skipped)
             .field("leaves", &self.ledger.leaves.len())
             .finish()

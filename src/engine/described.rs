@@ -78,6 +78,12 @@ fn settings_of(settings: &Settings) -> [(&'static str, String); 16] {
     ]
 }
 
+/// The settings that are not as by default, each with its value.
+pub(super) fn changed(settings: &Settings) -> impl Iterator<Item = (&'static str, String)> {
+    let of = settings_of(settings).into_iter().zip(settings_of(&Settings::default()));
+    of.filter(|((_, value), (_, default))| value != default).map(|(own, _)| own)
+}
+
 /// A rule without its numbers: its conventions.
 fn conventions<F: Scalar>(program: &dyn Program<F>) -> String {
     let mut program = program.boxed();
@@ -91,11 +97,8 @@ pub(super) fn save<F: Scalar>(record: &mut Record, prefix: &str, plan: &Plan<F>)
     record.schedule(format!("{prefix}learning_rate"), plan.schedule.clone());
     record.text(format!("{prefix}rule"), format!("{:?}", plan.program));
     record.text(format!("{prefix}conventions"), conventions(&*plan.program));
-    let defaults = settings_of(&Settings::default());
-    for ((name, value), (_, default)) in settings_of(&plan.settings).into_iter().zip(defaults) {
-        if value != default {
-            record.text(format!("{prefix}setting.{name}"), value);
-        }
+    for (name, value) in changed(&plan.settings) {
+        record.text(format!("{prefix}setting.{name}"), value);
     }
     save_numbers(record, &format!("{prefix}hyperparameter."), &*plan.program);
     for (name, schedule) in &plan.scheduled {

@@ -193,6 +193,8 @@ impl<F: Scalar, R> fmt::Debug for Elementwise<F, R> {
     }
 }
 
+crate::optimizer::display!([R] Elementwise<F, R>);
+
 impl<F: Scalar, R> Optimizer<F> for Elementwise<F, R> {
     crate::optimizer::forward!(self, self.core);
 }

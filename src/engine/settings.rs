@@ -26,6 +26,7 @@ use crate::simd::Simd;
 /// # Ok::<(), thalweg::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum NonFinite {
     /// Refuse the step with an error that names the leaf and the index. Costs one read of the
     /// gradients.

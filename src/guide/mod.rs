@@ -5,6 +5,7 @@
 //! | train a network | [`training`] |
 //! | fit or minimize a function | [`fitting`] |
 //! | fit a curve to data | [`least_squares`] |
+//! | know where gradients come from, or use other arrays | [`gradients`] |
 //! | know why a training is slow | [`slow_training`] |
 //! | write a rule of my own | [`own_rule`] |
 //! | choose an optimizer | [`choosing`] |
@@ -14,7 +15,8 @@
 //! | know which formula exactly, and who agrees with it | [`conventions`] |
 //! | come from PyTorch, Optax, Keras or argmin | [`migration`] |
 //!
-//! Their examples run as tests. Those that draw numbers need the crate `rand` 0.10 besides.
+//! Their examples run as tests. Those that draw numbers need the crate `rand` 0.10 besides,
+//! those of nalgebra and num-dual these.
 
 #[doc = include_str!("training.md")]
 pub mod training {}
@@ -28,6 +30,9 @@ pub mod fitting {}
 #[doc = include_str!("least_squares.md")]
 #[doc = include_str!("nist.md")]
 pub mod least_squares {}
+
+#[doc = include_str!("gradients.md")]
+pub mod gradients {}
 
 #[doc = include_str!("slow_training.md")]
 pub mod slow_training {}

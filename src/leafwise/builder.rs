@@ -187,10 +187,9 @@ impl<F: Scalar, R: 'static> Leafwise<F, R> {
     }
 }
 
-impl<F: Scalar, R: 'static> Optimizer<F> for Leafwise<F, R>
-where
-    R: Send + Sync,
-{
+crate::optimizer::display!([R: Send + Sync + 'static] Leafwise<F, R>);
+
+impl<F: Scalar, R: Send + Sync + 'static> Optimizer<F> for Leafwise<F, R> {
     forward!(self, self.core);
 }
 

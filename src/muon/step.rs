@@ -334,6 +334,8 @@ impl<F: Scalar> Partwise<F> for Muon<F> {
     }
 }
 
+crate::optimizer::display!([] Muon<F>);
+
 impl<F: Scalar> Optimizer<F> for Muon<F> {
     fn step(
         &mut self,

@@ -1,6 +1,7 @@
 //! Trees made of the containers of the standard library and of `ndarray`.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 use ndarray::{ArrayBase, Data, DataMut, Dimension};
 
@@ -59,9 +60,7 @@ macro_rules! sequence {
                 path: Path<'_>,
                 visit: &mut dyn FnMut(Path<'_>, &'a dyn Leaf<F>),
             ) {
-                for (i, item) in self.iter().enumerate() {
-                    item.visit(path.index(i), visit);
-                }
+                T::visit_items(self, path, visit);
             }
         }
 
@@ -71,15 +70,13 @@ macro_rules! sequence {
                 path: Path<'_>,
                 visit: &mut dyn FnMut(Path<'_>, &'a mut dyn LeafMut<F>),
             ) {
-                for (i, item) in self.iter_mut().enumerate() {
-                    item.visit_mut(path.index(i), visit);
-                }
+                T::visit_items_mut(self, path, visit);
             }
         }
     )*};
 }
 
-sequence!([] Vec<T>, [] [T], [const N: usize] [T; N]);
+sequence!([] Vec<T>, [const N: usize] [T; N]);
 
 impl<F: Scalar, T: Params<F>> Params<F> for Option<T> {
     fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, &'a dyn Leaf<F>)) {
@@ -118,6 +115,20 @@ impl<F: Scalar, T: ParamsMut<F>> ParamsMut<F> for BTreeMap<String, T> {
         for (key, item) in self {
             item.visit_mut(path.name(key), visit);
         }
+    }
+}
+
+/// It has no leaf.
+impl<F: Scalar, T: ?Sized> Params<F> for PhantomData<T> {
+    fn visit<'a>(&'a self, _: Path<'_>, _: &mut dyn FnMut(Path<'_>, &'a dyn Leaf<F>)) {}
+}
+
+impl<F: Scalar, T: ?Sized> ParamsMut<F> for PhantomData<T> {
+    fn visit_mut<'a>(
+        &'a mut self,
+        _: Path<'_>,
+        _: &mut dyn FnMut(Path<'_>, &'a mut dyn LeafMut<F>),
+    ) {
     }
 }
 

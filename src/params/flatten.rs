@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use ndarray::{ArrayViewD, ArrayViewMutD, Zip};
 
+#[cfg(feature = "serde")]
+use super::roster::Entry;
 use super::roster::Roster;
 use super::{LeafMut, Params, ParamsMut};
 use crate::error::{Error, Tree};
@@ -148,6 +150,32 @@ impl Flatten {
         let entry = self.roster.entries().get(index)?;
         let from = flat.get(self.bounds[index]..self.bounds[index + 1])?;
         ArrayViewD::from_shape(&entry.shape[..], from).ok()
+    }
+}
+
+/// Written as the names and shapes of the leaves.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Flatten {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.roster.entries().iter().map(|entry| (&entry.name, &entry.shape)))
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Flatten {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let leaves = Vec::<(String, Vec<usize>)>::deserialize(from)?;
+        let mut bounds = vec![0_usize];
+        for (name, shape) in &leaves {
+            let len = shape.iter().try_fold(1_usize, |len, &axis| len.checked_mul(axis));
+            let end = len.and_then(|len| bounds[bounds.len() - 1].checked_add(len));
+            bounds.push(end.ok_or_else(|| {
+                D::Error::custom(format!("the leaf `{name}` of shape {shape:?} is too large"))
+            })?);
+        }
+        let entries = leaves.into_iter().map(|(name, shape)| Entry { name, shape }).collect();
+        Ok(Self { roster: Roster::from_entries(entries).map_err(D::Error::custom)?, bounds })
     }
 }
 

@@ -10,7 +10,8 @@ use crate::scalar::Scalar;
 
 /// An array to read: a leaf of [`Params`](super::Params).
 ///
-/// It is implemented for every array of `ndarray`: owned, view or shared, of any dimension.
+/// It is implemented for every array of `ndarray`, owned, view or shared, of any dimension; for numbers, without
+/// axes; and for rows of numbers in a `Vec`, an array or a slice.
 pub trait Leaf<F: Scalar> {
     /// Length of each axis.
     fn shape(&self) -> &[usize];

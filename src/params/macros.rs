@@ -1,7 +1,52 @@
 //! `params!`: a struct of arrays as a tree.
 
-/// Makes a struct a tree of parameters: implements [`Params`](crate::Params) and
-/// [`ParamsMut`](crate::ParamsMut) by listing the fields to train.
+use ndarray::{ArrayBase, RawData};
+
+/// The key of a field: its name, of which `r#` is no part.
+#[doc(hidden)]
+pub const fn key(name: &'static str) -> &'static str {
+    match name.as_bytes() {
+        [b'r', b'#', ..] => name.split_at(2).1,
+        _ => name,
+    }
+}
+
+/// A field of a struct whose list says nothing of the number.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Field<'a, T: ?Sized>(pub &'a T);
+
+impl<S: RawData, D> Field<'_, ArrayBase<S, D>> {
+    #[doc(hidden)]
+    pub fn made_of_f32(&self)
+    where
+        S::Elem: TheNumberOfTheList,
+    {
+    }
+}
+
+/// Of a field that is no array, the list asks nothing.
+#[doc(hidden)]
+pub trait FieldOfAnotherType {
+    fn made_of_f32(&self) {}
+}
+
+impl<T: ?Sized> FieldOfAnotherType for Field<'_, T> {}
+
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`params!(Name {{ .. }})` is for arrays of `f32`, and this field's are of `{Self}`",
+    label = "an array of `{Self}`",
+    note = "write `thalweg::params!(Name: {Self} {{ .. }})`, or `#[derive(thalweg::Params)]`, which finds the number by itself"
+)]
+pub trait TheNumberOfTheList {}
+
+impl TheNumberOfTheList for f32 {}
+
+/// Makes a struct a tree of parameters without a procedural macro: implements
+/// [`Params`](trait@crate::Params) and [`ParamsMut`](crate::ParamsMut) by listing the fields to train.
+///
+/// `#[derive(Params)]` (feature `derive`, on by default) does it from the types alone.
 ///
 /// A field is any tree itself: an array of any rank, a `Vec` of layers, an `Option`, another such
 /// struct. A field that is not listed is left alone. Names join by dots (`layers.0.weight`).
@@ -42,6 +87,13 @@ macro_rules! params {
         $crate::params!(@impl [] $type, $scalar, $($field),+);
     };
     ($type:ident { $($field:ident),+ $(,)? }) => {
+        const _: () = {
+            #[allow(dead_code, unused_imports)]
+            fn made_of_f32(of: &$type) {
+                use $crate::params::{Field, FieldOfAnotherType};
+                $(Field(&of.$field).made_of_f32();)+
+            }
+        };
         $crate::params!(@impl [] $type, f32, $($field),+);
     };
     (@impl [$($generics:tt)*] $type:ty, $scalar:ty, $($field:ident),+) => {
@@ -53,7 +105,7 @@ macro_rules! params {
             ) {
                 $($crate::Params::<$scalar>::visit(
                     &self.$field,
-                    path.name(stringify!($field)),
+                    path.name($crate::params::key(stringify!($field))),
                     visit,
                 );)+
             }
@@ -70,7 +122,7 @@ macro_rules! params {
             ) {
                 $($crate::ParamsMut::<$scalar>::visit_mut(
                     &mut self.$field,
-                    path.name(stringify!($field)),
+                    path.name($crate::params::key(stringify!($field))),
                     visit,
                 );)+
             }

@@ -24,6 +24,7 @@ use crate::scalar::Scalar;
 /// # Ok::<(), thalweg::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum Decay {
     /// d = α(t)·λ: tied to the learning rate.
     Relative(f64),

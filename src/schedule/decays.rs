@@ -126,6 +126,24 @@ impl Schedule {
         Self::of(Shape::Cosine { from, to, steps })
     }
 
+    /// **Warm-up and cosine**, by the steps of the whole run: a line to `peak` over `warm_up` steps, then a
+    /// [`cosine`](Self::cosine) to `floor` over the rest of `total`.
+    ///
+    /// Where `total` is no more than `warm_up`, `floor` follows the warm-up. Optax's
+    /// `warmup_cosine_decay_schedule` from 0, Hugging Face's `get_cosine_schedule_with_warmup`.
+    ///
+    /// ```
+    /// use thalweg::Schedule;
+    /// let schedule = Schedule::warmup_cosine(0.1, 0.0, 100, 1000);
+    /// assert_eq!([50, 100, 101, 1001].map(|step| schedule.at(step)), [0.05, 0.1, 0.1, 0.0]);
+    /// assert!((schedule.at(551) - 0.05).abs() < 1e-16);
+    /// assert_eq!(schedule, Schedule::cosine(0.1, 0.0, 900).warm_up(100));
+    /// ```
+    pub fn warmup_cosine(peak: f64, floor: f64, warm_up: u64, total: u64) -> Self {
+        let rest = Self::cosine(peak, floor, total.saturating_sub(warm_up));
+        Self::of(Shape::WarmUp { to: peak, steps: warm_up }).then(warm_up, rest)
+    }
+
     /// **Cosine with warm restarts**: period i = 0, 1, … has period·growthⁱ steps and falls from
     /// to + (from - to)·decayⁱ to `to` as [`cosine`](Self::cosine) does.
     ///

@@ -32,6 +32,11 @@ use crate::scalar::Scalar;
 /// assert_eq!(error.source().and_then(|source| source.downcast_ref()), Some(&Lost));
 /// assert_eq!(w, array![1.0, 2.0]);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "an objective says value and gradient, `(value, gradient)`, and this one says `{Self}`",
+    note = "a function of which only the value is known is one as `thalweg::solvers::CentralDifferences::new(function)`",
+    note = "a closure that may fail says `Result<(value, gradient), E>`"
+)]
 pub trait Evaluation<F: Scalar> {
     /// The value; the gradient is written into `gradient`.
     ///

@@ -1,6 +1,6 @@
 //! Vectors of all elements of the parameters.
 
-use ndarray::{ArrayViewD, ArrayViewMutD};
+use ndarray::{ArrayView1, ArrayViewD, ArrayViewMut1, ArrayViewMutD};
 
 use crate::error::{Error, Tree};
 use crate::params::{Flatten, Params, ParamsMut};
@@ -21,6 +21,28 @@ impl<'a, F: Scalar> Flat<'a, F> {
     /// The elements, row-major leaf after leaf.
     pub fn as_slice(&self) -> &'a [F] {
         self.flat
+    }
+
+    /// The elements as an array of one axis.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use ndarray::{Array1, array};
+    /// use thalweg::solvers::{Lbfgs, Stop, minimize};
+    ///
+    /// let mut objective = |w: &Array1<f64>| (w.dot(w), 2.0 * w);
+    /// let mut longest = 0.0_f64;
+    /// let stop = Stop::<f64>::default().callback(|now| {
+    ///     let point = now.point.view();
+    ///     longest = longest.max(point.dot(&point).sqrt());
+    ///     ControlFlow::Continue(())
+    /// });
+    /// minimize(&mut Lbfgs::new(), &mut array![3.0, 4.0], &mut objective, stop)?;
+    /// assert_eq!(longest, 5.0);
+    /// # Ok::<(), thalweg::Error>(())
+    /// ```
+    pub fn view(&self) -> ArrayView1<'a, F> {
+        ArrayView1::from(self.flat)
     }
 
     /// The part that belongs to the leaf of that name, in its shape.
@@ -66,6 +88,11 @@ impl<'a, F: Scalar> FlatMut<'a, F> {
     /// The elements, row-major leaf after leaf.
     pub fn as_mut_slice(&mut self) -> &mut [F] {
         self.flat
+    }
+
+    /// The elements as an array of one axis.
+    pub fn view_mut(&mut self) -> ArrayViewMut1<'_, F> {
+        ArrayViewMut1::from(&mut *self.flat)
     }
 
     /// The part that belongs to the leaf of that name, in its shape.

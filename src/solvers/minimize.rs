@@ -188,7 +188,7 @@ fn run<F: Scalar, S: Solver<F> + ?Sized>(
         length,
     });
     let report = Report {
-        solver: solver.name(),
+        solver: solver.name().into(),
         status,
         value: last.value,
         gradient_max: last.gradient_max,

@@ -34,7 +34,7 @@ const LEAST: f64 = 1e-10;
 ///
 /// let mut objective = WithHessian::new(
 ///     |w: &Array1<f64>| (w.mapv(f64::exp).sum() - w.sum(), w.mapv(f64::exp) - 1.0),
-///     |w: &Array1<f64>, v: Flat<'_, f64>| w.mapv(f64::exp) * Array1::from(v.as_slice().to_vec()),
+///     |w: &Array1<f64>, v: Flat<'_, f64>| w.mapv(f64::exp) * v.view(),
 /// );
 /// let mut w = array![1.0, -1.0];
 /// let report = minimize(&mut Newton::new(), &mut w, &mut objective, Stop::default())?;

@@ -42,7 +42,7 @@ const FORCING: Interval = Interval::closed(0.0, 0.999, "a number in [0, 0.999]")
 ///         ((w * w * (w * w - 1.0)).sum(), 4.0 * w * w * w - 2.0 * w)
 ///     },
 ///     |w: &Array1<f64>, v: Flat<'_, f64>| {
-///         let v = Array1::from(v.as_slice().to_vec());
+///         let v = v.view();
 ///         (12.0 * w * w - 2.0) * v
 ///     },
 /// );

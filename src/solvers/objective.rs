@@ -242,7 +242,7 @@ where
 /// let a = array![[3.0, 1.0], [1.0, 2.0]];
 /// let mut objective = WithHessian::new(
 ///     |w: &Array1<f64>| (0.5 * w.dot(&a.dot(w)), a.dot(w)),
-///     |_: &Array1<f64>, v: Flat<'_, f64>| a.dot(&Array1::from(v.as_slice().to_vec())),
+///     |_: &Array1<f64>, v: Flat<'_, f64>| a.dot(&v.view()),
 /// );
 /// let mut w = array![3.0, 4.0];
 /// let report = minimize(&mut ConjugateGradient::new(), &mut w, &mut objective, Stop::default())?;

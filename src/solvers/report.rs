@@ -1,5 +1,6 @@
 //! What came of a minimization.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -22,18 +23,21 @@ const ROWS: usize = 1024;
 /// # Ok::<(), thalweg::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Report {
     /// The solver's name.
-    pub solver: &'static str,
+    pub solver: Cow<'static, str>,
     /// Why it ended.
     pub status: Status,
     /// f at the point that the parameters are left at, as it was evaluated: the best one that was
     /// seen, or one that passes the test.
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::plain"))]
     pub value: f64,
     /// max|∂f/∂wᵢ| there; NaN if only the value was known. Under bounds it is that of the projected
     /// gradient P(w - ∇f) - w, which is smaller where a bound is near or in the way; with an L1
     /// penalty, of the least subgradient.
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::plain"))]
     pub gradient_max: f64,
     /// The bounds that elements are at; none without bounds.
     pub active: Active,
@@ -68,6 +72,7 @@ pub struct Report {
 /// # Ok::<(), thalweg::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Active {
     /// `None` where there is none.
     flatten: Option<Flatten>,
@@ -103,6 +108,7 @@ impl Active {
 
 /// How often an objective was asked, by what it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Evaluations {
     /// Value and gradient together.
@@ -124,6 +130,7 @@ impl Evaluations {
 
 /// Why a minimization ended.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Status {
     /// A test of [`Stop`](super::Stop) for a minimum holds.
@@ -184,6 +191,7 @@ impl Status {
 
 /// A test for a minimum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Test {
     /// max|∂f/∂wᵢ| is small enough.
@@ -208,6 +216,7 @@ pub enum Test {
 
 /// Why a solver cannot go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Stall {
     /// Steps along -∇f down to one whose effect is rounding were tried, and none lowered f: this is
@@ -231,10 +240,11 @@ pub enum Stall {
 
 /// What is not defined at the start.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Undefined {
     /// The value of f.
-    Value(f64),
+    Value(#[cfg_attr(feature = "serde", serde(with = "crate::state::format::plain"))] f64),
     /// An element of the gradient.
     Gradient {
         /// The leaf's name.
@@ -242,6 +252,7 @@ pub enum Undefined {
         /// The index in it.
         index: Vec<usize>,
         /// The element.
+        #[cfg_attr(feature = "serde", serde(with = "crate::state::format::plain"))]
         value: f64,
     },
     /// An element of the gradient that the objective did not write.
@@ -255,6 +266,7 @@ pub enum Undefined {
 
 /// A row of [`Report::history`].
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Row {
     /// The iteration; 0 is the start.
@@ -262,10 +274,13 @@ pub struct Row {
     /// All evaluations so far.
     pub evaluations: u64,
     /// f.
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::plain"))]
     pub value: f64,
     /// max|∂f/∂wᵢ|.
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::plain"))]
     pub gradient_max: f64,
     /// The length α of the step that led here.
+    #[cfg_attr(feature = "serde", serde(with = "crate::state::format::plain"))]
     pub length: f64,
 }
 

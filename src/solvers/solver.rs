@@ -51,6 +51,26 @@ use crate::scalar::Scalar;
 /// assert!(report.status.is_converged());
 /// # Ok::<(), Error>(())
 /// ```
+///
+/// A box holds any of them:
+///
+/// ```
+/// use ndarray::{Array1, array};
+/// use thalweg::solvers::{Bfgs, ConjugateGradient, Lbfgs, Solver, Stop, minimize};
+///
+/// let mut solvers: Vec<Box<dyn Solver<f64>>> = vec![
+///     Box::new(Lbfgs::new()),
+///     Box::new(ConjugateGradient::new()),
+///     Box::new(Bfgs::new()),
+/// ];
+/// for solver in &mut solvers {
+///     let mut objective = |w: &Array1<f64>| (w.dot(w), 2.0 * w);
+///     let mut w = array![1.0, 2.0];
+///     let report = minimize(solver, &mut w, &mut objective, Stop::default())?;
+///     assert!(report.status.is_converged(), "{report}");
+/// }
+/// # Ok::<(), thalweg::Error>(())
+/// ```
 pub trait Solver<F: Scalar>: Debug {
     /// The solver's name, such as `"ConjugateGradient"`.
     fn name(&self) -> &'static str;
@@ -99,3 +119,44 @@ pub trait Solver<F: Scalar>: Debug {
     /// A [`Halt`] that an evaluation has returned, or its own.
     fn iterate(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt>;
 }
+
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<F: Scalar, S: Solver<F> + ?Sized> Solver<F> for $pointer {
+            fn name(&self) -> &'static str {
+                (**self).name()
+            }
+
+            fn validate(&self) -> Result<(), Error> {
+                (**self).validate()
+            }
+
+            fn needs_hessian_vector(&self) -> bool {
+                (**self).needs_hessian_vector()
+            }
+
+            fn needs_residuals(&self) -> bool {
+                (**self).needs_residuals()
+            }
+
+            fn tests_decrease(&self) -> bool {
+                (**self).tests_decrease()
+            }
+
+            fn start(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
+                (**self).start(descent)
+            }
+
+            fn turn(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
+                (**self).turn(descent)
+            }
+
+            fn iterate(&mut self, descent: &mut Descent<'_, F>) -> Result<(), Halt> {
+                (**self).iterate(descent)
+            }
+        }
+    )*};
+}
+
+// Any solver, chosen while the program runs: `Box<dyn Solver<f64>>`.
+forward!(Box<S>, &mut S);

@@ -132,6 +132,94 @@ pub(crate) mod lossless_option {
     }
 }
 
+/// A number of a record to read: a plain one in text, or `"NaN"`, `"inf"`, `"-inf"`, which JSON has no
+/// number for.
+pub(crate) struct Plain(f64);
+
+impl Serialize for Plain {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if self.0.is_finite() || !to.is_human_readable() {
+            to.serialize_f64(self.0)
+        } else {
+            to.collect_str(&self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Number;
+        impl de::Visitor<'_> for Number {
+            type Value = f64;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number")
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<f64, E> {
+                Ok(value)
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<f64, E> {
+                Ok(value as f64)
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<f64, E> {
+                Ok(value as f64)
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<f64, E> {
+                value.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(value), &self))
+            }
+        }
+        if from.is_human_readable() {
+            from.deserialize_any(Number).map(Plain)
+        } else {
+            f64::deserialize(from).map(Plain)
+        }
+    }
+}
+
+/// For a field that is an `f64`, as [`Plain`] writes it.
+pub(crate) mod plain {
+    use super::{Deserialize, Deserializer, Plain, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+        Plain(*value).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        Plain::deserialize(from).map(|number| number.0)
+    }
+}
+
+/// As [`plain`], for a number that may be absent.
+pub(crate) mod plain_option {
+    use super::{Deserialize, Deserializer, Plain, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(value: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
+        value.map(Plain).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+        Option::<Plain>::deserialize(from).map(|number| number.map(|number| number.0))
+    }
+}
+
+/// As [`plain`], for a list.
+pub(crate) mod plain_list {
+    use super::{Deserialize, Deserializer, Plain, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(values: &[f64], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(values.iter().map(|&value| Plain(value)))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
+        let list = Vec::<Plain>::deserialize(from)?;
+        Ok(list.into_iter().map(|number| number.0).collect())
+    }
+}
+
 /// `f32:`, `f64:` or `bf16:` and the bits of each number in hexadecimal digits; or a byte that tells, and
 /// the bytes of each number, the lowest first. Before them a shape, where it is not the leaf's: `2x3:`; or a
 /// byte of 16, one with the number of axes, and eight for the length of each.

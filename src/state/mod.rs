@@ -1,5 +1,6 @@
 //! What an optimizer is made of at one moment: to save, and to go on from.
 
+mod display;
 #[cfg(feature = "serde")]
 pub(crate) mod format;
 mod leaf;

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::fmt;
 
 use ndarray::ArrayViewD;
 
@@ -9,7 +10,7 @@ use crate::bfloat16::NEAREST;
 use crate::scalar::Scalar;
 
 /// The elements of an array, row-major, that are written without loss.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) enum Numbers {
     F32(Vec<f32>),
     F64(Vec<f64>),
@@ -17,6 +18,26 @@ pub(crate) enum Numbers {
     BFloat16(Vec<u16>),
     /// Full numbers in a shape that is not the leaf's.
     Shaped(Vec<usize>, Box<Numbers>),
+}
+
+/// The first few, and how many there are.
+impl fmt::Debug for Numbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn list<T: fmt::Debug>(f: &mut fmt::Formatter<'_>, of: &[T], name: &str) -> fmt::Result {
+            for (i, number) in of.iter().take(4).enumerate() {
+                write!(f, "{}{number:?}", if i == 0 { "[" } else { ", " })?;
+            }
+            let (open, dots) =
+                (if of.is_empty() { "[" } else { "" }, if of.len() > 4 { ", .." } else { "" });
+            write!(f, "{open}{dots}]: {} {name}", of.len())
+        }
+        match self {
+            Self::F32(numbers) => list(f, numbers, "f32"),
+            Self::F64(numbers) => list(f, numbers, "f64"),
+            Self::BFloat16(codes) => list(f, codes, "codes of bf16"),
+            Self::Shaped(shape, numbers) => write!(f, "{numbers:?} of shape {shape:?}"),
+        }
+    }
 }
 
 impl PartialEq for Numbers {

@@ -195,6 +195,8 @@ impl<F: Scalar, O: Optimizer<F>> Lookahead<F, O> {
     }
 }
 
+crate::optimizer::display!([O: Optimizer<F>] Lookahead<F, O>);
+
 impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Lookahead<F, O> {
     forward_questions!(self, self.inner);
 

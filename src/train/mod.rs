@@ -6,12 +6,16 @@ mod leaves;
 mod length;
 mod lookahead;
 mod plateau;
+mod progress;
 mod projected;
+mod range_test;
 mod sam;
 
 pub use accumulate::Accumulate;
 pub use early_stopping::{EarlyStopping, Goal, Verdict};
 pub use lookahead::Lookahead;
 pub use plateau::Plateau;
+pub use progress::Progress;
 pub use projected::Projected;
+pub use range_test::{RangeTest, range_test};
 pub use sam::Sam;

@@ -197,6 +197,8 @@ impl<F: Scalar> Plan<F> {
     }
 }
 
+crate::optimizer::display!([O: Optimizer<F>] Projected<F, O>);
+
 impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Projected<F, O> {
     forward_questions!(self, self.inner);
 

@@ -272,6 +272,8 @@ impl<F: Scalar, O: Optimizer<F>> Sam<F, O> {
 
 const DUE: &str = "a step of `Sam` begins with `ascend`";
 
+crate::optimizer::display!([O: Optimizer<F>] Sam<F, O>);
+
 impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Sam<F, O> {
     forward_questions!(self, self.inner);
 

@@ -23,6 +23,7 @@ pub fn examples() -> Vec<Schedule> {
         Cyclic::new(0.01, 0.1, 10).down(3).halved().into(),
         Cyclic::new(0.01, 0.1, 10).decaying(0.99).into(),
         Schedule::cosine(0.1, 0.0, 90).warm_up(10),
+        Schedule::warmup_cosine(0.1, 0.01, 10, 100),
         Schedule::warmup_stable_decay(0.1, 10, 70, 20, 0.0),
         Schedule::one_minus_sqrt(0.1, 0.001, 100),
         Schedule::exponential(0.1, 0.5, 1).at_least(0.01).at_most(0.09).scaled(2.0),
@@ -42,6 +43,7 @@ fn extremes(a: f64, b: f64, n: u64, m: u64) -> Vec<Schedule> {
         Schedule::linear(a, b, n),
         Schedule::inverse_sqrt(a, n),
         Schedule::cosine(a, b, n),
+        Schedule::warmup_cosine(a, b, n, m),
         Schedule::cosine_restarts(a, b, n, m, 0.5),
         OneCycle::new(a, n).end(b).into(),
         OneCycle::new(a, n).rise(b).three_phases().linear().into(),
@@ -255,4 +257,29 @@ fn the_root_decay_is_its_formula_and_keeps_its_digits_at_the_end() {
     // 1 - √(1 - x) = x/2 + x²/8 + ...
     let last = Schedule::one_minus_sqrt(1.0, 0.0, 1_000_000).at(1_000_000);
     assert!((last / (5e-7 + 1.25e-13) - 1.0).abs() < 1e-12, "{last}");
+}
+
+#[test]
+fn a_warmup_and_a_cosine_are_counted_by_the_whole_run() {
+    for (warm_up, total) in [(0, 100), (10, 100), (99, 100), (100, 100), (300, 100), (7, u64::MAX)]
+    {
+        let schedule = Schedule::warmup_cosine(0.1, 0.01, warm_up, total);
+        schedule.validate().unwrap();
+        for step in (1..=400).chain([u64::MAX]) {
+            // Optax's formula, with step - 1 for its count, and from the first step's share on.
+            let expected = if step <= warm_up {
+                0.1 * step as f64 / warm_up as f64
+            } else if step > total {
+                0.01
+            } else {
+                let done = (step - 1 - warm_up) as f64 / (total - warm_up) as f64;
+                0.01 + 0.09 * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
+            };
+            let found = schedule.at(step);
+            assert!(
+                (found - expected).abs() < 1e-15,
+                "{warm_up} {total} {step}: {found} {expected}"
+            );
+        }
+    }
 }

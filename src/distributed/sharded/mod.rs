@@ -337,6 +337,8 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> ByLeaf<'_, F, Sharded<F, O, C>
     }
 }
 
+crate::optimizer::display!([O: Optimizer<F>, C: Communicator] Sharded<F, O, C>);
+
 impl<F: Scalar, O: Optimizer<F>, C: Communicator> Optimizer<F> for Sharded<F, O, C> {
     fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
         self.inner.treatment(leaf, shape)

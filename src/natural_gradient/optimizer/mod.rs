@@ -410,6 +410,8 @@ fn clear<F: Scalar>(vector: &mut [F], frozen: &[[usize; 2]]) {
     frozen.iter().for_each(|&[start, end]| vector[start..end].fill(F::zero()));
 }
 
+crate::optimizer::display!([M: Metric<F>, O: Optimizer<F>] NaturalGradient<F, M, O>);
+
 impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> Optimizer<F> for NaturalGradient<F, M, O> {
     forward_questions!(self, self.inner);
 

@@ -163,6 +163,8 @@ impl<F: Scalar, L: LineSearch> ConjugateGradient<F, L> {
     }
 }
 
+crate::optimizer::display!([L: LineSearch] ConjugateGradient<F, L>);
+
 impl<F: Scalar, L: LineSearch> Optimizer<F> for ConjugateGradient<F, L> {
     /// Takes the gradient at the parameters, and moves them to where it wants the next one: an
     /// iterate, or a trial on the way to it.

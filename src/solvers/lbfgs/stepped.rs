@@ -128,6 +128,8 @@ impl<F: Scalar, L: LineSearch> Lbfgs<F, L> {
     }
 }
 
+crate::optimizer::display!([L: LineSearch] Lbfgs<F, L>);
+
 impl<F: Scalar, L: LineSearch> Optimizer<F> for Lbfgs<F, L> {
     /// Takes the gradient at the parameters, and moves them to where it wants the next one: an
     /// iterate, or a trial on the way to it.

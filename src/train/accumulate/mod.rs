@@ -252,6 +252,8 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
     }
 }
 
+crate::optimizer::display!([O: Optimizer<F>] Accumulate<F, O>);
+
 impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Accumulate<F, O> {
     forward_questions!(self, self.inner);
 

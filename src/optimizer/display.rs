@@ -1,0 +1,55 @@
+//! What an optimizer is, in words.
+
+use std::fmt;
+
+use super::Optimizer;
+use crate::scalar::Scalar;
+
+/// One line: name, learning rate, steps. `{:#}` is a table of what it is built with and keeps, as its
+/// [`State`](crate::State) prints.
+///
+/// ```
+/// use thalweg::{Adam, Optimizer};
+/// let adam: Box<dyn Optimizer<f32>> = Box::new(Adam::new(1e-3));
+/// assert_eq!(adam.to_string(), "Adam: learning rate 0.001, 0 steps");
+/// ```
+impl<F: Scalar> fmt::Display for dyn Optimizer<F> + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show(self, f)
+    }
+}
+
+/// As [`Display`](fmt::Display) of any optimizer.
+pub(crate) fn show<F: Scalar>(
+    optimizer: &(impl Optimizer<F> + ?Sized),
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    if f.alternate() {
+        return write!(f, "{:#}", optimizer.state());
+    }
+    write!(f, "{}: ", optimizer.name())?;
+    let rate = optimizer.learning_rate();
+    // One that takes no rate has none.
+    if rate.is_finite() {
+        write!(f, "learning rate {rate:?}, ")?;
+    }
+    let count = |n: u64, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    f.write_str(&count(optimizer.steps(), "step"))?;
+    match optimizer.skipped() {
+        0 => Ok(()),
+        skipped => write!(f, ", {skipped} skipped"),
+    }
+}
+
+/// `Display` for an optimizer: [`show`].
+macro_rules! display {
+    ($([$($generics:tt)*] $type:ty),+ $(,)?) => {$(
+        /// One line: name, learning rate, steps; `{:#}` is a table.
+        impl<F: $crate::Scalar, $($generics)*> std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                $crate::optimizer::show::<F>(self, f)
+            }
+        }
+    )+};
+}
+pub(crate) use display;

@@ -1,0 +1,113 @@
+//! What a state has, in words.
+
+use std::fmt;
+
+use super::{Record, State};
+
+/// One line: the optimizer, its steps, its leaves. `{:#}` is a table: settings, schedules, and what is kept of
+/// each leaf.
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, record) in self.records.iter().enumerate() {
+            match (i, f.alternate()) {
+                (0, _) => {}
+                (_, false) => f.write_str("; inside ")?,
+                (_, true) => f.write_str("\ninside ")?,
+            }
+            fmt::Display::fmt(record, f)?;
+        }
+        Ok(())
+    }
+}
+
+/// As of a [`State`], of one optimizer.
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.optimizer, self.scalar)?;
+        match self.counts.get("steps") {
+            Some(1) => f.write_str(" after 1 step")?,
+            Some(steps) => write!(f, " after {steps} steps")?,
+            None => {}
+        }
+        if self.leaves.is_empty() {
+            f.write_str(", no leaf yet")?;
+        } else {
+            let numbers = |shape: &[usize]| shape.iter().product::<usize>();
+            let size: usize = self.leaves.iter().map(|leaf| numbers(&leaf.shape)).sum();
+            let leaves = if self.leaves.len() == 1 { "leaf" } else { "leaves" };
+            write!(f, ", {} {leaves} of {size} numbers", self.leaves.len())?;
+        }
+        if f.alternate() { self.table(f) } else { Ok(()) }
+    }
+}
+
+impl Record {
+    fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rows: Vec<(String, String)> = Vec::new();
+        for (name, schedule) in &self.schedules {
+            if !is_course(name) {
+                rows.push((plain(name), schedule.0.to_string()));
+            }
+        }
+        for (name, number) in &self.numbers {
+            if name.contains("hyperparameter.") && !is_course(name) {
+                rows.push((plain(name), format!("{:?}", number.0)));
+            }
+        }
+        for (name, text) in &self.texts {
+            let is_group = name.strip_prefix("group.").is_some_and(|rest| !rest.contains('.'));
+            if (name.contains("setting.") || is_group) && !is_course(name) {
+                rows.push((plain(name), text.clone()));
+            }
+        }
+        if let Some(skipped @ 1..) = self.counts.get("skipped") {
+            rows.push(("skipped steps".to_owned(), skipped.to_string()));
+        }
+        let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        for (name, value) in rows {
+            write!(f, "\n  {name:width$}  {value}")?;
+        }
+        let width = self.leaves.iter().map(|leaf| leaf.name.chars().count()).max().unwrap_or(0);
+        for leaf in &self.leaves {
+            let name = |array: &'_ String| array.strip_prefix("slot.").unwrap_or(array).to_owned();
+            let kept: Vec<String> = leaf.arrays.keys().map(name).collect();
+            write!(f, "\n  leaf {:width$}  {:?}  {}", leaf.name, leaf.shape, kept.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+/// What was in force over a stretch of steps says the same once more.
+fn is_course(name: &str) -> bool {
+    name.contains("course.")
+}
+
+fn plain(name: &str) -> String {
+    name.replace("hyperparameter.", "").replace("setting.", "").replace('_', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use crate::{Adam, Optimizer};
+
+    #[test]
+    fn a_line_and_a_table() {
+        let mut w = (array![1.0, 2.0], array![[3.0], [4.0]]);
+        let mut adam = Adam::new(0.5).clip_norm(1.0).group("1", |rest| rest.beta1(0.8));
+        let g = w.clone();
+        assert_eq!(adam.state().to_string(), "Adam of f64 after 0 steps, no leaf yet");
+        adam.step(&mut w, &g).unwrap();
+        let state = adam.state();
+        assert_eq!(state.to_string(), "Adam of f64 after 1 step, 2 leaves of 4 numbers");
+        let table = format!("{state:#}");
+        let rows =
+            ["learning rate", "  beta1", "0.8", "clip norm", "Some(1.0)", "leaf 1  [2, 1]  m, v"];
+        for row in rows {
+            assert!(table.contains(row), "{row}: {table}");
+        }
+        // A readable one is no longer than its names, whatever the arrays.
+        assert!(format!("{state:?}").len() < 6000, "{state:?}");
+    }
+}

@@ -1,0 +1,8 @@
+//! What is printed and logged: one line, a table, records by serde.
+
+#[cfg(feature = "serde")]
+mod progress;
+mod range_test;
+mod shown;
+#[cfg(feature = "serde")]
+mod written;
