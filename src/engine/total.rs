@@ -87,9 +87,10 @@ pub(super) fn take<F: Scalar>(
         });
     }
     let loss = now.loss.map(|loss| if course.settings.maximize { -loss } else { loss });
-    totals.begin(now.step, sums, loss, course.learning_rate);
     // What is carried stays a number, whatever is let through.
-    if lost.is_none() && loss.is_none_or(f64::is_finite) {
+    let sums = sums.map(|sum| if sum.is_finite() { sum } else { 0.0 });
+    totals.begin(now.step, sums, loss, course.learning_rate);
+    if loss.is_none_or(f64::is_finite) {
         course.program().total(totals);
     }
     Ok(())

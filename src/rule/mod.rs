@@ -148,7 +148,9 @@ pub trait Rule<F: Scalar>: Clone + Debug + Send + Sync + 'static {
     /// The terms of an element in [`SUMS`](Rule::SUMS), in their order; `w` and `g` are those that
     /// [`update`](Rule::update) gets.
     ///
-    /// The constants are not complete yet: [`of_tree`](Rule::of_tree) does that.
+    /// The constants are not complete yet: [`of_tree`](Rule::of_tree) does that. A sum that is not finite is
+    /// an error of the step ([`ErrorKind::NonFiniteSum`](crate::ErrorKind::NonFiniteSum)); where
+    /// [`NonFinite::Propagate`](crate::NonFinite::Propagate) lets it through, it counts as 0.
     #[inline(always)]
     fn sums(_k: &Self::Step, _w: F, _g: F, _state: Self::State) -> [f64; 4] {
         [0.0; 4]

@@ -135,7 +135,7 @@ impl<F: Scalar> Rule<F> for DAdaptAdam {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        if !(self.growth_rate >= 1.0) {
+        if self.growth_rate.is_nan() || self.growth_rate < 1.0 {
             let (allowed, rate) = ("a number >= 1", self.growth_rate);
             return Err(Error::hyperparameter("DAdaptAdam", "growth_rate", rate, allowed));
         }

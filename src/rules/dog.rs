@@ -78,7 +78,8 @@ impl<F: Scalar> Step<F> {
     /// The constants of a leaf, of which w₀ is kept.
     pub(super) fn of(clock: &Clock, learning_rate: f64) -> Self {
         let is_first = if clock.step() == 1 { F::one() } else { F::zero() };
-        Self { is_first, goes_on: F::one() - is_first, learning_rate, rate: F::zero() }
+        let rate = F::from_f64(learning_rate);
+        Self { is_first, goes_on: F::one() - is_first, learning_rate, rate }
     }
 
     /// Sets the rate, of α = 1.

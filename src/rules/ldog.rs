@@ -91,13 +91,12 @@ impl<F: Scalar> Rule<F> for LDoG {
     }
 
     fn of_leaf(&self, k: &mut Step<F>, [way, g]: [f64; 2], clock: &mut Clock) {
-        if way.is_nan() || g.is_nan() {
-            return k.go(f64::NAN);
-        }
+        // A norm that is not finite counts as 0.
+        let [way, g] = [way, g].map(|norm| if norm.is_finite() { norm } else { 0.0 });
         let is_first = clock.step() == 1;
         let [farthest, squares] = clock.carried();
         let way = if is_first { self.initial_distance * (1.0 + way) } else { way };
-        *farthest = farthest.max(way).min(f64::MAX);
+        *farthest = farthest.max(way);
         *squares = (*squares + g * g).min(f64::MAX);
         k.go(*farthest / (*squares + self.epsilon).sqrt());
     }

@@ -167,7 +167,7 @@ impl<F: Scalar> Rule<F> for MoMo {
             momentum: F::from_f64(momentum),
             taken: F::from_f64(1.0 - momentum),
             learning_rate,
-            rate: F::zero(),
+            rate: F::from_f64(learning_rate),
             decay: F::from_f64(decay / (1.0 + decay)),
         }
     }

@@ -139,7 +139,7 @@ impl<F: Scalar> Rule<F> for MoMoAdam {
             v_correction: F::from_f64(clock.correction(1, self.beta2).recip()),
             epsilon: F::from_f64(self.epsilon),
             learning_rate,
-            rate: F::zero(),
+            rate: F::from_f64(learning_rate),
             decay: F::from_f64(decay / (1.0 + decay)),
         }
     }

@@ -116,7 +116,7 @@ impl<F: Scalar> Rule<F> for NovoGrad {
         Step {
             beta1: F::from_f64(self.beta1),
             taken: F::from_f64(taken),
-            scale: F::zero(),
+            scale: F::from_f64(taken),
             decay: F::from_f64(taken * self.weight_decay),
             rate: F::from_f64(learning_rate),
         }
@@ -131,21 +131,19 @@ impl<F: Scalar> Rule<F> for NovoGrad {
     }
 
     fn of_leaf(&self, k: &mut Step<F>, [norm, _]: [f64; 2], clock: &mut Clock) {
-        if norm.is_nan() {
-            k.scale = F::nan();
-            return;
-        }
-        let is_first = clock.step() == 1;
         // The root is what is carried: squares of norms have less room.
-        let [root, _] = clock.carried();
-        *root = if is_first {
-            norm
-        } else {
-            (self.beta2.sqrt() * *root).hypot((1.0 - self.beta2).sqrt() * norm)
-        };
-        let scale = k.taken.into_f64() / (*root + self.epsilon);
-        if scale.is_finite() {
-            k.scale = F::from_f64(scale);
+        let [root, knows] = clock.carried();
+        if norm.is_finite() {
+            *root = if *knows == 0.0 {
+                norm
+            } else {
+                (self.beta2.sqrt() * *root).hypot((1.0 - self.beta2).sqrt() * norm)
+            };
+            *knows = 1.0;
+        }
+        // A norm that is not finite scales nothing.
+        if *knows == 1.0 {
+            k.scale = F::from_f64(k.taken.into_f64() / (*root + self.epsilon));
         }
     }
 

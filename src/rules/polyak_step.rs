@@ -103,7 +103,7 @@ impl<F: Scalar> Rule<F> for PolyakStep {
     }
 
     fn begin(&self, _clock: &mut Clock, learning_rate: f64) -> Step<F> {
-        Step { learning_rate, rate: F::zero() }
+        Step { learning_rate, rate: F::from_f64(learning_rate) }
     }
 
     const LOSS: bool = true;

@@ -152,7 +152,7 @@ impl<F: Scalar> Rule<F> for Prodigy {
     type Step = Step<F>;
 
     fn validate(&self) -> Result<(), Error> {
-        if !(self.growth_rate >= 1.0) {
+        if self.growth_rate.is_nan() || self.growth_rate < 1.0 {
             let allowed = "a number >= 1";
             return Err(Error::hyperparameter("Prodigy", "growth_rate", self.growth_rate, allowed));
         }

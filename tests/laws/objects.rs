@@ -96,7 +96,11 @@ where
     let entry = catalog::<F>().iter().find(|entry| entry.title == R::NAME).unwrap();
     let default = Elementwise::<F, R>::default();
     assert_eq!(default.learning_rate(), entry.learning_rate);
-    assert_eq!((R::SLOTS.len(), R::NORMS), (entry.slots, entry.couples));
+    assert_eq!(R::SLOTS.len(), entry.slots);
+    assert_eq!(!R::SUMS.is_empty(), entry.couples_leaves);
+    assert_eq!(R::NORMS || entry.couples_leaves, entry.couples);
+    assert_eq!(R::LOSS, entry.needs_loss);
+    assert!(R::SUMS.len() <= 4 && !(R::LEAF_CLOCKS && !R::NORMS));
     assert_eq!((default.steps(), default.skipped(), default.name()), (0, 0, R::NAME));
     default.validate().unwrap();
     assert!(R::SLOTS.iter().all(|slot| default.slot("", slot).is_none()));
