@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_matrix_is_the_product_of_its_factors() {
-        for n in [1, 2, 3, 5, 20, 33] {
+        for n in [1_usize, 2, 3, 5, 20, 33] {
             for (rank, seed) in [(n, 1), (n.div_ceil(2), 2), (1, 3), (0, 4)] {
                 for scale in [1.0, 1e-200, 1e150] {
                     let mut a = matrix(n, rank, seed);

@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn the_columns_are_orthonormal_and_span_those_of_the_matrix() {
-        for n in [1, 2, 3, 8, 25] {
+        for n in [1_usize, 2, 3, 8, 25] {
             for rank in [n, n.div_ceil(2)] {
                 let entry = |i: usize, k: usize| ((i * i + 5 * k + 2) as f64 * 0.37).sin();
                 let column = |j: usize| (0..n).map(move |i| entry(i, j % rank));
