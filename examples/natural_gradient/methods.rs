@@ -64,7 +64,7 @@ pub const METHODS: [Method; 13] = [
     },
     Method {
         name: "Muon",
-        chosen: Config { batch: 64, rate: 0.064, damping: 0.0 },
+        chosen: Config { batch: 64, rate: 0.18, damping: 0.0 },
         grid: ADAM,
         make: |config, _| {
             // x·W, and biases at the same rate.
