@@ -64,7 +64,7 @@ pub const METHODS: [Method; 13] = [
     },
     Method {
         name: "Muon",
-        chosen: Config { batch: 64, rate: 0.064, damping: 0.0 },
+        chosen: Config { batch: 64, rate: 0.18, damping: 0.0 },
         grid: ADAM,
         make: |config, _| {
             // x·W, and biases at the same rate.
@@ -74,13 +74,13 @@ pub const METHODS: [Method; 13] = [
     },
     Method {
         name: "Shampoo",
-        chosen: Config { batch: 64, rate: 0.032, damping: 0.0 },
+        chosen: Config { batch: 64, rate: 0.128, damping: 0.0 },
         grid: ADAM,
         make: |config, _| Box::new(Plain(Shampoo::new(config.rate))),
     },
     Method {
         name: "SOAP",
-        chosen: Config { batch: 64, rate: 0.032, damping: 0.0 },
+        chosen: Config { batch: 64, rate: 0.045, damping: 0.0 },
         grid: ADAM,
         make: |config, _| Box::new(Plain(Soap::new(config.rate))),
     },

@@ -136,7 +136,7 @@ fn shampoo(case: Case, t: u64, w: &mut ArrayD<f64>, g: &ArrayD<f64>, kept: &mut 
                 .or_insert_with(|| (Array2::zeros((n, n)), Array2::eye(n)));
             let take = if case.beta2 < 1.0 { 1.0 - case.beta2 } else { 1.0 };
             *matrix = case.beta2 * &*matrix + take * gram(&g, axis);
-            if t == case.start || t > case.start && t % case.every == 0 {
+            if t == case.start || t > case.start && t.is_multiple_of(case.every) {
                 let bias = if case.beta2 < 1.0 { 1.0 - case.beta2.powi(steps) } else { 1.0 };
                 let exponent =
                     if case.exponent > 0.0 { case.exponent } else { 1.0 / (2.0 * order as f64) };

@@ -169,6 +169,7 @@ fn a_state_of_another_optimizer_or_model_is_refused_and_nothing_is_changed() {
 #[test]
 fn damaged_states_are_refused_and_nothing_is_changed() {
     use serde_json::Value;
+    type Damage = Box<dyn Fn(&mut Value)>;
     for (name, build) in all::<f64>() {
         let (mut optimizer, mut w) = (build(0.1.into()), model::<f64>(1));
         (2..5).for_each(|seed| _ = optimizer.step(&mut w, &model(seed)).unwrap());
@@ -179,7 +180,7 @@ fn damaged_states_are_refused_and_nothing_is_changed() {
         };
         let at = leaf(&mut value.clone());
         let arrays = value["records"][0]["leaves"][at]["arrays"].as_object().unwrap().clone();
-        let mut damages: Vec<Box<dyn Fn(&mut Value)>> = Vec::new();
+        let mut damages: Vec<Damage> = Vec::new();
         for (array, text) in &arrays {
             let (array, text) = (array.clone(), text.as_str().unwrap().to_owned());
             let digits = text[text.rfind(':').unwrap() + 1..].to_owned();
@@ -190,7 +191,7 @@ fn damaged_states_are_refused_and_nothing_is_changed() {
                 text.replace("f64:", "f32:"),
                 format!("7x7:f64:{digits}"),
                 format!("18446744073709551615x2:f64:{digits}"),
-                format!("0:f64:"),
+                "0:f64:".to_owned(),
                 format!("f64:{}", &digits[16..]),
             ];
             for bad in bad {
