@@ -140,6 +140,11 @@ impl Prodigy {
     fn estimates(&self, [d, largest, ..]: [f64; 4]) -> [f64; 2] {
         if d > 0.0 { [d, largest] } else { [self.initial_estimate; 2] }
     }
+
+    /// dε, but no less than what a square counts as 0 below: it is then all that is left to divide by.
+    fn beside_root<F: Scalar>(&self, d: f64) -> F {
+        F::from_f64((d * self.epsilon).max(F::LEAST_SQUARABLE))
+    }
 }
 
 impl<F: Scalar> Rule<F> for Prodigy {
@@ -193,7 +198,7 @@ impl<F: Scalar> Rule<F> for Prodigy {
             of_s: F::from_f64(if learning_rate > 0.0 { of_s } else { 0.0 }),
             rate: F::from_f64(rate),
             decay: F::from_f64(rate * self.weight_decay),
-            epsilon: F::one(),
+            epsilon: self.beside_root(d),
         }
     }
 
@@ -222,8 +227,7 @@ impl<F: Scalar> Rule<F> for Prodigy {
 
     fn of_tree(&self, k: &mut Step<F>, totals: &Totals) {
         let [d, _] = self.estimates(totals.kept());
-        // A square below the least counts as 0, and dε is then all that is left to divide by.
-        k.epsilon = F::from_f64((d * self.epsilon).max(F::LEAST_SQUARABLE));
+        k.epsilon = self.beside_root(d);
     }
 
     #[inline(always)]

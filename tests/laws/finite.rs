@@ -154,8 +154,9 @@ fn a_propagated_value_leaves_the_others_of_a_coupled_leaf_finite<F: Scalar>() {
                     .unwrap();
                 for ((index, &w), &last) in w.indexed_iter().zip(&last) {
                     let here = ndarray::Dimension::slice(&index) == place;
-                    // Who cannot tell how far to go stays.
-                    let moved = w != last || entry.needs_loss;
+                    // Who cannot tell how far to go stays, or goes no further than a first estimate.
+                    let is_short = matches!(entry.name, "prodigy" | "dadapt-adam");
+                    let moved = w != last || entry.needs_loss || is_short;
                     assert!(here || (w.is_finite() && moved), "{}: {w}", entry.name);
                 }
                 last = w.clone();
