@@ -41,6 +41,9 @@ pub(super) struct Exchange<F> {
     buffers: [Vec<F>; 2],
 }
 
+/// Numbers of a node that ranks tell each other: weight, loss, and whether there is one.
+pub(super) const TOLD: usize = 3;
+
 /// The nodes that the last shard is brought together with and at which share; weight and loss of all.
 type Chain = (Vec<(usize, f64)>, f64, Option<f64>);
 
@@ -299,11 +302,11 @@ impl<F: Scalar> Exchange<F> {
         let nodes: Vec<Vec<Range<usize>>> = (0..ranks.size()).map(of).collect();
         let counts: Vec<usize> = nodes.iter().map(Vec::len).collect();
         // An error of one rank may have kept it from adding up anything.
-        own.resize(3 * counts[ranks.rank()], 0.0);
-        let numbers: Vec<usize> = counts.iter().map(|count| 3 * count).collect();
+        own.resize(TOLD * counts[ranks.rank()], 0.0);
+        let numbers: Vec<usize> = counts.iter().map(|count| TOLD * count).collect();
         let all = agree(ranks, marks, &own, &numbers)?;
-        let (all, _) = all.as_chunks::<3>();
-        let of = |&[weight, loss, known]: &[f64; 3]| (weight, (known > 0.0).then_some(loss));
+        let (all, _) = all.as_chunks::<TOLD>();
+        let of = |&[weight, loss, known]: &[f64; TOLD]| (weight, (known > 0.0).then_some(loss));
         let mut all: Vec<(f64, Option<f64>)> = all.iter().map(of).collect();
         self.course.joins.clear();
         for (a, b) in joins(shards, &nodes.concat()) {

@@ -2,7 +2,7 @@
 
 use super::agree::agree;
 use super::communicator::Communicator;
-use super::exchange::{Exchange, Shard, Taken};
+use super::exchange::{Exchange, Shard, TOLD, Taken};
 use super::plan::Split;
 use super::rounds::Target;
 use crate::error::{Error, Tree};
@@ -209,7 +209,7 @@ impl<F: Scalar, I: Optimizer<F>, O: Optimizer<F>, C: Communicator> LocalSteps<F,
             // There were no parameters to begin at: it is all that the others need to know.
             let error = trouble.unwrap_or_else(|| missing("start"));
             let none: Result<[_; 6], Error> = Err(error);
-            return agree(ranks, none, &[], &vec![1; ranks.size()]).map(drop);
+            return agree(ranks, none, &[], &vec![TOLD; ranks.size()]).map(drop);
         };
         let shard = match &trouble {
             None => Shard { grads: Ok(way), weight: 1.0, loss: None },

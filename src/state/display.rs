@@ -54,6 +54,14 @@ impl Record {
                 rows.push((plain(name), format!("{:?}", number.0)));
             }
         }
+        for (name, number) in &self.numbers {
+            let Some((_, own)) = name.split_once("hyperparameter.") else { continue };
+            let base = self.numbers.get(&format!("hyperparameter.{own}"));
+            let row = (format!("{} in a group", plain(own)), format!("{:?}", number.0));
+            if is_course(name) && base.is_some_and(|base| base != number) && !rows.contains(&row) {
+                rows.push(row);
+            }
+        }
         for (name, text) in &self.texts {
             let is_group = name.strip_prefix("group.").is_some_and(|rest| !rest.contains('.'));
             if (name.contains("setting.") || is_group) && !is_course(name) {

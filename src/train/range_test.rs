@@ -95,7 +95,7 @@ fn climb<F: Scalar, P: ParamsMut<F>, G: Params<F>>(
             break;
         }
         optimizer.set_learning_rate(rate)?;
-        match optimizer.step(params, &gradient) {
+        match optimizer.step_with_loss(params, &gradient, loss) {
             Ok(_) => {}
             Err(error) if is_divergence(&error) => {
                 test.diverged = true;

@@ -68,7 +68,9 @@ fn check_late<F: Scalar, R: Rule<F> + Default>() {
     let limit = moved::<F, R>(&rule, 1 << 40);
     for step in LATE {
         let w = moved::<F, R>(&rule, step);
-        assert!(w.is_finite() && w != F::one(), "{} at {step}: {w}", R::NAME);
+        // Before its first sums, a step may be lost in the parameter's last digit.
+        let moves = w != F::one() || !R::SUMS.is_empty();
+        assert!(w.is_finite() && moves, "{} at {step}: {w}", R::NAME);
         let grows = GROWING.iter().any(|(name, _)| *name == R::NAME);
         assert!(grows || bits(w) == bits(limit), "{} at {step}: {w} and not {limit}", R::NAME);
     }

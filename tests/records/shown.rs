@@ -8,7 +8,7 @@ use thalweg::{Adam, AdamW, Lbfgs, Muon, Optimizer, Schedule, Settings, catalog};
 fn shown(optimizer: &mut dyn Optimizer<f64>) -> [String; 3] {
     let before = optimizer.to_string();
     let mut w = array![[1.0, 2.0], [3.0, 4.0]];
-    optimizer.step(&mut w, &array![[0.1, 0.2], [0.3, 0.4]]).unwrap();
+    optimizer.step_with_loss(&mut w, &array![[0.1, 0.2], [0.3, 0.4]], 1.5).unwrap();
     [before, optimizer.to_string(), format!("{optimizer:#}")]
 }
 

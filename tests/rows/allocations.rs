@@ -2,14 +2,14 @@
 
 use ndarray::{Array1, Array2, ShapeBuilder};
 use thalweg::params::Rows;
-use thalweg::{Params, ParamsMut, catalog};
+use thalweg::{Params, ParamsMut};
 
 use super::support::*;
 use crate::counting::allocations_of;
 
 #[track_caller]
 fn assert_steady(what: &str, w: &mut dyn ParamsMut<f64>, g: [&dyn Params<f64>; 2]) {
-    for entry in catalog::<f64>() {
+    for entry in taking_rows::<f64>() {
         for mut settings in variants() {
             settings.sparse = true;
             let mut optimizer = entry.build(RATE, settings);

@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, ArrayD, array};
 use thalweg::params::Rows;
 use thalweg::regularize::AdaptiveClip;
-use thalweg::{Adam, ErrorKind, NonFinite, Optimizer, Params, Scalar, Sgd};
+use thalweg::{Adam, ErrorKind, NonFinite, Optimizer, Params, Scalar, Sgd, catalog};
 
 use super::support::*;
 
@@ -130,4 +130,22 @@ fn rows_become_an_array() {
     ));
     let short = Rows { rows: [0_usize], values: array![1.0, 2.0] };
     assert!(matches!(short.to_array(3).unwrap_err().kind(), ErrorKind::RowsShape { .. }));
+}
+
+#[test]
+fn rules_that_sum_over_the_tree_want_whole_arrays_and_all_leaves() {
+    for entry in catalog::<f64>().iter().filter(|entry| entry.couples_leaves) {
+        let settings = settings(|s| s.sparse = true);
+        let (mut optimizer, mut w) = (entry.build(0.5, settings), (array![1.0, 2.0], array![3.0]));
+        let rows = Rows { rows: [1_usize], values: array![0.5] };
+        let error = optimizer.step_with_loss(&mut w, &(&rows, array![1.0]), 1.0).unwrap_err();
+        let told = matches!(error.kind(), ErrorKind::WholeArrays { leaf } if leaf == "0");
+        assert!(told, "{}: {error}", entry.name);
+        let part = (Some(array![1.0, 1.0]), None::<Array1<f64>>);
+        let error = optimizer.step_with_loss(&mut w, &part, 1.0).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Leaves { .. }), "{}: {error}", entry.name);
+        assert_eq!((w.clone(), optimizer.steps()), ((array![1.0, 2.0], array![3.0]), 0));
+        let whole = (array![0.5, 0.5], array![1.0]);
+        optimizer.step_with_loss(&mut w, &whole, 1.0).unwrap();
+    }
 }

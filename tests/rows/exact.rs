@@ -110,6 +110,9 @@ fn check_rest<F: Scalar, R: Rule<F> + Default>()
 where
     Elementwise<F, R>: Default,
 {
+    if !R::SUMS.is_empty() || R::LOSS || R::LEAF_CLOCKS {
+        return;
+    }
     let mut optimizer = Elementwise::<F, R>::default();
     let mut w = array::<F>(&[30], 1);
     (0..3).for_each(|step| _ = optimizer.step(&mut w, &array(&[30], 9 + step)).unwrap());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array1, Array2, ArrayD, array};
 use thalweg::params::Rows;
-use thalweg::{Adam, ErrorKind, Optimizer, Params, Scalar, Sgd, Untouched, catalog};
+use thalweg::{Adam, ErrorKind, Optimizer, Params, Scalar, Sgd, Untouched};
 
 use super::support::*;
 
@@ -21,7 +21,7 @@ fn tree<F: Scalar>(names: &[&str], seed: u64) -> Tree<F> {
 }
 
 fn a_leaf_that_is_left_out_is_one_without_rows<F: Scalar>() {
-    for entry in catalog::<F>() {
+    for entry in taking_rows::<F>() {
         for mut settings in [variants()[0].clone(), everything(), compact()] {
             settings.sparse = true;
             let mut left_out = entry.build(RATE, settings.clone());

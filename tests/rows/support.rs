@@ -3,7 +3,7 @@
 use ndarray::{ArrayD, Axis, Ix1, Ix2, Ix3, Ix5};
 use thalweg::params::{HasRowNumbers, Rows};
 use thalweg::regularize::{AdaptiveClip, MaxNorm, Units};
-use thalweg::{Precision, Scalar, Settings};
+use thalweg::{Entry, Precision, Scalar, Settings, catalog};
 
 pub use crate::laws::support::*;
 
@@ -25,6 +25,11 @@ pub fn variants() -> Vec<Settings> {
     });
     let all = [penalized(), clipped(), everything(), as_one, by_rows, compact(), compact_as_one];
     [Settings::default()].into_iter().chain(all).collect()
+}
+
+/// The rules that take rows: those that sum over the whole tree do not.
+pub fn taking_rows<F: Scalar>() -> impl Iterator<Item = &'static Entry<F>> {
+    catalog::<F>().iter().filter(|entry| !entry.couples_leaves && !entry.needs_loss)
 }
 
 /// Some rows of an array, in that order.

@@ -39,7 +39,7 @@ fn a_row_is_one_leaf_and_a_row_of_trees_is_many() {
 /// Three steps; the bits of what comes of them.
 fn stepped(optimizer: &mut dyn Optimizer<f64>, w: &mut dyn ParamsMut<f64>, g: &dyn Params<f64>) {
     for _ in 0..3 {
-        optimizer.step(w, g).unwrap();
+        optimizer.step_with_loss(w, g, 1.5).unwrap();
     }
 }
 
