@@ -100,7 +100,7 @@ where
     assert_eq!(!R::SUMS.is_empty(), entry.couples_leaves);
     assert_eq!(R::NORMS || entry.couples_leaves, entry.couples);
     assert_eq!(R::LOSS, entry.needs_loss);
-    assert!(R::SUMS.len() <= 4 && !(R::LEAF_CLOCKS && !R::NORMS));
+    assert!(R::SUMS.len() <= 4 && (R::NORMS || !R::LEAF_CLOCKS));
     assert_eq!((default.steps(), default.skipped(), default.name()), (0, 0, R::NAME));
     default.validate().unwrap();
     assert!(R::SLOTS.iter().all(|slot| default.slot("", slot).is_none()));

@@ -55,7 +55,7 @@ where
     let mut optimizer = Elementwise::<F, R>::default().schedule(RATE);
     let mut table = array::<F>(&[LEN, COLUMNS], 1);
     let mut w: Vec<Vec<F>> = table.outer_iter().map(|row| row.iter().copied().collect()).collect();
-    let mut state = vec![[rule.initial(); COLUMNS]; LEN];
+    let mut state = [[rule.initial(); COLUMNS]; LEN];
     let mut clock = Clock::default();
     for step in 1..=8 {
         let (rows, values) = gradient::<F>(step);
