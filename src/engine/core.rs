@@ -11,7 +11,7 @@ use super::ledger::{Before, Ledger};
 use super::object::{Changed, Core, Factors};
 use super::part;
 use super::plan::{Change, Group, Plan, Rates, assign, checked_rate};
-use super::program::Program;
+use super::program::{About, Program};
 use super::run::{self, Halt};
 use super::scratch::Scratch;
 use super::settings::{Precedence, Settings};
@@ -27,6 +27,8 @@ use crate::state::State;
 /// What every elementwise optimizer shares.
 pub(super) struct Engine<F: Scalar> {
     pub(super) plan: Plan<F>,
+    /// What is true of the rule, whatever its hyperparameters.
+    pub(super) about: About,
     pub(super) groups: Vec<Group<F>>,
     pub(super) rates: Rates,
     /// Whose values win where a saved run was built in another way; the last that fits counts.
@@ -91,6 +93,7 @@ impl<F: Scalar> Engine<F> {
     pub(super) fn new(plan: Plan<F>) -> Self {
         let scratch = Scratch::new(plan.program.kernel());
         Self {
+            about: plan.program.about(),
             plan,
             groups: Vec::new(),
             rates: Rates::default(),
@@ -177,8 +180,7 @@ impl<F: Scalar> Engine<F> {
         let learning_rate = self.prepare(step).map_err(|error| (0.0, Halt::Failed(error)))?;
         let Self { ledger, scratch, plan, .. } = self;
         let average = plan.settings.average.filter(|average| averages && average.takes(step));
-        let has_totals = plan.program.about().has_totals();
-        let of_tree = has_totals.then(|| ledger.of_tree());
+        let of_tree = self.about.has_totals().then(|| ledger.of_tree());
         let now = run::Now { step, average, loss, of_tree };
         let norm = match others {
             None => run::run(ledger, scratch, &plan.settings, now, params, grads),
@@ -196,9 +198,8 @@ impl<F: Scalar> Engine<F> {
         mut others: Option<&mut dyn OtherRanks>,
     ) -> Result<StepInfo, Error> {
         self.ready()?;
-        let about = self.plan.program.about();
-        if about.loss && call.loss.is_none() {
-            return Err(ErrorKind::NeedsLoss { optimizer: about.name }.into());
+        if self.about.loss && call.loss.is_none() {
+            return Err(ErrorKind::NeedsLoss { optimizer: self.about.name }.into());
         }
         let opens = !self.checked || self.ledger.is_empty();
         let before = if opens { self.open(&*params)? } else { None };
@@ -409,7 +410,7 @@ impl<F: Scalar> Optimizer<F> for Engine<F> {
     }
 
     fn name(&self) -> &'static str {
-        self.plan.program.about().name
+        self.about.name
     }
 
     fn swap_average(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
@@ -481,6 +482,7 @@ fn apply<F: Scalar>(change: &optimizer::Change, plan: &mut Plan<F>) -> Result<()
 impl<F: Scalar> Core<F> for Engine<F> {
     fn boxed(&self) -> Box<dyn Core<F>> {
         Box::new(Self {
+            about: self.about,
             plan: self.plan.clone(),
             groups: self.groups.clone(),
             rates: self.rates,
@@ -536,8 +538,7 @@ impl<F: Scalar> Core<F> for Engine<F> {
     }
 
     fn slot(&self, leaf: &str, slot: &str) -> Option<CowArray<'_, F, IxDyn>> {
-        let about = self.plan.program.about();
-        let slot = about.slots.iter().position(|&name| name == slot)?;
+        let slot = self.about.slots.iter().position(|&name| name == slot)?;
         self.ledger.leaf(leaf)?.slot(slot)
     }
 

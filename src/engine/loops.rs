@@ -138,16 +138,17 @@ impl<F: Scalar, R: Rule<F>> Kernel<F> for Loops<F, R> {
         // beside the vectors', and drive those out.
         let at = if simd.is_wide() { stretch.w.len() & !(WIDEST - 1) } else { 0 };
         if at > 0 {
-            let (step, stretch) = (*step, stretch.reborrow());
+            let [a, b, c, d] = &mut stretch.slots;
+            let (step, w, g, slots) = (*step, &mut *stretch.w, stretch.g, [&mut **a, b, c, d]);
             match before {
                 Before::Nothing => {
-                    simd.run_wide(Update::<F, R, _> { step, before: Plain, stretch })
+                    simd.run_wide(Update::<F, R, _> { step, before: Plain, w, g, slots })
                 }
                 Before::Scaled(factor) => {
-                    simd.run_wide(Update::<F, R, _> { step, before: Scaled(factor), stretch });
+                    simd.run_wide(Update::<F, R, _> { step, before: Scaled(factor), w, g, slots });
                 }
                 Before::Penalized(penalized) => {
-                    simd.run_wide(Update::<F, R, _> { step, before: penalized, stretch });
+                    simd.run_wide(Update::<F, R, _> { step, before: penalized, w, g, slots });
                 }
             }
         }
@@ -188,7 +189,7 @@ impl<F: Scalar, R: Rule<F>> Kernel<F> for Loops<F, R> {
     }
 
     fn norms(&self, place: usize, power: F, simd: Simd, stretch: Stretch<'_, F>) -> [f64; 2] {
-        if !R::NORMS {
+        if const { !R::NORMS } {
             return [0.0; 2];
         }
         let simd = if stretch.w.len() < WIDEST { Simd::BASELINE } else { simd };
@@ -196,7 +197,7 @@ impl<F: Scalar, R: Rule<F>> Kernel<F> for Loops<F, R> {
     }
 
     fn sums(&self, place: usize, simd: Simd, stretch: Stretch<'_, F>) -> [f64; SUMS] {
-        if R::SUMS.is_empty() {
+        if const { R::SUMS.is_empty() } {
             return [0.0; SUMS];
         }
         let simd = if stretch.w.len() < WIDEST { Simd::BASELINE } else { simd };
@@ -298,7 +299,9 @@ impl<F: Scalar> Gradient<F> for Penalized<F> {
 struct Update<'a, F: Scalar, R: Rule<F>, B> {
     step: R::Step,
     before: B,
-    stretch: Stretch<'a, F>,
+    w: &'a mut [F],
+    g: &'a [F],
+    slots: Slices<'a, F>,
 }
 
 impl<F: Scalar, R: Rule<F>, B: Gradient<F>> Work for Update<'_, F, R, B> {
@@ -306,7 +309,7 @@ impl<F: Scalar, R: Rule<F>, B: Gradient<F>> Work for Update<'_, F, R, B> {
 
     #[inline(always)]
     fn run(self) {
-        let (step, before, Stretch { w, g, slots, .. }) = (self.step, self.before, self.stretch);
+        let Self { step, before, w, g, slots } = self;
         let n = w.len() & !(WIDEST - 1);
         R::State::sweep(
             n,

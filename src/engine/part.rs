@@ -153,7 +153,7 @@ pub(super) fn run<F: Scalar>(
         Ok(norm.map(Norm::value))
     };
     let outcome = step();
-    scratch.take_back(lists);
+    scratch.take_back(&mut lists);
     if outcome.is_ok() {
         follow(ledger, now.average, false, params);
     }

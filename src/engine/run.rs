@@ -93,7 +93,7 @@ pub(super) fn run<F: Scalar>(
         Ok(norm.map(Norm::value))
     });
     let is_partial = lists.is_partial;
-    scratch.take_back(lists);
+    scratch.take_back(&mut lists);
     if outcome.is_ok() {
         follow(ledger, now.average, is_partial, params);
     }
@@ -129,7 +129,10 @@ pub(super) fn begin<F: Scalar>(
         let average = now.average.map(|average| F::from_f64(average.rate(cohort.terms)));
         let is_plain = course.traits.is_plain;
         let mut outer = Outer::new(&course.settings, is_plain, rate, scale, average);
-        outer.rounding = Rounding::of(course.traits.compact, &course.program().about(), now.step);
+        if course.traits.compact.contains(&true) {
+            outer.rounding =
+                Rounding::of(course.traits.compact, &course.program().about(), now.step);
+        }
         scratch.outer.push(outer);
     }
     couples

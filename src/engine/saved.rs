@@ -48,7 +48,7 @@ impl<F: Scalar> Engine<F> {
 
     /// The record of these leaves, whose arrays are empty where it is not `whole`.
     fn record(&self, ledger: &Ledger<F>, whole: bool) -> Record {
-        let about = self.plan.program.about();
+        let about = self.about;
         let mut record = Record::new::<F>(about.name);
         let Counters { steps, skipped, place, forgets } = self.counters;
         record.count("steps", steps);
@@ -103,7 +103,7 @@ impl<F: Scalar> Engine<F> {
     /// Everything is read and checked before the first change.
     pub(super) fn load(&mut self, state: &State) -> Result<(), Error> {
         self.check()?;
-        let name = self.plan.program.about().name;
+        let name = self.about.name;
         let read = state.record::<F>(name)?;
         state.assert_innermost()?;
         let is_old = state.version() < 2;
@@ -129,6 +129,7 @@ impl<F: Scalar> Engine<F> {
             return Err(missing("leaves"));
         }
         let mut loaded = Self {
+            about: self.about,
             ledger: Ledger::default(),
             scratch: Scratch::new(plan.program.kernel()),
             groups,
@@ -190,7 +191,7 @@ impl<F: Scalar> Engine<F> {
             cohorts.push(cohort);
         }
         ledger.join_cohorts(&cohorts);
-        if loaded.plan.program.about().has_totals() {
+        if self.about.has_totals() {
             ledger.totals = load_totals(record, loaded.counters.steps)?;
         }
         let Ledger { leaves, courses, cohorts, .. } = &mut ledger;
@@ -392,7 +393,7 @@ fn old_cohort<F: Scalar>(
     course: usize,
     loaded: &Engine<F>,
 ) -> Result<Cohort, Error> {
-    let began = loaded.plan.program.about().count == 0 || record.has_arrays(leaf);
+    let began = loaded.about.count == 0 || record.has_arrays(leaf);
     if !began {
         return Ok(Cohort::new(course, Clock::default(), 0));
     }

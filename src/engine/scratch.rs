@@ -83,9 +83,9 @@ impl<F: Scalar> Scratch<F> {
     }
 
     #[inline]
-    pub(super) fn take_back(&mut self, mut lists: Lists<'_, F>) {
-        self.grads = recycle(lists.grads);
-        self.flat = recycle(lists.flat);
+    pub(super) fn take_back(&mut self, lists: &mut Lists<'_, F>) {
+        self.grads = recycle(mem::take(&mut lists.grads));
+        self.flat = recycle(mem::take(&mut lists.flat));
         if lists.late.capacity() > 0 {
             self.late = recycle_rare(&mut lists.late);
         }
@@ -95,7 +95,7 @@ impl<F: Scalar> Scratch<F> {
         if lists.touched.capacity() > 0 {
             self.touched = recycle_rare(&mut lists.touched);
         }
-        self.gathered = lists.gathered;
+        self.gathered = lists.gathered.take();
     }
 }
 
