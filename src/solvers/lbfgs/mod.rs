@@ -1,5 +1,6 @@
 //! L-BFGS: with an objective, and in a loop of one's own.
 
+mod diagonal;
 mod pairs;
 mod saved;
 mod stepped;
@@ -23,10 +24,12 @@ const MEMORY: Interval = Interval::closed(1.0, 1e6, "a number of pairs from 1 to
 
 /// **L-BFGS**: d = -Hg, w += αd, where H stands for the inverse Hessian and is made of the last m
 /// pairs s = w - w₋, y = g - g₋: H ← (I - syᵀ/sᵀy) H (I - ysᵀ/sᵀy) + ssᵀ/sᵀy for each of them, from
-/// sᵀy/yᵀy·I of the newest on.
+/// a diagonal matrix on, that of BFGS's update by all pairs so far: D ← (sᵀy/yᵀDy)·D, then
+/// 1/Dᵢ ← 1/Dᵢ + yᵢ²/sᵀy - (sᵢ/Dᵢ)²/sᵀD⁻¹s. Where D has not told the newest step better than one number would,
+/// by a tenth in the sine of the angle between s and Dy, it is sᵀy/yᵀy·I of the newest pair.
 ///
 /// When to use it: smooth functions with exact gradients: the first solver to try, of any size. It
-/// needs no learning rate and few evaluations, for 2m + 1 vectors. Batches are not for it: the pairs
+/// needs no learning rate and few evaluations, for 2m + 2 vectors. Batches are not for it: the pairs
 /// are differences of gradients, and noise in them is noise in the curvature.
 ///
 #[doc = include_str!("../../../docs/paths/lbfgs.svg")]
@@ -52,10 +55,11 @@ const MEMORY: Interval = Interval::closed(1.0, 1e6, "a number of pairs from 1 to
 /// higher one beyond a hill: on a function that goes up and down without end, as Σ cos does, it wanders
 /// off; give it an objective there.
 ///
-/// Memory: 2m + 1 vectors; four more in a loop of your own. An iteration takes 4m vector operations.
+/// Memory: 2m + 2 vectors; four more in a loop of your own. An iteration takes 4m vector operations.
 ///
 /// Source: Nocedal 1980; Liu & Nocedal, "On the limited memory BFGS method for large scale
-/// optimization", 1989; Zhang, Deng & Chen, "New quasi-Newton equation and related methods for
+/// optimization", 1989; Gilbert & Lemaréchal, "Some numerical experiments with variable-storage quasi-Newton algorithms",
+/// 1989 (D); Zhang, Deng & Chen, "New quasi-Newton equation and related methods for
 /// unconstrained optimization", 1999 (θ); Schmidt, Kim & Sra, "Projected Newton-type methods in machine
 /// learning", 2011 (bounds).
 ///

@@ -1,5 +1,6 @@
 //! What the last steps say of the Hessian.
 
+use super::diagonal::Diagonal;
 use crate::scalar::Scalar;
 use crate::solvers::model::zero;
 use crate::vector;
@@ -21,6 +22,7 @@ pub(super) struct Pairs<F> {
     alpha: Vec<f64>,
     /// sᵀy / yᵀy of the newest.
     scale: f64,
+    pub(super) diagonal: Diagonal<F>,
 }
 
 /// By how much the values may change sᵀy, as parts of it; more than that they contradict the gradients.
@@ -42,7 +44,8 @@ impl<F: Scalar> Pairs<F> {
     /// come.
     pub(super) fn begin(&mut self, dim: usize, memory: usize) {
         if self.spare.s.len() != dim || self.memory != memory {
-            *self = Self { memory, ..Self::default() };
+            let diagonal = Diagonal::with_room(dim);
+            *self = Self { memory, diagonal, ..Self::default() };
             zero(&mut self.spare.s, dim);
             zero(&mut self.spare.y, dim);
             self.kept.resize(memory.min(AT_ONCE), self.spare.clone());
@@ -61,6 +64,7 @@ impl<F: Scalar> Pairs<F> {
 
     pub(super) fn clear(&mut self) {
         (self.next, self.len, self.scale) = (0, 0, 1.0);
+        self.diagonal.clear();
     }
 
     /// Keeps the pair of a step, unless it says that f does not curve upward along it. With f at both
@@ -128,6 +132,7 @@ impl<F: Scalar> Pairs<F> {
             return false;
         }
         self.scale = *curvature / square;
+        self.diagonal.learn(s, y, *curvature, square);
         if self.next == self.kept.len() {
             let dim = self.spare.s.len();
             let room = || vec![F::zero(); dim];
@@ -154,7 +159,9 @@ impl<F: Scalar> Pairs<F> {
             self.alpha[i] = alpha;
             vector::add_scaled(-alpha, y, d);
         }
-        if len > 0 {
+        if self.diagonal.is_better {
+            self.diagonal.apply(d);
+        } else if len > 0 {
             let scale = F::from_f64(self.scale);
             d.iter_mut().for_each(|d| *d = *d * scale);
         }

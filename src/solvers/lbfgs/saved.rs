@@ -1,6 +1,7 @@
 //! Saving the state of a loop of one's own, and going on from it.
 
 use super::Lbfgs;
+use super::diagonal::Diagonal;
 use super::stepped::Stepped;
 use crate::error::{Error, ErrorKind};
 use crate::scalar::Scalar;
@@ -17,6 +18,10 @@ impl<F: Scalar, L: LineSearch> Lbfgs<F, L> {
         record.count("pairs", pairs.len() as u64);
         trail.save(&mut record);
         pairs.vectors().for_each(|(name, vector)| trail.put(&mut record, &name, vector));
+        if pairs.len() > 0 {
+            record.count("diagonal", pairs.diagonal.is_better.into());
+            trail.put(&mut record, "d", &pairs.diagonal.values);
+        }
         record.into()
     }
 
@@ -43,6 +48,23 @@ impl<F: Scalar, L: LineSearch> Lbfgs<F, L> {
                     let problem = "does not curve upward".to_owned();
                     return Err(ErrorKind::StateInvalid { entry, problem }.into());
                 }
+            }
+            if pairs > 0 {
+                let values = stepped.trail.get(record, "d")?;
+                if !values.iter().all(|d| d.is_normal() && *d > F::zero()) {
+                    let problem = "has an element that is no positive number".to_owned();
+                    return Err(ErrorKind::StateInvalid { entry: "`d`".to_owned(), problem }.into());
+                }
+                let is_better = match record.get_count("diagonal")? {
+                    0 => false,
+                    1 => true,
+                    other => {
+                        let problem = format!("is {other} where 0 or 1 says whether it is used");
+                        let entry = "`diagonal`".to_owned();
+                        return Err(ErrorKind::StateInvalid { entry, problem }.into());
+                    }
+                };
+                stepped.pairs.diagonal = Diagonal { values, is_better };
             }
         }
         let before = std::mem::replace(&mut self.stepped, stepped);
