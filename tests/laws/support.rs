@@ -8,6 +8,8 @@ use thalweg::params::Path;
 use thalweg::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
 use thalweg::{Average, Entry, Optimizer, Params, Precision, Scalar, Settings, StepInfo};
 
+use super::own::own;
+pub use super::own::{Literal, Own, Typed, literal};
 pub(crate) use crate::LOSS;
 
 /// Makes a test of each generic law in each precision.
@@ -27,11 +29,11 @@ macro_rules! for_both_scalars {
 }
 pub(crate) use for_both_scalars;
 
-/// Calls a generic function for each rule of the crate: `each_rule!(law::<F>(arguments))`.
+/// What a generic function makes of each rule of the crate: `each_rule!(of::<F>)`.
 macro_rules! each_rule {
-    ($law:ident::<$scalar:ty>($($argument:expr),*)) => {
+    ($of:ident::<$scalar:ty>) => {
         each_rule!(
-            @ $law, $scalar, ($($argument),*),
+            @ $of, $scalar,
             Sgd Momentum Nesterov AdaGrad RmsProp RmsPropMomentum CenteredRmsProp AdaDelta Adam
             AdamW AmsGrad AdaMax NAdam RAdam AdaBelief Yogi Lion Lars Lamb ScheduleFreeAdamW
             Adan AdEmaMix Adopt Madgrad SignSgd Signum Rprop Ftrl OptimisticGradient
@@ -39,19 +41,20 @@ macro_rules! each_rule {
             DAdaptAdam PolyakStep MoMo MoMoAdam
         )
     };
-    (@ $law:ident, $scalar:ty, $arguments:tt, $($rule:ident)+) => {{
+    (@ $of:ident, $scalar:ty, $($rule:ident)+) => {{
         assert_eq!(
             [$(<thalweg::rules::$rule as thalweg::Rule<$scalar>>::NAME),+].as_slice(),
             thalweg::catalog::<$scalar>().iter().map(|entry| entry.title).collect::<Vec<_>>(),
             "`each_rule!` lists the catalog",
         );
-        $(each_rule!(@call $law, $scalar, $rule, $arguments);)+
+        [$($of::<$scalar, thalweg::rules::$rule>()),+]
     }};
-    (@call $law:ident, $scalar:ty, $rule:ident, ($($argument:expr),*)) => {
-        $law::<$scalar, thalweg::rules::$rule>($($argument),*)
-    };
 }
-pub(crate) use each_rule;
+
+/// Every rule of the crate in its own type.
+pub fn each_rule<F: Scalar>() -> Vec<Own<F>> {
+    each_rule!(own::<F>).into()
+}
 
 /// The bits of a value; every NaN has the same.
 pub fn bits<F: Scalar>(x: F) -> u64 {
