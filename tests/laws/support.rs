@@ -67,6 +67,15 @@ pub fn assert_same<F: Scalar>(
     expected: ArrayViewD<'_, F>,
     what: impl Debug,
 ) {
+    assert_same_of(found, expected, &what);
+}
+
+#[track_caller]
+fn assert_same_of<F: Scalar>(
+    found: ArrayViewD<'_, F>,
+    expected: ArrayViewD<'_, F>,
+    what: &dyn Debug,
+) {
     assert_eq!(found.shape(), expected.shape(), "{what:?}");
     // Indices cost more than the comparison.
     if found.iter().zip(&expected).all(|(&a, &b)| bits(a) == bits(b)) {
@@ -88,6 +97,11 @@ pub fn assert_same_slices<F: Scalar>(found: &[F], expected: &[F], what: impl Deb
 
 #[track_caller]
 pub fn assert_close<F: Scalar>(found: &[F], expected: &[F], what: impl Debug) {
+    assert_close_of(found, expected, &what);
+}
+
+#[track_caller]
+fn assert_close_of<F: Scalar>(found: &[F], expected: &[F], what: &dyn Debug) {
     assert_eq!(found.len(), expected.len(), "{what:?}");
     let tolerance = F::epsilon().into_f64() * 64.0;
     for (i, (a, b)) in found.iter().zip(expected).enumerate() {
@@ -379,6 +393,11 @@ impl<F: Scalar> Run<F> {
     /// Runs again with parameters and gradients in other layouts, and compares.
     #[track_caller]
     pub fn check(&self, layouts: impl Fn(usize) -> (Layout, Layout)) {
+        self.check_by(&layouts);
+    }
+
+    #[track_caller]
+    fn check_by(&self, layouts: &dyn Fn(usize) -> (Layout, Layout)) {
         let mut optimizer = self.optimizer();
         let (outside, poison) = (F::from_f64(-1.25e30), F::nan());
         let mut w = Placed::new(&layouts(0).0, self.start.view(), outside);
