@@ -20,8 +20,11 @@ fn cut<F: Scalar>(x: &ArrayD<F>, at: &[usize]) -> Vec<Array1<F>> {
         .collect()
 }
 
+/// What makes a tree of an array.
+type Build<'b, F> = dyn Fn(&ArrayD<F>) -> Box<dyn ParamsMut<F>> + 'b;
+
 /// Runs a model against the same elements in one array, for each rule that does not couple them.
-fn check<F: Scalar>(settings: &Settings, model: &dyn Fn(&ArrayD<F>) -> Box<dyn ParamsMut<F>>) {
+fn check<F: Scalar>(settings: &Settings, model: &Build<'_, F>) {
     for entry in uncoupled::<F>() {
         let run = Run::new(entry, settings, &[N]);
         let mut w = model(&run.start);
