@@ -57,7 +57,7 @@ fn what_must_be_right_is() {
 fn digits_have_the_bits_of_one_process() {
     let _alone = alone();
     let run = |ranks: usize, wrapper| {
-        let output = launch(ranks, "digits", &["--steps", "30", "--wrapper", wrapper]);
+        let output = launch(ranks, "digits_on_ranks", &["--steps", "30", "--wrapper", wrapper]);
         line(&output, &format!("ranks: {ranks}"));
         line(&output, "parameters: ")
     };
@@ -74,14 +74,15 @@ fn a_run_that_lost_a_rank_goes_on_from_its_checkpoint_on_fewer() {
     let _alone = alone();
     let file = std::env::temp_dir().join(format!("thalweg-mpi-{}.thw", std::process::id()));
     let path = file.to_str().unwrap();
-    let whole = launch(1, "digits", &["--steps", "50"]);
+    let whole = launch(1, "digits_on_ranks", &["--steps", "50"]);
     let expected = line(&whole, "parameters: ");
     for (wrapper, other) in [("elements", "leaves"), ("leaves", "data"), ("data", "elements")] {
         let lost = ["--steps", "50", "--wrapper", wrapper, "--save", path, "--lose", "33"];
-        let output = launch(3, "digits", &lost);
+        let output = launch(3, "digits_on_ranks", &lost);
         assert!(!output.status.success(), "{}", text(&output));
         assert_ne!(output.status.code(), Some(124), "a killed rank ends the job");
-        let resumed = launch(2, "digits", &["--steps", "50", "--wrapper", other, "--resume", path]);
+        let resumed =
+            launch(2, "digits_on_ranks", &["--steps", "50", "--wrapper", other, "--resume", path]);
         assert_eq!(line(&resumed, "parameters: "), expected, "{wrapper}, then {other}");
     }
     std::fs::remove_file(file).unwrap();

@@ -21,36 +21,39 @@ fn ascend(run: &mut Run, w: &mut dyn ParamsMut<f64>, g: &dyn Params<f64>) -> Res
     if run.has_ascended() == Some(false) { run.ascend(w, g) } else { Ok(()) }
 }
 
-fn adam() -> Adam<f64> {
-    Adam::new(0.05).clip_norm(1.0).average(Average::ema(0.9))
+fn adam() -> Box<Run> {
+    Box::new(Adam::new(0.05).clip_norm(1.0).average(Average::ema(0.9)))
 }
 
-fn momentum() -> Momentum<f64> {
-    Momentum::new(0.05)
+fn momentum() -> Box<Run> {
+    let momentum = Momentum::new(0.05)
         .average(Average::swa().start(2).every(2))
         .group("head", |group| group.frozen(true))
-        .group("bias", |group| group.maximize(true).rate_factor(0.5))
+        .group("bias", |group| group.maximize(true).rate_factor(0.5));
+    Box::new(momentum)
 }
 
-fn radam() -> RAdam<f64> {
-    RAdam::new(0.05).group("weight", |group| group.frozen(true))
+fn radam() -> Box<Run> {
+    Box::new(RAdam::new(0.05).group("weight", |group| group.frozen(true)))
 }
 
-fn adafactor() -> Adafactor<f64> {
-    Adafactor::new(0.05).momentum(0.5).clip_norm(1.0).group("head", Change::new().frozen(true))
+fn adafactor() -> Box<Run> {
+    let head = Change::new().frozen(true);
+    Box::new(Adafactor::new(0.05).momentum(0.5).clip_norm(1.0).group("head", head))
 }
 
 /// Its roots are made before anything is counted.
-fn shampoo() -> Shampoo<f64> {
-    Shampoo::new(0.05).start(1).every(1000).group("bias", Change::new().rate_factor(0.5))
+fn shampoo() -> Box<Run> {
+    let bias = Change::new().rate_factor(0.5);
+    Box::new(Shampoo::new(0.05).start(1).every(1000).group("bias", bias))
 }
 
-fn soap() -> Soap<f64> {
-    Soap::new(0.05).every(1000).group("weight", Change::new().frozen(true))
+fn soap() -> Box<Run> {
+    Box::new(Soap::new(0.05).every(1000).group("weight", Change::new().frozen(true)))
 }
 
 /// Sets of every kind around an optimizer.
-fn projected<O: Optimizer<f64>>(inner: O) -> Projected<f64, O> {
+fn projected(inner: Box<Run>) -> Projected<f64, Box<Run>> {
     Projected::new(inner)
         .within(Bounds::new().all(-0.9..).leaf("head", ..=0.5))
         .onto("weight", Projection::l1_ball(1.0).by_row())
@@ -60,7 +63,7 @@ fn projected<O: Optimizer<f64>>(inner: O) -> Projected<f64, O> {
 
 /// Each optimizer in each wrapper, and each wrapper in each.
 const ALL: &[(&str, Build)] = &[
-    ("Adam", || Box::new(adam())),
+    ("Adam", adam),
     ("Lookahead(Adam)", || Box::new(Lookahead::new(adam()).period(2))),
     ("Lookahead(Momentum)", || Box::new(Lookahead::new(momentum()).period(3).alpha(0.3))),
     ("Accumulate(Adam)", || Box::new(Accumulate::new(adam(), 2))),
@@ -88,10 +91,10 @@ const ALL: &[(&str, Build)] = &[
         Box::new(Lookahead::new(Accumulate::new(Sam::new(adam(), 0.1), 2)).period(2))
     }),
     ("Accumulate(Lookahead(Sam(Momentum)))", || {
-        let boxed: Box<Run> = Box::new(Sam::new(momentum(), 0.1).adaptive(true));
-        Box::new(Accumulate::new(Lookahead::new(boxed).period(2), 2))
+        let sam = Sam::new(momentum(), 0.1).adaptive(true);
+        Box::new(Accumulate::new(Lookahead::new(sam).period(2), 2))
     }),
-    ("Adafactor", || Box::new(adafactor())),
+    ("Adafactor", adafactor),
     ("Lookahead(Adafactor)", || Box::new(Lookahead::new(adafactor()).period(2))),
     ("Accumulate(Shampoo)", || Box::new(Accumulate::new(shampoo(), 2))),
     ("Sam(Soap)", || Box::new(Sam::new(soap(), 0.1))),
@@ -103,9 +106,9 @@ const ALL: &[(&str, Build)] = &[
     ("Projected(Adam)", || Box::new(projected(adam()))),
     ("Projected(Momentum)", || Box::new(projected(momentum()))),
     ("Projected(RAdam)", || Box::new(projected(radam()))),
-    ("Projected(Accumulate(Adam))", || Box::new(projected(Accumulate::new(adam(), 2)))),
+    ("Projected(Accumulate(Adam))", || Box::new(projected(Box::new(Accumulate::new(adam(), 2))))),
     ("Projected(Lookahead(Sam(Momentum)))", || {
-        Box::new(projected(Lookahead::new(Sam::new(momentum(), 0.1)).period(2)))
+        Box::new(projected(Box::new(Lookahead::new(Sam::new(momentum(), 0.1)).period(2))))
     }),
     ("Accumulate(Projected(RAdam))", || Box::new(Accumulate::new(projected(radam()), 3))),
     ("Lookahead(Projected(Momentum))", || {

@@ -84,12 +84,9 @@ pub fn report(info: StepInfo) -> Report {
 
 pub const KINDS: usize = 4;
 
-/// An optimizer with schedules, groups, a frozen one among them, and settings of that kind: all
-/// elements are coupled by a norm, those of a leaf are, or none; the last has its state in fewer bits.
-pub fn build<F: Scalar, R: Rule<F> + Default>(kind: usize) -> Box<dyn Optimizer<F>>
-where
-    Elementwise<F, R>: Default,
-{
+/// Settings of that kind: all elements are coupled by a norm, those of a leaf are, or none; the last has its
+/// state in fewer bits.
+fn settings(kind: usize) -> Settings {
     let mut settings = Settings::default();
     settings.penalty = Penalty::elastic_net(0.01, 0.1);
     if kind != 1 {
@@ -110,9 +107,17 @@ where
     if kind == 3 {
         settings.state_precision = Precision::BFloat16;
     }
+    settings
+}
+
+/// An optimizer with schedules, groups, a frozen one among them, and settings of that kind.
+pub fn build<F: Scalar, R: Rule<F> + Default>(kind: usize) -> Box<dyn Optimizer<F>>
+where
+    Elementwise<F, R>: Default,
+{
     let mut optimizer = Elementwise::<F, R>::default()
         .schedule(Schedule::cosine(0.05, 0.0, 20).warm_up(3))
-        .with_settings(settings)
+        .with_settings(settings(kind))
         .scheduled("l2", Schedule::linear(0.1, 0.0, 9))
         .group("bias", |group| group.rate_factor(0.5).penalty(Penalty::NONE))
         .group("head", |group| group.frozen(true));

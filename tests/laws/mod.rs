@@ -9,6 +9,7 @@ mod layouts;
 mod long_runs;
 mod names;
 mod objects;
+mod own;
 mod ranges;
 mod shapes;
 mod splits;

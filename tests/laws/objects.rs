@@ -1,7 +1,7 @@
 //! An optimizer is an ordinary value: boxed, cloned, moved to another thread.
 
 use ndarray::Array1;
-use thalweg::{Elementwise, Optimizer, Rule, Scalar, catalog};
+use thalweg::{Optimizer, Scalar, catalog};
 
 use super::support::*;
 
@@ -33,30 +33,26 @@ fn any_optimizer_is_a_value_of_one_type<F: Scalar>() {
     }
 }
 
-fn check_clone<F: Scalar, R: Rule<F> + Default>()
-where
-    Elementwise<F, R>: Default,
-{
-    let mut w = Array1::from_vec(numbers::<F>(37, 1));
-    let mut optimizer = Elementwise::<F, R>::default().with_settings(clipped());
-    is_send_sync_and_debug(&optimizer);
-    trained(&mut optimizer, &mut w, 0, 3);
-    let (mut copy, mut copy_w) = (optimizer.clone(), w.clone());
-    assert_eq!(copy.steps(), 3);
-    // The copy goes its own way, and the original does not notice.
-    let (mut lost, mut lost_w) = (copy.clone(), w.clone());
-    trained(&mut lost, &mut lost_w, 50, 60);
-    trained(&mut copy, &mut copy_w, 3, 7);
-    trained(&mut optimizer, &mut w, 3, 7);
-    assert_same(copy_w.view().into_dyn(), w.view().into_dyn(), R::NAME);
-    for slot in R::SLOTS {
-        let [copy, own] = [&copy, &optimizer].map(|o| o.slot("", slot).unwrap());
-        assert_same(copy.view(), own.view(), R::NAME);
-    }
-}
-
 fn a_clone_goes_on_bit_for_bit<F: Scalar>() {
-    each_rule!(check_clone::<F>());
+    for rule in each_rule::<F>() {
+        let name = rule.entry.name;
+        let mut w = Array1::from_vec(numbers::<F>(37, 1));
+        let mut optimizer = (rule.optimizer)().with(clipped());
+        is_send_sync_and_debug(&optimizer);
+        trained(&mut *optimizer, &mut w, 0, 3);
+        let (mut copy, mut copy_w) = (optimizer.copy(), w.clone());
+        assert_eq!(copy.steps(), 3);
+        // The copy goes its own way, and the original does not notice.
+        let (mut lost, mut lost_w) = (copy.copy(), w.clone());
+        trained(&mut *lost, &mut lost_w, 50, 60);
+        trained(&mut *copy, &mut copy_w, 3, 7);
+        trained(&mut *optimizer, &mut w, 3, 7);
+        assert_same(copy_w.view().into_dyn(), w.view().into_dyn(), name);
+        for slot in rule.slots {
+            let [copy, own] = [&copy, &optimizer].map(|o| o.slot_of_array(slot).unwrap());
+            assert_same(copy.view(), own.view(), name);
+        }
+    }
 }
 
 fn an_optimizer_goes_on_in_another_thread<F: Scalar>() {
@@ -86,24 +82,18 @@ fn the_catalog_tells_what_it_builds<F: Scalar>() {
         let norms = if entry.couples { 2 + entry.slots } else { 0 };
         assert_eq!(entry.bytes_per_element(), (3 + 2 * entry.slots + norms) * size_of::<F>());
     }
-    each_rule!(check_default::<F>());
-}
-
-fn check_default<F: Scalar, R: Rule<F> + Default>()
-where
-    Elementwise<F, R>: Default,
-{
-    let entry = catalog::<F>().iter().find(|entry| entry.title == R::NAME).unwrap();
-    let default = Elementwise::<F, R>::default();
-    assert_eq!(default.learning_rate(), entry.learning_rate);
-    assert_eq!(R::SLOTS.len(), entry.slots);
-    assert_eq!(!R::SUMS.is_empty(), entry.couples_leaves);
-    assert_eq!(R::NORMS || entry.couples_leaves, entry.couples);
-    assert_eq!(R::LOSS, entry.needs_loss);
-    assert!(R::SUMS.len() <= 4 && (R::NORMS || !R::LEAF_CLOCKS));
-    assert_eq!((default.steps(), default.skipped(), default.name()), (0, 0, R::NAME));
-    default.validate().unwrap();
-    assert!(R::SLOTS.iter().all(|slot| default.slot("", slot).is_none()));
+    for rule in each_rule::<F>() {
+        let (entry, default) = (rule.entry, (rule.optimizer)());
+        assert_eq!(default.learning_rate(), entry.learning_rate);
+        assert_eq!(rule.slots.len(), entry.slots);
+        assert_eq!(!rule.sums.is_empty(), entry.couples_leaves);
+        assert_eq!(rule.norms || entry.couples_leaves, entry.couples);
+        assert_eq!(rule.loss, entry.needs_loss);
+        assert!(rule.sums.len() <= 4 && (rule.norms || !rule.leaf_clocks));
+        assert_eq!((default.steps(), default.skipped(), default.name()), (0, 0, entry.title));
+        default.validate().unwrap();
+        assert!(rule.slots.iter().all(|slot| default.slot_of_array(slot).is_none()));
+    }
 }
 
 for_both_scalars!(

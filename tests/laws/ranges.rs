@@ -75,7 +75,7 @@ fn check<F: Scalar>(
     owner: &str,
     name: &str,
     range: &Range,
-    build: impl Fn(f64) -> Box<dyn Optimizer<F>>,
+    build: &dyn Fn(f64) -> Box<dyn Optimizer<F>>,
 ) {
     let gradient = Array1::from_vec(numbers::<F>(20, 2));
     for &value in &range.good {
@@ -106,17 +106,21 @@ fn check<F: Scalar>(
 macro_rules! hyperparameters {
     ($($rule:ident { $($name:ident: $range:ident),* })+) => {
         fn every_hyperparameter_has_its_range<F: Scalar>() {
-            $($(
-                check::<F>(
-                    <rules::$rule as Rule<F>>::NAME,
-                    stringify!($name),
-                    &$range::<F>(),
-                    |value| Box::new(Elementwise::<F, rules::$rule>::default().$name(value)),
-                );
-            )*)+
+            let rows: &[Row<F>] = &[$($((
+                <rules::$rule as Rule<F>>::NAME,
+                stringify!($name),
+                $range::<F>,
+                |value| Box::new(Elementwise::<F, rules::$rule>::default().$name(value)),
+            ),)*)+];
+            for (owner, name, range, build) in rows {
+                check::<F>(owner, name, &range(), build);
+            }
         }
     };
 }
+
+/// Owner, name and range of a hyperparameter, and an optimizer with that value of it.
+type Row<F> = (&'static str, &'static str, fn() -> Range, fn(f64) -> Box<dyn Optimizer<F>>);
 
 hyperparameters! {
     Sgd {}
@@ -193,15 +197,15 @@ fn so_has_every_kind_of_decay<F: Scalar>() {
     }];
     for kind in kinds {
         let range = non_negative::<F>();
-        check::<F>("AdamW", "weight_decay", &range, |value| {
+        check::<F>("AdamW", "weight_decay", &range, &|value| {
             Box::new(Elementwise::<F, rules::AdamW>::new(0.1).decay(kind(value)))
         });
-        check::<F>("Lion", "weight_decay", &range, |value| {
+        check::<F>("Lion", "weight_decay", &range, &|value| {
             Box::new(Elementwise::<F, rules::Lion>::new(0.1).decay(kind(value)))
         });
     }
     let base = range(&[1e-3, 1.0], &[0.0, -1.0]);
-    check::<F>("AdamW", "base", &base, |base| {
+    check::<F>("AdamW", "base", &base, &|base| {
         Box::new(Elementwise::<F, rules::AdamW>::paper(0.1, base))
     });
 }
@@ -210,13 +214,13 @@ fn so_has_every_setting<F: Scalar>() {
     for entry in catalog::<F>() {
         let build = |settings| entry.build(0.1, settings);
         let limit = range(&[TINY, 1e-300, 1.0, f64::MAX], &[0.0, -0.0, -1.0]);
-        check::<F>("clipping", "clip_norm", &limit, |limit| {
+        check::<F>("clipping", "clip_norm", &limit, &|limit| {
             build(settings(|s| s.clip_norm = Some(limit)))
         });
         let range = non_negative::<F>();
-        check::<F>("penalty", "l1", &range, |l1| build(settings(|s| s.penalty = Penalty::l1(l1))));
-        check::<F>("penalty", "l2", &range, |l2| build(settings(|s| s.penalty = Penalty::l2(l2))));
-        check::<F>("penalty", "l1", &range, |l1| {
+        check::<F>("penalty", "l1", &range, &|l1| build(settings(|s| s.penalty = Penalty::l1(l1))));
+        check::<F>("penalty", "l2", &range, &|l2| build(settings(|s| s.penalty = Penalty::l2(l2))));
+        check::<F>("penalty", "l1", &range, &|l1| {
             build(settings(|s| s.penalty = Penalty::elastic_net(l1, 0.1)))
         });
     }

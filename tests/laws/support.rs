@@ -8,6 +8,8 @@ use thalweg::params::Path;
 use thalweg::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
 use thalweg::{Average, Entry, Optimizer, Params, Precision, Scalar, Settings, StepInfo};
 
+use super::own::own;
+pub use super::own::{Literal, Own, Typed, literal};
 pub(crate) use crate::LOSS;
 
 /// Makes a test of each generic law in each precision.
@@ -27,11 +29,11 @@ macro_rules! for_both_scalars {
 }
 pub(crate) use for_both_scalars;
 
-/// Calls a generic function for each rule of the crate: `each_rule!(law::<F>(arguments))`.
+/// What a generic function makes of each rule of the crate: `each_rule!(of::<F>)`.
 macro_rules! each_rule {
-    ($law:ident::<$scalar:ty>($($argument:expr),*)) => {
+    ($of:ident::<$scalar:ty>) => {
         each_rule!(
-            @ $law, $scalar, ($($argument),*),
+            @ $of, $scalar,
             Sgd Momentum Nesterov AdaGrad RmsProp RmsPropMomentum CenteredRmsProp AdaDelta Adam
             AdamW AmsGrad AdaMax NAdam RAdam AdaBelief Yogi Lion Lars Lamb ScheduleFreeAdamW
             Adan AdEmaMix Adopt Madgrad SignSgd Signum Rprop Ftrl OptimisticGradient
@@ -39,19 +41,20 @@ macro_rules! each_rule {
             DAdaptAdam PolyakStep MoMo MoMoAdam
         )
     };
-    (@ $law:ident, $scalar:ty, $arguments:tt, $($rule:ident)+) => {{
+    (@ $of:ident, $scalar:ty, $($rule:ident)+) => {{
         assert_eq!(
             [$(<thalweg::rules::$rule as thalweg::Rule<$scalar>>::NAME),+].as_slice(),
             thalweg::catalog::<$scalar>().iter().map(|entry| entry.title).collect::<Vec<_>>(),
             "`each_rule!` lists the catalog",
         );
-        $(each_rule!(@call $law, $scalar, $rule, $arguments);)+
+        [$($of::<$scalar, thalweg::rules::$rule>()),+]
     }};
-    (@call $law:ident, $scalar:ty, $rule:ident, ($($argument:expr),*)) => {
-        $law::<$scalar, thalweg::rules::$rule>($($argument),*)
-    };
 }
-pub(crate) use each_rule;
+
+/// Every rule of the crate in its own type.
+pub fn each_rule<F: Scalar>() -> Vec<Own<F>> {
+    each_rule!(own::<F>).into()
+}
 
 /// The bits of a value; every NaN has the same.
 pub fn bits<F: Scalar>(x: F) -> u64 {
@@ -63,6 +66,15 @@ pub fn assert_same<F: Scalar>(
     found: ArrayViewD<'_, F>,
     expected: ArrayViewD<'_, F>,
     what: impl Debug,
+) {
+    assert_same_of(found, expected, &what);
+}
+
+#[track_caller]
+fn assert_same_of<F: Scalar>(
+    found: ArrayViewD<'_, F>,
+    expected: ArrayViewD<'_, F>,
+    what: &dyn Debug,
 ) {
     assert_eq!(found.shape(), expected.shape(), "{what:?}");
     // Indices cost more than the comparison.
@@ -85,6 +97,11 @@ pub fn assert_same_slices<F: Scalar>(found: &[F], expected: &[F], what: impl Deb
 
 #[track_caller]
 pub fn assert_close<F: Scalar>(found: &[F], expected: &[F], what: impl Debug) {
+    assert_close_of(found, expected, &what);
+}
+
+#[track_caller]
+fn assert_close_of<F: Scalar>(found: &[F], expected: &[F], what: &dyn Debug) {
     assert_eq!(found.len(), expected.len(), "{what:?}");
     let tolerance = F::epsilon().into_f64() * 64.0;
     for (i, (a, b)) in found.iter().zip(expected).enumerate() {
@@ -376,6 +393,11 @@ impl<F: Scalar> Run<F> {
     /// Runs again with parameters and gradients in other layouts, and compares.
     #[track_caller]
     pub fn check(&self, layouts: impl Fn(usize) -> (Layout, Layout)) {
+        self.check_by(&layouts);
+    }
+
+    #[track_caller]
+    fn check_by(&self, layouts: &dyn Fn(usize) -> (Layout, Layout)) {
         let mut optimizer = self.optimizer();
         let (outside, poison) = (F::from_f64(-1.25e30), F::nan());
         let mut w = Placed::new(&layouts(0).0, self.start.view(), outside);

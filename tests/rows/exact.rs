@@ -4,8 +4,8 @@ use ndarray::{Array2, array};
 use thalweg::params::Rows;
 use thalweg::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
 use thalweg::{
-    AdaGrad, Average, Elementwise, ErrorKind, Ftrl, Optimizer, Rule, Scalar, Schedule, Settings,
-    Sgd, SignSgd, Untouched,
+    AdaGrad, Average, ErrorKind, Ftrl, Optimizer, Scalar, Schedule, Settings, Sgd, SignSgd,
+    Untouched,
 };
 
 use super::support::*;
@@ -16,8 +16,8 @@ for_both_scalars!(
     who_is_not_exact_moves_without_a_gradient,
 );
 
-fn check<F: Scalar, R: Rule<F>>(make: impl Fn() -> Elementwise<F, R>) {
-    let decaying = |s: u64| 0.1 / (s as f64).sqrt();
+fn check<F: Scalar>(make: fn() -> Box<dyn Typed<F>>) {
+    let decaying = || Schedule::from(|s: u64| 0.1 / (s as f64).sqrt());
     let around: [fn(&mut Settings); 8] = [
         |_| {},
         |s| s.clip_norm = Some(0.5),
@@ -35,9 +35,9 @@ fn check<F: Scalar, R: Rule<F>>(make: impl Fn() -> Elementwise<F, R>) {
     ];
     for change in around {
         let mut settings = settings(change);
-        let mut dense = make().schedule(decaying).with_settings(settings.clone());
+        let mut dense = make().at(decaying()).with(settings.clone());
         settings.untouched = Untouched::Exact;
-        let mut exact = make().schedule(decaying).with_settings(settings);
+        let mut exact = make().at(decaying()).with(settings);
         let start = array::<F>(&[40, 9], 1);
         let (mut a, mut b) = (start.clone(), start);
         for step in 0..20 {
@@ -52,22 +52,22 @@ fn check<F: Scalar, R: Rule<F>>(make: impl Fn() -> Elementwise<F, R>) {
             }
             let (a, b) = (a.view(), b.view());
             if of_dense.grad_norm.is_some() {
-                assert_close(&elements(&b), &elements(&a), (R::NAME, step));
+                assert_close(&elements(&b), &elements(&a), (dense.name(), step));
             } else {
-                assert_same(b, a, (R::NAME, step));
+                assert_same(b, a, (dense.name(), step));
             }
         }
     }
 }
 
 fn an_exact_step_is_the_dense_one<F: Scalar>() {
-    check(|| Sgd::<F>::new(0.1));
-    check(|| SignSgd::<F>::new(0.1));
-    check(|| AdaGrad::<F>::new(0.1));
-    check(|| AdaGrad::<F>::keras(0.1));
-    check(|| Ftrl::<F>::new(0.1));
-    check(|| Ftrl::<F>::new(0.1).l1(0.3).l2(0.1));
-    check(|| Ftrl::<F>::keras(0.1).l1(0.3));
+    check(|| Box::new(Sgd::<F>::new(0.1)));
+    check(|| Box::new(SignSgd::<F>::new(0.1)));
+    check(|| Box::new(AdaGrad::<F>::new(0.1)));
+    check(|| Box::new(AdaGrad::<F>::keras(0.1)));
+    check(|| Box::new(Ftrl::<F>::new(0.1)));
+    check(|| Box::new(Ftrl::<F>::new(0.1).l1(0.3).l2(0.1)));
+    check(|| Box::new(Ftrl::<F>::keras(0.1).l1(0.3)));
 }
 
 fn decay_reaches_every_row_in_any_layout<F: Scalar>() {
@@ -103,33 +103,32 @@ fn decay_reaches_every_row_in_any_layout<F: Scalar>() {
 
 /// A rule says that it rests if and only if it does.
 fn who_is_not_exact_moves_without_a_gradient<F: Scalar>() {
-    each_rule!(check_rest::<F>());
+    for rule in each_rule::<F>() {
+        if rule.sums.is_empty() && !rule.loss && !rule.leaf_clocks {
+            check_rest(&rule);
+        }
+    }
 }
 
-fn check_rest<F: Scalar, R: Rule<F> + Default>()
-where
-    Elementwise<F, R>: Default,
-{
-    if !R::SUMS.is_empty() || R::LOSS || R::LEAF_CLOCKS {
-        return;
-    }
-    let mut optimizer = Elementwise::<F, R>::default();
+fn check_rest<F: Scalar>(rule: &Own<F>) {
+    let name = rule.entry.title;
+    let mut optimizer = (rule.optimizer)();
     let mut w = array::<F>(&[30], 1);
     (0..3).for_each(|step| _ = optimizer.step(&mut w, &array(&[30], 9 + step)).unwrap());
-    let state = |optimizer: &Elementwise<F, R>| -> Vec<_> {
-        R::SLOTS.iter().map(|slot| optimizer.slot("", slot).unwrap().into_owned()).collect()
+    let state = |optimizer: &dyn Typed<F>| -> Vec<_> {
+        rule.slots.iter().map(|slot| optimizer.slot_of_array(slot).unwrap()).collect()
     };
-    let before = (w.clone(), state(&optimizer));
+    let before = (w.clone(), state(&*optimizer));
     optimizer.step(&mut w, &ndarray::ArrayD::from_elem(vec![30], F::zero())).unwrap();
-    let rests = (w, state(&optimizer)) == before;
-    assert_eq!(R::default().rests(), rests, "{}", R::NAME);
+    let rests = (w, state(&*optimizer)) == before;
+    assert_eq!((rule.literal)().rests(), rests, "{name}");
 
-    let exact = Elementwise::<F, R>::default().untouched(Untouched::Exact);
+    let exact = (rule.optimizer)().with(settings(|s| s.untouched = Untouched::Exact));
     match exact.validate() {
         Ok(()) => assert!(rests),
         Err(error) => {
             assert!(!rests, "{error}");
-            assert!(matches!(error.kind(), ErrorKind::NotExact { rule, .. } if *rule == R::NAME));
+            assert!(matches!(error.kind(), ErrorKind::NotExact { rule, .. } if *rule == name));
         }
     }
 }

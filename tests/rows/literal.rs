@@ -6,7 +6,7 @@ use ndarray::{Array2, ArrayD};
 use thalweg::params::Rows;
 use thalweg::regularize::{Decay, Penalty};
 use thalweg::rule::Clock;
-use thalweg::{Average, Elementwise, Optimizer, Rule, Scalar, Settings};
+use thalweg::{Average, Optimizer, Scalar, Settings};
 
 use super::support::*;
 
@@ -38,38 +38,33 @@ fn sums<F: Scalar>(rows: &[usize], values: &ArrayD<F>) -> BTreeMap<usize, Vec<F>
 }
 
 fn each_rule_is_a_loop_over_the_rows_that_are_touched<F: Scalar>() {
-    each_rule!(check_literal::<F>());
+    for rule in each_rule::<F>() {
+        // Of norms there is a law: rows are a table of their own.
+        if rule.sums.is_empty() && !rule.loss && !rule.norms {
+            check_literal(&rule);
+        }
+    }
 }
 
-fn check_literal<F: Scalar, R: Rule<F> + Default>()
-where
-    Elementwise<F, R>: Default,
-{
-    if !R::SUMS.is_empty() || R::LOSS {
-        return;
-    }
-    if R::NORMS {
-        return; // Of norms there is a law: rows are a table of their own.
-    }
-    let rule = R::default();
-    let mut optimizer = Elementwise::<F, R>::default().schedule(RATE);
+fn check_literal<F: Scalar>(rule: &Own<F>) {
+    let mut literal = (rule.literal)();
+    let mut optimizer = (rule.optimizer)().at(RATE.into());
     let mut table = array::<F>(&[LEN, COLUMNS], 1);
     let mut w: Vec<Vec<F>> = table.outer_iter().map(|row| row.iter().copied().collect()).collect();
-    let mut state = [[rule.initial(); COLUMNS]; LEN];
     let mut clock = Clock::default();
     for step in 1..=8 {
         let (rows, values) = gradient::<F>(step);
         let touched = sums(&rows, &values);
         optimizer.step(&mut table, &Rows { rows, values }).unwrap();
         clock.advance(step);
-        let k = rule.begin(&mut clock, RATE);
+        literal.begin(&mut clock, RATE);
         for (&row, g) in &touched {
             for j in 0..COLUMNS {
-                (w[row][j], state[row][j]) = R::update(&k, w[row][j], g[j], state[row][j]);
+                w[row][j] = literal.update(row * COLUMNS + j, w[row][j], g[j]);
             }
         }
         for (row, expected) in table.outer_iter().zip(&w) {
-            assert_same_slices(row.as_slice().unwrap(), expected, (R::NAME, step));
+            assert_same_slices(row.as_slice().unwrap(), expected, (rule.entry.name, step));
         }
     }
 }

@@ -49,13 +49,12 @@ fn check(update: bool) -> Result<String, String> {
 
 /// What rustdoc knows of the library with all its features.
 fn rustdoc_json(root: &Path) -> Result<PathBuf, String> {
-    // Not the library's own folder: crates that look at RUSTC_BOOTSTRAP would be built again there
-    // and back.
-    let target = root.join("target/public-api");
+    let target = root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(root)
-        // rustdoc's JSON is unstable, also in a stable toolchain.
-        .env("RUSTC_BOOTSTRAP", "1")
+        // Allows what is unstable to rustdoc alone: crates that look at RUSTC_BOOTSTRAP would be built again
+        // there and back.
+        .env("RUSTDOC", Path::new(env!("CARGO_MANIFEST_DIR")).join("rustdoc"))
         .env("RUSTDOCFLAGS", "-Z unstable-options --output-format json --cap-lints allow")
         .args(["doc", "--locked", "--lib", "--no-deps", "--all-features", "--target-dir"])
         .arg(&target)

@@ -1,8 +1,8 @@
 //! Handwritten digits on many ranks: the bits of one process.
 //!
 //! ```text
-//! mpirun -n 2 target/release/examples/digits
-//! mpirun -n 4 target/release/examples/digits --wrapper elements --save run.thw
+//! mpirun -n 2 target/release/examples/digits_on_ranks
+//! mpirun -n 4 target/release/examples/digits_on_ranks --wrapper elements --save run.thw
 //! ```
 //!
 //! `--wrapper data|elements|leaves`, `--shards N` (8), `--steps N` (100), `--save FILE` every 20 steps and at the
