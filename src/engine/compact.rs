@@ -65,15 +65,12 @@ impl Precision {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rounding {
     pub(super) key: u32,
-    /// Whether no slot is full: the loop of the rule then takes the codes themselves.
-    pub(super) of_all: bool,
 }
 
 impl Rounding {
     /// That of a step; `None` where all slots are full.
-    pub(super) fn of(compact: [bool; MOST], about: &About, step: u64) -> Option<Self> {
-        let of_all = compact.iter().take(about.count).all(|&compact| compact);
-        compact.contains(&true).then(|| Self { key: bfloat16::key(step), of_all })
+    pub(super) fn of(compact: [bool; MOST], step: u64) -> Option<Self> {
+        compact.contains(&true).then(|| Self { key: bfloat16::key(step) })
     }
 }
 
@@ -108,7 +105,7 @@ pub(super) fn decoded<'a, F: Scalar, const N: usize>(
 
 /// Calls `update` with tiles of a stretch whose slots are decoded, and keeps what it makes of them in codes.
 pub(super) fn update<F: Scalar>(
-    key: u32,
+    Rounding { key }: Rounding,
     simd: Simd,
     stretch: Stretch<'_, F>,
     update: impl FnMut(Stretch<'_, F>),

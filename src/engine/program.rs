@@ -99,16 +99,6 @@ pub(crate) trait Kernel<F: Scalar>: Send + Sync {
     /// Updates a stretch of elements; the slices have one length.
     fn update(&self, place: usize, before: Before<F>, simd: Simd, stretch: &mut Stretch<'_, F>);
 
-    /// As [`update`](Self::update), on a wide instruction set, of whole vectors whose slots are all codes.
-    fn update_codes(
-        &self,
-        place: usize,
-        factor: F,
-        key: u32,
-        simd: Simd,
-        stretch: &mut Stretch<'_, F>,
-    );
-
     /// As [`update`](Self::update), on a wide instruction set, of rows of whole vectors: those of a table, of
     /// which the stretch has everything but the gradients, which are of the rows.
     fn update_rows(
