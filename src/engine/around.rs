@@ -237,7 +237,7 @@ impl<F: Scalar> Loop<'_, F> {
             // A stretch is no longer than the room.
             room = compact::room::<F, BLOCK>();
             let Stretch { w, g, slots, codes, average } = stretch;
-            let slots = compact::decoded(simd, slots, &codes, &mut room);
+            let slots = compact::decoded(w.len(), simd, slots, &codes, &mut room);
             Stretch { w, g, slots, codes: Codes::default(), average }
         };
         match quantities {

@@ -82,10 +82,10 @@ pub fn report(info: StepInfo) -> Report {
     (info.step, info.learning_rate.to_bits(), norm, info.accumulating)
 }
 
-pub const KINDS: usize = 4;
+pub const KINDS: usize = 5;
 
 /// An optimizer with schedules, groups, a frozen one among them, and settings of that kind: all
-/// elements are coupled by a norm, those of a leaf are, or none; the last has its state in fewer bits.
+/// elements are coupled by a norm, those of a leaf are, or none; the last two have their state in fewer bits.
 pub fn build<F: Scalar, R: Rule<F> + Default>(kind: usize) -> Box<dyn Optimizer<F>>
 where
     Elementwise<F, R>: Default,
@@ -107,8 +107,10 @@ where
         settings.max_norm = Some(MaxNorm::whole(3.0));
         settings.average = Some(Average::swa().start(2).every(3));
     }
-    if kind == 3 {
-        settings.state_precision = Precision::BFloat16;
+    match kind {
+        3 => settings.state_precision = Precision::BFloat16,
+        4 => settings.state_precision = Precision::Int8,
+        _ => {}
     }
     let mut optimizer = Elementwise::<F, R>::default()
         .schedule(Schedule::cosine(0.05, 0.0, 20).warm_up(3))
