@@ -56,19 +56,29 @@ pub(crate) fn key(step: u64) -> u32 {
     (x ^ (x >> 31)) as u32
 }
 
-/// The dithers of an element's numbers, 16 bits each: by the bits of its parameter, wherever it lies.
+/// The dithers of an element's first two numbers, 16 bits each: by the bits of its parameter, wherever it lies.
 #[inline(always)]
-pub(crate) fn dithers(key: u32, parameter: u32) -> [u32; 4] {
+pub(crate) fn hash(key: u32, parameter: u32) -> u32 {
     let x = (parameter ^ key).wrapping_mul(0x85eb_ca6b);
-    let x = x ^ (x >> 15);
-    let y = x.wrapping_mul(0x9e37_79b1);
-    let y = y ^ (y >> 15);
-    [x & 0xffff, x >> 16, y & 0xffff, y >> 16]
+    x ^ (x >> 15)
+}
+
+/// Those of the next two, by those.
+#[inline(always)]
+pub(crate) fn next(hash: u32) -> u32 {
+    let y = hash.wrapping_mul(0x9e37_79b1);
+    y ^ (y >> 15)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn dithers(key: u32, parameter: u32) -> [u32; 4] {
+        let x = hash(key, parameter);
+        let y = next(x);
+        [x & 0xffff, x >> 16, y & 0xffff, y >> 16]
+    }
 
     /// Numbers of the scale of bf16 beside x, and the probability of the upper one, by arithmetic of `f64`.
     fn neighbours(x: f64) -> (f64, f64, f64) {

@@ -5,7 +5,6 @@
 
 use super::average::averaged;
 use super::compact::{self, Codes, Rounding};
-use super::loops::WIDEST;
 use super::program::{Before, Kernel, Penalized, RowsOf, Stretch};
 use super::scale::Scale;
 use super::settings::Settings;
@@ -186,7 +185,9 @@ impl<F: Scalar> Loop<'_, F> {
         let (kernel, outer) = (self.kernel, &self.outer[place]);
         match outer.rounding {
             None => update(kernel, place, outer, simd, stretch),
-            Some(rounding) => self.update_codes(place, rounding, simd, stretch.reborrow()),
+            Some(rounding) => compact::update(rounding, simd, stretch.reborrow(), |mut tile| {
+                update(kernel, place, outer, simd, &mut tile);
+            }),
         }
     }
 
@@ -219,38 +220,6 @@ impl<F: Scalar> Loop<'_, F> {
         simd.run(Idle { around: self.outer[place].around, w });
     }
 
-    /// As [`update`](Self::update), of slots that are kept in fewer bits.
-    fn update_codes(
-        &self,
-        place: usize,
-        Rounding { key, of_all }: Rounding,
-        simd: Simd,
-        mut stretch: Stretch<'_, F>,
-    ) {
-        let (kernel, outer) = (self.kernel, &self.outer[place]);
-        let factor = outer.factor().filter(|_| of_all && simd.is_wide());
-        let rate = outer.average.filter(|_| !stretch.average.is_empty());
-        let longest = if rate.is_some() { TILE } else { usize::MAX };
-        while !stretch.w.is_empty() {
-            let n = longest.min(stretch.w.len());
-            let (mut tile, rest) = stretch.split_at(n);
-            stretch = rest;
-            if let Some(factor) = factor.filter(|_| n >= WIDEST) {
-                let (mut whole, tail) = tile.split_at(n & !(WIDEST - 1));
-                kernel.update_codes(place, factor, key, simd, &mut whole);
-                if let Some(rate) = rate {
-                    simd.run(Blend { rate, w: whole.w, average: whole.average });
-                }
-                tile = tail;
-            }
-            if !tile.w.is_empty() {
-                compact::update(key, simd, tile, |mut tile| {
-                    update(kernel, place, outer, simd, &mut tile);
-                });
-            }
-        }
-    }
-
     /// The sums of quantities over a stretch, which is short and not written to: of the squares, where
     /// there are two.
     pub(super) fn measure(
@@ -268,7 +237,7 @@ impl<F: Scalar> Loop<'_, F> {
             // A stretch is no longer than the room.
             room = compact::room::<F, BLOCK>();
             let Stretch { w, g, slots, codes, average } = stretch;
-            let slots = compact::decoded(simd, slots, &codes, &mut room);
+            let slots = compact::decoded(w.len(), simd, slots, &codes, &mut room);
             Stretch { w, g, slots, codes: Codes::default(), average }
         };
         match quantities {

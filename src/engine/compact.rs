@@ -1,13 +1,15 @@
 //! State in fewer bits: decoded before the loop of the rule and encoded after it, a tile at a time.
 
-use super::program::{About, Stretch};
-use crate::bfloat16;
+use super::program::{About, Stretch, range_of, split_at};
+use crate::bfloat16::{self, NEAREST};
+use crate::int8;
 use crate::rule::{MOST, Slices, SlotKind};
 use crate::scalar::Scalar;
 use crate::simd::{Simd, Work};
 
-/// Elements of a tile: its numbers stay in the nearest cache, between the loops over it.
-const TILE: usize = 512;
+/// Elements of a tile: its numbers stay in the nearest cache between the loops over it, and the next ones are
+/// fetched from memory meanwhile, which are few.
+const TILE: usize = 192;
 /// Elements of a tile where there are not more.
 const SHORT: usize = 32;
 
@@ -15,13 +17,14 @@ const SHORT: usize = 32;
 ///
 /// A large model's step takes the time that its bytes take through the memory: Adam's in `f32` moves 28 a
 /// parameter, 8 of them to read and 8 to write its state. In 16 bits the state takes half the room, and the step
-/// moves 20. The arithmetic stays that of the parameters.
+/// moves 20; in 8 bits it takes a bit more than a quarter, and the step moves 16.5. The arithmetic stays that of
+/// the parameters.
 ///
-/// A number x becomes the next one below or above that 16 bits have, the upper one with the probability
+/// A number x becomes the next one below or above that there is a code for, the upper one with the probability
 /// (x - below)/(above - below), so that the mean of the codes is x: to the nearest, an average of β = 0.999
-/// would move by less than half a last digit, and stand still for ever. The chance is a hash of the step and of the bits of the
-/// parameter, the same whatever the instruction set, the threads, the layout, the split into leaves and the
-/// ranks. A number that is not 0 never becomes 0; NaN and ∞ are kept.
+/// would move by less than half a last digit, and stand still for ever. The chance is a hash of the step and of
+/// the bits of the parameter, the same whatever the instruction set, the threads, the layout, the split into
+/// leaves and the ranks. A second moment that is not 0 never becomes 0.
 ///
 /// What a [`SlotKind`] says to be exact, and slots of rules that tell no kind, stay full.
 ///
@@ -46,39 +49,156 @@ pub enum Precision {
     /// That of the parameters.
     #[default]
     Full,
-    /// 16 bits: the range of an `f32`, and 8 binary digits.
+    /// 16 bits: the range of an `f32`, and 8 binary digits. Only 0 becomes 0; NaN and ∞ are kept.
     BFloat16,
+    /// 8 bits, and an `f32` for each 32 numbers that follow each other: their scale s, the largest |x|.
+    ///
+    /// A mean of both signs is s·(y - c)/(1 - c) with c = 17/4096, what is not negative is s·y, and y has four
+    /// binary digits after its first. So neighbours are 3 to 6 % apart down to s/256, and below that s/4096; what
+    /// is not negative is 0 or not below s/57,000, a root of which, √v, is s/240. What is not finite is NaN.
+    ///
+    /// Blocks follow the index of a leaf, the last axis first, so that the bits do not depend on the layout. But
+    /// a step on parameters in another order takes longer, a split of leaves must not cut a block, and a
+    /// [gradient of rows](crate::params::Rows) takes rows of whole blocks.
+    Int8,
 }
 
 impl Precision {
-    /// Which of a rule's slots are kept in fewer bits.
-    pub(super) fn compacts(self, about: &About) -> [bool; MOST] {
-        let compacts = |i| match (self, about.kinds.get(i).filter(|_| i < about.count)) {
-            (Precision::Full, _) | (_, None | Some(SlotKind::Exact)) => false,
-            (Precision::BFloat16, Some(_)) => true,
-        };
-        std::array::from_fn(compacts)
+    /// How the slots of a rule are kept.
+    pub(super) fn coding(self, about: &About) -> [Coding; MOST] {
+        std::array::from_fn(|i| match (self, about.kinds.get(i).filter(|_| i < about.count)) {
+            (Precision::Full, _) | (_, None | Some(SlotKind::Exact)) => Coding::Full,
+            (Precision::BFloat16, Some(_)) => Coding::BFloat16,
+            (Precision::Int8, Some(SlotKind::SignedMean)) => Coding::Signed8,
+            (Precision::Int8, Some(SlotKind::NonNegativeMean | SlotKind::Sum)) => {
+                Coding::NonNegative8
+            }
+        })
     }
 }
 
-/// How the slots of a cohort are rounded.
+/// How a slot is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Coding {
+    #[default]
+    Full,
+    BFloat16,
+    Signed8,
+    NonNegative8,
+}
+
+impl Coding {
+    pub(super) fn is_full(self) -> bool {
+        self == Self::Full
+    }
+
+    /// Whether numbers share a scale.
+    pub(super) fn is_blocked(self) -> bool {
+        matches!(self, Self::Signed8 | Self::NonNegative8)
+    }
+
+    /// The words of the codes of so many elements, the last of which may be within a block.
+    #[inline]
+    pub(crate) fn words(self, len: usize) -> usize {
+        if self.is_blocked() { int8::words(len) } else { len }
+    }
+
+    /// The codes of numbers, each rounded to the nearest.
+    pub(super) fn encode<F: Scalar>(self, numbers: &[F], codes: &mut [u16]) {
+        match self {
+            Self::Full => {}
+            Self::BFloat16 => {
+                let pairs = codes.iter_mut().zip(numbers);
+                pairs.for_each(|(code, x)| *code = x.to_bfloat16(NEAREST));
+            }
+            Self::Signed8 => int8::encode_nearest::<F, true>(numbers, codes),
+            Self::NonNegative8 => int8::encode_nearest::<F, false>(numbers, codes),
+        }
+    }
+
+    /// The numbers of codes.
+    #[inline(always)]
+    pub(super) fn decode<F: Scalar>(self, codes: &[u16], numbers: &mut [F]) {
+        match self {
+            Self::Full => {}
+            Self::BFloat16 => {
+                for (to, &code) in numbers.iter_mut().zip(codes) {
+                    *to = F::of_bfloat16(code);
+                }
+            }
+            Self::Signed8 => int8::decode::<F, true>(codes, numbers),
+            Self::NonNegative8 => int8::decode::<F, false>(codes, numbers),
+        }
+    }
+}
+
+/// What the rounding of a step goes by.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rounding {
-    pub(super) key: u32,
-    /// Whether no slot is full: the loop of the rule then takes the codes themselves.
-    pub(super) of_all: bool,
+    key: u32,
 }
 
 impl Rounding {
     /// That of a step; `None` where all slots are full.
-    pub(super) fn of(compact: [bool; MOST], about: &About, step: u64) -> Option<Self> {
-        let of_all = compact.iter().take(about.count).all(|&compact| compact);
-        compact.contains(&true).then(|| Self { key: bfloat16::key(step), of_all })
+    pub(super) fn of(coding: [Coding; MOST], step: u64) -> Option<Self> {
+        let is_full = coding.iter().all(|coding| coding.is_full());
+        (!is_full).then(|| Self { key: bfloat16::key(step) })
     }
 }
 
 /// The codes of a stretch of elements, a slice each; those of slots that are full are empty.
-pub(crate) type Codes<'a> = Slices<'a, u16>;
+///
+/// A stretch begins with a block, where there are blocks, and ends with one or with its leaf.
+#[derive(Default)]
+pub(crate) struct Codes<'a> {
+    pub(crate) slices: Slices<'a, u16>,
+    pub(crate) coding: [Coding; MOST],
+}
+
+impl Codes<'_> {
+    #[inline]
+    pub(crate) fn reborrow(&mut self) -> Codes<'_> {
+        let [a, b, c, d] = &mut self.slices;
+        Codes { slices: [&mut **a, b, c, d], coding: self.coding }
+    }
+
+    /// The codes before and after an element.
+    #[inline]
+    pub(crate) fn split_at(self, at: usize) -> (Self, Self) {
+        let coding = self.coding;
+        let [a, b, c, d] = self.slices;
+        let place = |i: usize| coding[i].words(at);
+        let (a, b) = (split_at(a, place(0)), split_at(b, place(1)));
+        let (c, d) = (split_at(c, place(2)), split_at(d, place(3)));
+        let of = |slices| Self { slices, coding };
+        (of([a.0, b.0, c.0, d.0]), of([a.1, b.1, c.1, d.1]))
+    }
+
+    /// Those of some elements.
+    #[inline]
+    pub(crate) fn range(&mut self, start: usize, end: usize) -> Codes<'_> {
+        let coding = self.coding;
+        if !self.is_blocked() {
+            return Codes { slices: range_of(&mut self.slices, start, end), coding };
+        }
+        let mut i = 0;
+        let slices = self.slices.each_mut().map(|slice| {
+            let coding = coding[i];
+            i += 1;
+            if slice.is_empty() {
+                return &mut **slice;
+            }
+            &mut slice[coding.words(start)..coding.words(end)]
+        });
+        Codes { slices, coding }
+    }
+
+    /// Whether there are blocks.
+    #[inline]
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.coding.iter().any(|coding| coding.is_blocked())
+    }
+}
 
 /// Room for the numbers of a tile.
 pub(super) type Decoded<F, const N: usize> = [[F; N]; MOST];
@@ -87,28 +207,30 @@ pub(super) fn room<F: Scalar, const N: usize>() -> Decoded<F, N> {
     [[F::zero(); N]; MOST]
 }
 
-/// Slots as the rule gets them: codes are decoded.
+/// The slots of `len` elements as the rule gets them: codes are decoded.
 pub(super) fn decoded<'a, F: Scalar, const N: usize>(
+    len: usize,
     simd: Simd,
     slots: Slices<'a, F>,
     codes: &Codes<'_>,
     room: &'a mut Decoded<F, N>,
 ) -> Slices<'a, F> {
     let ([a, b, c, d], [x, y, z, u]) = (slots, room);
-    let each = |slot: &'a mut [F], codes: &[u16], room: &'a mut [F; N]| -> &'a mut [F] {
+    let each = |slot: &'a mut [F], i: usize, room: &'a mut [F; N]| -> &'a mut [F] {
+        let (coding, codes) = (codes.coding[i], &*codes.slices[i]);
         if codes.is_empty() {
             return slot;
         }
-        let room = &mut room[..codes.len()];
-        simd.run(Decode { codes, to: &mut *room });
+        let room = &mut room[..len];
+        simd.run(Decode { coding, codes, to: &mut *room });
         room
     };
-    [each(a, codes[0], x), each(b, codes[1], y), each(c, codes[2], z), each(d, codes[3], u)]
+    [each(a, 0, x), each(b, 1, y), each(c, 2, z), each(d, 3, u)]
 }
 
 /// Calls `update` with tiles of a stretch whose slots are decoded, and keeps what it makes of them in codes.
 pub(super) fn update<F: Scalar>(
-    key: u32,
+    Rounding { key }: Rounding,
     simd: Simd,
     stretch: Stretch<'_, F>,
     update: impl FnMut(Stretch<'_, F>),
@@ -126,22 +248,48 @@ fn by_tiles<F: Scalar, const N: usize>(
     mut stretch: Stretch<'_, F>,
     mut update: impl FnMut(Stretch<'_, F>),
 ) {
-    let mut room = room::<F, N>();
+    let (mut room, mut hashes) = (room::<F, N>(), [0; N]);
     while !stretch.w.is_empty() {
         let n = N.min(stretch.w.len());
         let (Stretch { w, g, slots, codes, average }, rest) = stretch.split_at(n);
-        let slots = decoded(simd, slots, &codes, &mut room);
+        let slots = decoded(n, simd, slots, &codes, &mut room);
         update(Stretch { w: &mut *w, g, slots, codes: Codes::default(), average });
-        for (place, (codes, from)) in codes.into_iter().zip(&room).enumerate() {
-            if !codes.is_empty() {
-                simd.run(Encode { key, place, w: &*w, from, codes });
-            }
-        }
+        let Codes { slices, coding } = codes;
+        encode(key, simd, w, &room, &mut hashes[..n], slices, coding);
         stretch = rest;
     }
 }
 
+/// Encodes what a rule has made of the slots of elements, whose parameters are already new.
+fn encode<F: Scalar, const N: usize>(
+    key: u32,
+    simd: Simd,
+    w: &[F],
+    room: &Decoded<F, N>,
+    hashes: &mut [u32],
+    codes: Slices<'_, u16>,
+    coding: [Coding; MOST],
+) {
+    let n = w.len();
+    if coding == [Coding::BFloat16, Coding::BFloat16, Coding::Full, Coding::Full] {
+        let ([x, y, ..], [a, b, ..]) = (codes, room);
+        return simd.run(EncodeTwo { key, w, from: [&a[..n], &b[..n]], codes: [x, y] });
+    }
+    simd.run(Hash { key, w, hashes: &mut *hashes });
+    for (place, (codes, from)) in codes.into_iter().zip(room).enumerate() {
+        if place == 2 && coding[2..].iter().any(|coding| !coding.is_full()) {
+            simd.run(HashAgain { hashes: &mut *hashes });
+        }
+        if !codes.is_empty() {
+            let shift = if place % 2 == 0 { 0 } else { 16 };
+            let (coding, hashes, from) = (coding[place], &*hashes, &from[..n]);
+            simd.run(Encode { coding, hashes, shift, from, codes });
+        }
+    }
+}
+
 struct Decode<'a, F> {
+    coding: Coding,
     codes: &'a [u16],
     to: &'a mut [F],
 }
@@ -151,18 +299,49 @@ impl<F: Scalar> Work for Decode<'_, F> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { codes, to } = self;
-        for (to, &code) in to.iter_mut().zip(codes) {
-            *to = F::of_bfloat16(code);
+        self.coding.decode(self.codes, self.to);
+    }
+}
+
+/// The dithers of the first two slots.
+struct Hash<'a, F> {
+    key: u32,
+    w: &'a [F],
+    hashes: &'a mut [u32],
+}
+
+impl<F: Scalar> Work for Hash<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (hash, w) in self.hashes.iter_mut().zip(self.w) {
+            *hash = bfloat16::hash(self.key, w.folded());
+        }
+    }
+}
+
+/// Those of the next two.
+struct HashAgain<'a> {
+    hashes: &'a mut [u32],
+}
+
+impl Work for HashAgain<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for hash in self.hashes {
+            *hash = bfloat16::next(*hash);
         }
     }
 }
 
 struct Encode<'a, F> {
-    key: u32,
-    /// Of the slot.
-    place: usize,
-    w: &'a [F],
+    coding: Coding,
+    hashes: &'a [u32],
+    /// Where in a hash the dither of the slot is.
+    shift: u32,
     from: &'a [F],
     codes: &'a mut [u16],
 }
@@ -172,11 +351,42 @@ impl<F: Scalar> Work for Encode<'_, F> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { key, place, w, from, codes } = self;
-        let n = codes.len();
-        let (w, from) = (&w[..n], &from[..n]);
+        let Self { coding, hashes, shift, from, codes } = self;
+        let hashes = &hashes[..from.len()];
+        match coding {
+            Coding::Full => {}
+            Coding::BFloat16 => {
+                let codes = &mut codes[..from.len()];
+                for i in 0..from.len() {
+                    codes[i] = from[i].to_bfloat16(hashes[i] >> shift);
+                }
+            }
+            Coding::Signed8 => int8::encode::<F, true>(from, hashes, shift, codes),
+            Coding::NonNegative8 => int8::encode::<F, false>(from, hashes, shift, codes),
+        }
+    }
+}
+
+/// The codes of two slots of 16 bits, which most rules have.
+struct EncodeTwo<'a, F> {
+    key: u32,
+    w: &'a [F],
+    from: [&'a [F]; 2],
+    codes: [&'a mut [u16]; 2],
+}
+
+impl<F: Scalar> Work for EncodeTwo<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { key, w, from: [a, b], codes: [x, y] } = self;
+        let n = w.len();
+        let (a, b, x, y) = (&a[..n], &b[..n], &mut x[..n], &mut y[..n]);
         for i in 0..n {
-            codes[i] = from[i].to_bfloat16(bfloat16::dithers(key, w[i].folded())[place % MOST]);
+            let hash = bfloat16::hash(key, w[i].folded());
+            x[i] = a[i].to_bfloat16(hash);
+            y[i] = b[i].to_bfloat16(hash >> 16);
         }
     }
 }

@@ -1,29 +1,30 @@
 //! What is kept of one leaf.
 
-use ndarray::{ArrayViewD, CowArray, IxDyn};
+use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
 
 use super::average::{Average, averaged};
-use super::compact::Codes;
+use super::compact::{Codes, Coding};
 use super::settings::Settings;
 use super::slot::Slot;
 use super::view::Source;
-use crate::bfloat16::NEAREST;
 use crate::params::{Fit, Leaf, Order};
 use crate::rule::{MOST, Slices};
 use crate::scalar::Scalar;
+use crate::state::Numbers;
 
 /// Slots as they were.
 pub(super) struct Kept<F> {
     slots: [Slot<F>; MOST],
     codes: [Slot<u16>; MOST],
-    coded: [bool; MOST],
+    coding: [Coding; MOST],
+    order: Order,
 }
 
 /// The state of a leaf, and how the parameter lies in memory.
 #[derive(Clone)]
 pub(super) struct LeafState<F: Scalar> {
     pub(super) shape: Vec<usize>,
-    /// The order that the slots are in: the parameter's own.
+    /// The order that the slots are in: the parameter's own, or row-major where numbers of a slot share a scale.
     pub(super) order: Order,
     /// Empty where the leaf has never been trained, and from the first on that the rule does not have.
     pub(super) slots: [Slot<F>; MOST],
@@ -41,8 +42,8 @@ pub(super) struct LeafState<F: Scalar> {
     is_placed: bool,
     /// Whether slots and average are kept: of a leaf without elements their lengths do not tell.
     keeps: [bool; 2],
-    /// Which slots are kept as codes, likewise.
-    coded: [bool; MOST],
+    /// How the slots are kept.
+    pub(super) coding: [Coding; MOST],
 }
 
 impl<F: Scalar> LeafState<F> {
@@ -59,7 +60,7 @@ impl<F: Scalar> LeafState<F> {
             is_direct: false,
             is_placed: true,
             keeps: [false; 2],
-            coded: [false; MOST],
+            coding: Default::default(),
         }
     }
 
@@ -83,68 +84,82 @@ impl<F: Scalar> LeafState<F> {
     /// Whether it has all of the first so many slots.
     pub(super) fn has_slots(&self, count: usize) -> bool {
         let len = self.len();
-        let lens = self.slots.iter().zip(&self.codes).map(|(slot, codes)| slot.len() + codes.len());
-        self.keeps[0] && lens.take(count).all(|own| own == len)
+        let is_whole = |i: usize| match self.coding[i] {
+            Coding::Full => self.slots[i].len() == len,
+            coding => self.codes[i].len() == coding.words(len),
+        };
+        self.keeps[0] && (0..count).all(is_whole)
     }
 
     pub(super) fn has_average(&self) -> bool {
         self.keeps[1] && self.average.len() == self.len()
     }
 
-    /// Makes so many slots, for a parameter at `address`; those that `compact` tells in fewer bits.
+    /// Makes so many slots, for a parameter at `address`, kept as `coding` says.
     pub(super) fn make_slots(
         &mut self,
         initial: [F; MOST],
         count: usize,
-        compact: [bool; MOST],
+        coding: [Coding; MOST],
         address: usize,
     ) {
         let len = self.len();
         self.drop_slots();
+        self.find_order(coding);
+        self.coding = coding;
         for (i, value) in initial.into_iter().take(count).enumerate() {
-            self.coded[i] = compact[i];
-            if compact[i] {
-                self.codes[i] = Slot::filled(value.to_bfloat16(NEAREST), len, address);
-            } else {
+            if coding[i].is_full() {
                 self.slots[i] = Slot::filled(value, len, address);
+            } else if value == F::zero() {
+                self.codes[i] = Slot::filled(0, coding[i].words(len), address);
+            } else {
+                self.codes[i] = encoded(coding[i], &vec![value; len], address);
             }
         }
         self.keeps[0] = true;
     }
 
-    /// Whether the slots that `compact` tells, and no others, are in fewer bits.
-    pub(super) fn is_as(&self, compact: [bool; MOST]) -> bool {
-        !self.keeps[0] || self.coded == compact
+    /// Whether the slots are kept like that.
+    pub(super) fn is_as(&self, coding: [Coding; MOST]) -> bool {
+        !self.keeps[0] || self.coding == coding
+    }
+
+    /// Brings what is kept into the order that blocks are in.
+    fn find_order(&mut self, coding: [Coding; MOST]) {
+        if coding.iter().any(|coding| coding.is_blocked()) {
+            let order = Order::row_major(self.shape.len());
+            if order != self.order {
+                self.reorder(order);
+            }
+        }
     }
 
     /// Brings the slots into these bits, rounding to the nearest; returns them as they were.
-    pub(super) fn convert(&mut self, compact: [bool; MOST]) -> Kept<F> {
+    pub(super) fn convert(&mut self, coding: [Coding; MOST]) -> Kept<F> {
         let (slots, codes) = (self.slots.clone(), self.codes.clone());
-        let before = Kept { slots, codes, coded: self.coded };
-        self.coded = compact;
-        for (i, compact) in compact.into_iter().enumerate() {
+        let before = Kept { slots, codes, coding: self.coding, order: self.order.clone() };
+        self.decode_where(|i, own| own != coding[i]);
+        self.find_order(coding);
+        for (i, &coding) in coding.iter().enumerate() {
             let (slot, codes) = (&mut self.slots[i], &mut self.codes[i]);
-            if compact && slot.len() > 0 {
-                let address = slot.as_slice().as_ptr().addr();
-                *codes = Slot::filled(0, slot.len(), address);
-                let pairs = codes.as_mut_slice().iter_mut().zip(slot.as_slice());
-                pairs.for_each(|(code, x)| *code = x.to_bfloat16(NEAREST));
+            if !coding.is_full() && slot.len() > 0 {
+                *codes = encoded(coding, slot.as_slice(), slot.as_slice().as_ptr().addr());
                 *slot = Slot::default();
-            } else if !compact && codes.len() > 0 {
-                let address = codes.as_slice().as_ptr().addr();
-                *slot = Slot::filled(F::zero(), codes.len(), address);
-                let pairs = slot.as_mut_slice().iter_mut().zip(codes.as_slice());
-                pairs.for_each(|(x, &code)| *x = F::of_bfloat16(code));
-                *codes = Slot::default();
             }
         }
+        self.coding = coding;
         self.misplace();
         before
     }
 
     /// Goes back to slots as they were.
     pub(super) fn take_back(&mut self, kept: Kept<F>) {
-        (self.slots, self.codes, self.coded) = (kept.slots, kept.codes, kept.coded);
+        if kept.order != self.order {
+            // What is kept beside the slots.
+            (self.slots, self.codes) = Default::default();
+            self.reorder(kept.order);
+        }
+        (self.slots, self.codes, self.coding) = (kept.slots, kept.codes, kept.coding);
         self.misplace();
     }
 
@@ -156,7 +171,7 @@ impl<F: Scalar> LeafState<F> {
     pub(super) fn drop_slots(&mut self) {
         self.slots = Default::default();
         self.codes = Default::default();
-        (self.keeps[0], self.coded) = (false, [false; MOST]);
+        (self.keeps[0], self.coding) = (false, Default::default());
     }
 
     pub(super) fn drop_average(&mut self) {
@@ -180,9 +195,28 @@ impl<F: Scalar> LeafState<F> {
 
     /// The codes of all elements.
     #[inline(always)]
-    pub(super) fn codes(codes: &mut [Slot<u16>; MOST]) -> Codes<'_> {
+    pub(super) fn codes(codes: &mut [Slot<u16>; MOST], coding: [Coding; MOST]) -> Codes<'_> {
         let [a, b, c, d] = codes;
-        [a.as_mut_slice(), b.as_mut_slice(), c.as_mut_slice(), d.as_mut_slice()]
+        let slices = [a.as_mut_slice(), b.as_mut_slice(), c.as_mut_slice(), d.as_mut_slice()];
+        Codes { slices, coding }
+    }
+
+    /// Whether numbers of a slot share a scale.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.coding.iter().any(|coding| coding.is_blocked())
+    }
+
+    /// The numbers of codes, where those are asked for, in the place of the codes.
+    fn decode_where(&mut self, which: impl Fn(usize, Coding) -> bool) {
+        let len = self.len();
+        for (i, coding) in self.coding.iter_mut().enumerate() {
+            let codes = &mut self.codes[i];
+            if !coding.is_full() && codes.len() > 0 && which(i, *coding) {
+                let mut slot = Slot::filled(F::zero(), len, codes.as_slice().as_ptr().addr());
+                coding.decode(codes.as_slice(), slot.as_mut_slice());
+                (self.slots[i], *codes, *coding) = (slot, Slot::default(), Coding::Full);
+            }
+        }
     }
 
     /// Brings the slots into the order of the parameter, and to its place. A parameter rarely
@@ -196,7 +230,7 @@ impl<F: Scalar> LeafState<F> {
             self.is_placed = true;
             self.find_direct(settings);
         }
-        if self.order.fit(w.shape(), w.strides()) == Fit::Differs {
+        if !self.is_blocked() && self.order.fit(w.shape(), w.strides()) == Fit::Differs {
             self.reorder(Order::of(w.shape(), w.strides()));
         }
     }
@@ -243,17 +277,44 @@ impl<F: Scalar> LeafState<F> {
 
     /// A slot in the leaf's logical shape; `None` where the leaf has none.
     pub(super) fn slot(&self, index: usize) -> Option<CowArray<'_, F, IxDyn>> {
-        if let Some(codes) = self.codes_of(index) {
-            return Some(codes.mapv(F::of_bfloat16).into());
+        if !self.has_slot(index) {
+            return None;
         }
-        let slot = self.slots.get(index).filter(|_| self.keeps[0])?;
-        self.order.logical(slot.as_slice(), &self.shape).map(CowArray::from)
+        let (coding, codes) = (self.coding[index], self.codes[index].as_slice());
+        match coding {
+            Coding::Full => {
+                self.order.logical(self.slots[index].as_slice(), &self.shape).map(CowArray::from)
+            }
+            Coding::BFloat16 => {
+                let codes = self.order.logical(codes, &self.shape)?;
+                Some(codes.mapv(F::of_bfloat16).into())
+            }
+            Coding::Signed8 | Coding::NonNegative8 => {
+                // These are row-major.
+                let mut numbers = vec![F::zero(); self.len()];
+                coding.decode(codes, &mut numbers);
+                ArrayD::from_shape_vec(&self.shape[..], numbers).ok().map(CowArray::from)
+            }
+        }
     }
 
-    /// The codes of a slot in the leaf's logical shape; `None` where the slot is full.
-    pub(super) fn codes_of(&self, index: usize) -> Option<ArrayViewD<'_, u16>> {
-        let codes = self.codes.get(index).filter(|_| self.keeps[0] && self.coded[index])?;
-        self.order.logical(codes.as_slice(), &self.shape)
+    /// A slot as a state holds it; `None` where the leaf has none.
+    pub(super) fn numbers(&self, index: usize) -> Option<Numbers> {
+        if !self.has_slot(index) {
+            return None;
+        }
+        let (coding, codes) = (self.coding[index], self.codes[index].as_slice());
+        match coding {
+            Coding::Full => self.slot(index).map(|slot| Numbers::of(slot.view())),
+            Coding::BFloat16 => {
+                let codes = self.order.logical(codes, &self.shape)?;
+                Some(Numbers::BFloat16(codes.iter().copied().collect()))
+            }
+            Coding::Signed8 | Coding::NonNegative8 => {
+                let is_signed = coding == Coding::Signed8;
+                Some(Numbers::Int8 { is_signed, len: self.len(), words: codes.to_vec() })
+            }
+        }
     }
 
     /// The average in the leaf's logical shape, where it is kept.
@@ -261,4 +322,11 @@ impl<F: Scalar> LeafState<F> {
         let average = Some(&self.average).filter(|_| self.keeps[1])?;
         self.order.logical(average.as_slice(), &self.shape)
     }
+}
+
+/// Codes of numbers of a parameter at `address`, each rounded to the nearest.
+fn encoded<F: Scalar>(coding: Coding, numbers: &[F], address: usize) -> Slot<u16> {
+    let mut codes = Slot::filled(0, coding.words(numbers.len()), address);
+    coding.encode(numbers, codes.as_mut_slice());
+    codes
 }

@@ -337,13 +337,13 @@ fn make<F: Scalar>(leaf: &mut LeafState<F>, course: &Course<F>, address: usize) 
     if plan.settings.frozen {
         return Made { slots: false, average: false, converted: None };
     }
-    let compact = course.traits.compact;
+    let coding = course.traits.coding;
     let count = plan.program.about().count;
     let slots = !leaf.has_slots(count);
     if slots {
-        leaf.make_slots(plan.program.initial(), count, compact, address);
+        leaf.make_slots(plan.program.initial(), count, coding, address);
     }
-    let converted = (!leaf.is_as(compact)).then(|| leaf.convert(compact));
+    let converted = (!leaf.is_as(coding)).then(|| leaf.convert(coding));
     let average = plan.settings.average.is_some() && !leaf.has_average();
     if average {
         leaf.make_average(address);

@@ -162,19 +162,6 @@ impl<F: Scalar, R: Rule<F>> Kernel<F> for Loops<F, R> {
         prepared::<F, R>(step, before, at, stretch);
     }
 
-    fn update_codes(
-        &self,
-        place: usize,
-        factor: F,
-        key: u32,
-        simd: Simd,
-        stretch: &mut Stretch<'_, F>,
-    ) {
-        let (step, stretch) = (self.steps[place], stretch.reborrow());
-        // A factor of 1 changes no gradient.
-        simd.run_wide(UpdateCodes::<F, R> { step, factor: Scaled(factor), key, stretch });
-    }
-
     fn update_rows(
         &self,
         place: usize,
@@ -318,32 +305,6 @@ impl<F: Scalar, R: Rule<F>, B: Gradient<F>> Work for Update<'_, F, R, B> {
             slots,
             #[inline(always)]
             |w, g, state| R::update(&step, w, before.gradient(w, g).flushed(), state.flushed()),
-        );
-    }
-}
-
-struct UpdateCodes<'a, F: Scalar, R: Rule<F>> {
-    step: R::Step,
-    factor: Scaled<F>,
-    key: u32,
-    stretch: Stretch<'a, F>,
-}
-
-impl<F: Scalar, R: Rule<F>> Work for UpdateCodes<'_, F, R> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { step, factor, key, stretch: Stretch { w, g, codes, .. } } = self;
-        let n = w.len() & !(WIDEST - 1);
-        R::State::sweep_codes(
-            n,
-            w,
-            g,
-            codes,
-            key,
-            #[inline(always)]
-            |w, g, state| R::update(&step, w, factor.gradient(w, g).flushed(), state.flushed()),
         );
     }
 }

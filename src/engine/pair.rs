@@ -135,7 +135,7 @@ fn flat<'a, F: Scalar>(
 ) -> Flat<'a, F> {
     let slots = LeafState::slices(&mut leaf.slots);
     let average = if bounded { &mut [] } else { leaf.average.as_mut_slice() };
-    let codes = LeafState::<F>::codes(&mut leaf.codes);
+    let codes = LeafState::<F>::codes(&mut leaf.codes, leaf.coding);
     let stretch = Stretch { w, g, slots, codes, average };
     Flat { cohort: leaf.cohort, constants: leaf.cohort, stretch }
 }
@@ -199,7 +199,7 @@ fn rarer<'a, 's, F: Scalar>(
         w,
         g,
         slots,
-        codes: LeafState::<F>::codes(&mut leaf.codes),
+        codes: LeafState::<F>::codes(&mut leaf.codes, leaf.coding),
         average,
         factors: Source::Slice(&[]),
         units: place.map(Units::along),

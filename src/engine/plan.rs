@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::compact::Coding;
 use super::program::Program;
 use super::settings::Settings;
 use crate::error::{Error, ErrorKind};
@@ -102,7 +103,7 @@ pub(super) struct Traits {
     /// Whether units are brought within a bound.
     pub(super) bounds: bool,
     /// Which slots are kept in fewer bits.
-    pub(super) compact: [bool; MOST],
+    pub(super) coding: [Coding; MOST],
     /// The largest |g| that the rule's state can keep.
     pub(super) largest_gradient: f64,
 }
@@ -118,7 +119,7 @@ impl Traits {
             is_plain: settings.is_plain(),
             couples: settings.couples() || program.about().norms,
             bounds: settings.max_norm.is_some(),
-            compact: settings.state_precision.compacts(&program.about()),
+            coding: settings.state_precision.coding(&program.about()),
             largest_gradient: if settings.frozen || is_cut { f64::INFINITY } else { limit },
         }
     }

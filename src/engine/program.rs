@@ -99,16 +99,6 @@ pub(crate) trait Kernel<F: Scalar>: Send + Sync {
     /// Updates a stretch of elements; the slices have one length.
     fn update(&self, place: usize, before: Before<F>, simd: Simd, stretch: &mut Stretch<'_, F>);
 
-    /// As [`update`](Self::update), on a wide instruction set, of whole vectors whose slots are all codes.
-    fn update_codes(
-        &self,
-        place: usize,
-        factor: F,
-        key: u32,
-        simd: Simd,
-        stretch: &mut Stretch<'_, F>,
-    );
-
     /// As [`update`](Self::update), on a wide instruction set, of rows of whole vectors: those of a table, of
     /// which the stretch has everything but the gradients, which are of the rows.
     fn update_rows(
@@ -179,8 +169,7 @@ impl<F> Stretch<'_, F> {
     #[inline]
     pub(crate) fn reborrow(&mut self) -> Stretch<'_, F> {
         let [a, b, c, d] = &mut self.slots;
-        let [x, y, z, u] = &mut self.codes;
-        let (slots, codes) = ([&mut **a, b, c, d], [&mut **x, y, z, u]);
+        let (slots, codes) = ([&mut **a, b, c, d], self.codes.reborrow());
         Stretch { w: self.w, g: self.g, slots, codes, average: self.average }
     }
 
@@ -189,7 +178,7 @@ impl<F> Stretch<'_, F> {
         let (w0, w1) = self.w.split_at_mut(at);
         let (g0, g1) = self.g.split_at(at);
         let (s0, s1) = split_slots(self.slots, at);
-        let (c0, c1) = split_slots(self.codes, at);
+        let (c0, c1) = self.codes.split_at(at);
         let (a0, a1) = self.average.split_at_mut(at.min(self.average.len()));
         (
             Self { w: w0, g: g0, slots: s0, codes: c0, average: a0 },
@@ -200,17 +189,17 @@ impl<F> Stretch<'_, F> {
 
 /// The slots before and after an element.
 #[inline]
-pub(crate) fn split_slots<'a, F>(
-    slots: Slices<'a, F>,
-    at: usize,
-) -> (Slices<'a, F>, Slices<'a, F>) {
-    let split = |slot: &'a mut [F]| {
-        let at = at.min(slot.len());
-        slot.split_at_mut(at)
-    };
+pub(crate) fn split_slots<F>(slots: Slices<'_, F>, at: usize) -> (Slices<'_, F>, Slices<'_, F>) {
     let [a, b, c, d] = slots;
-    let (a, b, c, d) = (split(a), split(b), split(c), split(d));
+    let (a, b, c, d) = (split_at(a, at), split_at(b, at), split_at(c, at), split_at(d, at));
     ([a.0, b.0, c.0, d.0], [a.1, b.1, c.1, d.1])
+}
+
+/// The parts of a slot before and after a place, which may be past its end.
+#[inline]
+pub(crate) fn split_at<F>(slot: &mut [F], at: usize) -> (&mut [F], &mut [F]) {
+    let at = at.min(slot.len());
+    slot.split_at_mut(at)
 }
 
 /// The slots of some elements.

@@ -129,10 +129,7 @@ pub(super) fn begin<F: Scalar>(
         let average = now.average.map(|average| F::from_f64(average.rate(cohort.terms)));
         let is_plain = course.traits.is_plain;
         let mut outer = Outer::new(&course.settings, is_plain, rate, scale, average);
-        if course.traits.compact.contains(&true) {
-            outer.rounding =
-                Rounding::of(course.traits.compact, &course.program().about(), now.step);
-        }
+        outer.rounding = Rounding::of(course.traits.coding, now.step);
         scratch.outer.push(outer);
     }
     couples

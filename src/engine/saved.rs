@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use ndarray::ArrayViewD;
 
+use super::compact::Coding;
 use super::core::{Counters, Engine, Place};
 use super::described;
 use super::leaf::LeafState;
@@ -12,7 +13,6 @@ use super::plan::{Course, Group, Rates, adopt};
 use super::program::Program;
 use super::scratch::Scratch;
 use super::slot::Slot;
-use crate::bfloat16::NEAREST;
 use crate::error::Error;
 use crate::optimizer::{Change, Optimizer, load_groups, save_groups};
 use crate::params::{Entry, Pattern};
@@ -81,15 +81,12 @@ impl<F: Scalar> Engine<F> {
                 record.count(format!("leaf.{i}.cohort"), leaf.cohort as u64);
             }
             for j in 0..about.count {
-                let numbers = match (leaf.codes_of(j), leaf.has_slot(j)) {
-                    (_, false) => continue,
-                    _ if !whole => Numbers::NONE,
-                    (Some(codes), _) => Numbers::BFloat16(codes.iter().copied().collect()),
-                    (None, _) => match leaf.slot(j) {
-                        Some(array) => Numbers::of(array.view()),
-                        None => continue,
-                    },
+                let numbers = match leaf.has_slot(j) {
+                    true if whole => leaf.numbers(j),
+                    true => Some(Numbers::NONE),
+                    false => None,
                 };
+                let Some(numbers) = numbers else { continue };
                 record.put(name, shape, &about.slot_name(j), numbers);
             }
             if let Some(average) = leaf.average() {
@@ -351,15 +348,16 @@ fn load_leaf<F: Scalar>(
         // Room is made only for what is there to fill it.
         let slots = (0..about.count).map(|i| record.array_of::<F>(place, &about.slot_name(i)));
         let slots = slots.collect::<Result<Vec<_>, _>>()?;
-        leaf.make_slots(plan.program.initial(), about.count, course.traits.compact, 0);
+        leaf.make_slots(plan.program.initial(), about.count, course.traits.coding, 0);
         for (i, values) in slots.iter().enumerate() {
             let values = leaf.order.arrange(values.view());
-            if course.traits.compact[i] {
+            match leaf.coding[i] {
+                Coding::Full => fill(&mut leaf.slots[i], values),
                 // What was saved in as many bits is kept as it is.
-                let codes = leaf.codes[i].as_mut_slice().iter_mut().zip(&values);
-                codes.for_each(|(code, x)| *code = x.to_bfloat16(NEAREST));
-            } else {
-                fill(&mut leaf.slots[i], values);
+                coding => {
+                    let values: Vec<F> = values.iter().copied().collect();
+                    coding.encode(&values, leaf.codes[i].as_mut_slice());
+                }
             }
         }
     }

@@ -3,6 +3,8 @@
 //! Tiles of such a leaf are copied to a buffer, updated there by the same loop as any other, and
 //! copied back: the arithmetic is the same, so the bits are.
 
+mod blocked;
+
 use ndarray::{ArrayBase, ArrayViewMut2, Axis, Ix2, IxDyn, RawData, Slice};
 
 use super::around::{Loop, Quantities, Sums};
@@ -149,7 +151,7 @@ impl<'a, F: Scalar> Strided<'a, F> {
             w: self.w.reborrow(),
             g: self.g.reborrow(),
             slots: self.slots.each_mut().map(|slot| &mut **slot),
-            codes: self.codes.each_mut().map(|codes| &mut **codes),
+            codes: self.codes.reborrow(),
             average: self.average,
             factors: self.factors.reborrow(),
             units: self.units,
@@ -167,7 +169,7 @@ impl<'a, F: Scalar> Strided<'a, F> {
         let [g0, g1] = self.g.split_at(at, index);
         let [f0, f1] = self.factors.split_at(at, index);
         let (s0, s1) = split_slots(self.slots, at);
-        let (c0, c1) = split_slots(self.codes, at);
+        let (c0, c1) = self.codes.split_at(at);
         let (a0, a1) = self.average.split_at_mut(at.min(self.average.len()));
         let (cohort, constants, units) = (self.cohort, self.constants, self.units);
         (
@@ -237,6 +239,9 @@ fn halve<F: Scalar>(
     write: bool,
     each: Each<'_, F>,
 ) -> Sums {
+    if leaf.codes.is_blocked() {
+        return blocked::halve(leaf, how, largest, write, each);
+    }
     let shape = leaf.shape();
     let (rank, len) = (shape.len(), shape.iter().product::<usize>());
     let slowest = shape.first().copied().unwrap_or(1);
@@ -260,6 +265,10 @@ fn halve<F: Scalar>(
 }
 
 impl<F: Scalar> Strided<'_, F> {
+    fn len(&self) -> usize {
+        self.shape().iter().product()
+    }
+
     /// Rows and columns of a leaf of at most two axes.
     fn grid(&self) -> Option<(usize, usize)> {
         match *self.shape() {
@@ -356,7 +365,7 @@ fn tiles<F: Scalar>(
                 let kept = if average.is_empty() { 0..0 } else { at..at + run };
                 let average = &mut average[kept];
                 let slots = range_of(&mut slots, at, at + run);
-                let codes = range_of(&mut codes, at, at + run);
+                let codes = codes.range(at, at + run);
                 sums = sweep::added(sums, each(Stretch { w, g, slots, codes, average }));
             }
             if let Grid::View(view) = &mut w

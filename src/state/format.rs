@@ -8,6 +8,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{self, Serialize, Serializer};
 
 use super::{LeafRecord, Number, Numbers, Saved};
+use crate::int8;
 use crate::params::Snapshot;
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
@@ -221,7 +222,8 @@ pub(crate) mod plain_list {
 }
 
 /// `f32:`, `f64:` or `bf16:` and the bits of each number in hexadecimal digits; or a byte that tells, and
-/// the bytes of each number, the lowest first. Before them a shape, where it is not the leaf's: `2x3:`; or a
+/// the bytes of each number, the lowest first. Of 8 bits, `i8:` or `u8:`, or 1 or 3, and the bytes of each block:
+/// an `f32`, and a code for each number. Before them a shape, where it is not the leaf's: `2x3:`; or a
 /// byte of 16, one with the number of axes, and eight for the length of each.
 impl Serialize for Numbers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -255,6 +257,11 @@ impl Numbers {
                 text.push_str("bf16:");
                 codes.iter().for_each(|code| _ = write!(text, "{code:04x}"));
             }
+            Numbers::Int8 { is_signed, len, words } => {
+                text.push_str(if *is_signed { "i8:" } else { "u8:" });
+                let bytes = int8::to_bytes(*len, words);
+                bytes.iter().for_each(|byte| _ = write!(text, "{byte:02x}"));
+            }
             Numbers::Shaped(shape, numbers) => {
                 for (axis, len) in shape.iter().enumerate() {
                     let _ = write!(text, "{}{len}", if axis == 0 { "" } else { "x" });
@@ -278,6 +285,10 @@ impl Numbers {
             Numbers::BFloat16(codes) => {
                 bytes.push(2);
                 codes.iter().for_each(|code| bytes.extend(code.to_le_bytes()));
+            }
+            Numbers::Int8 { is_signed, len, words } => {
+                bytes.push(if *is_signed { 1 } else { 3 });
+                bytes.extend(int8::to_bytes(*len, words));
             }
             Numbers::Shaped(shape, numbers) => {
                 bytes.extend([SHAPED, shape.len() as u8]);
@@ -304,7 +315,7 @@ impl Visitor<'_> for Text {
     type Value = Numbers;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("`f32:`, `f64:` or `bf16:` and hexadecimal digits")
+        f.write_str("`f32:`, `f64:`, `bf16:`, `i8:` or `u8:` and hexadecimal digits")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Numbers, E> {
@@ -342,6 +353,12 @@ fn full_of(text: &str) -> Option<Numbers> {
         let codes = hex(digits, 4).map(|code| code.map(|code| code as u16));
         return codes.collect::<Option<_>>().map(Numbers::BFloat16);
     }
+    for (name, is_signed) in [("i8:", true), ("u8:", false)] {
+        if let Some(digits) = text.strip_prefix(name) {
+            let bytes = hex(digits, 2).map(|byte| byte.map(|byte| byte as u8));
+            return bytes.collect::<Option<Vec<u8>>>().and_then(|bytes| blocks(is_signed, &bytes));
+        }
+    }
     let digits = text.strip_prefix("f64:")?;
     let numbers = hex(digits, 16).map(|bits| bits.map(f64::from_bits));
     numbers.collect::<Option<_>>().map(Numbers::F64)
@@ -357,12 +374,20 @@ fn hex(digits: &str, width: usize) -> impl Iterator<Item = Option<u64>> {
     })
 }
 
+/// The numbers of blocks of 8 bits.
+fn blocks(is_signed: bool, bytes: &[u8]) -> Option<Numbers> {
+    let (len, words) = int8::of_bytes(bytes)?;
+    Some(Numbers::Int8 { is_signed, len, words })
+}
+
 struct Bytes;
 
 /// The numbers of bytes without a shape.
 fn full_of_bytes(bytes: &[u8]) -> Option<Numbers> {
     let (width, bytes) = bytes.split_first()?;
     match width {
+        1 => blocks(true, bytes),
+        3 => blocks(false, bytes),
         2 => {
             let (codes, rest) = bytes.as_chunks();
             let codes = codes.iter().map(|&code| u16::from_le_bytes(code));
@@ -396,7 +421,7 @@ impl<'de> Visitor<'de> for Bytes {
     type Value = Numbers;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("2, 4 or 8, and the bytes of so wide numbers")
+        f.write_str("2, 4 or 8, and the bytes of so wide numbers; or 1 or 3, and those of blocks")
     }
 
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Numbers, E> {

@@ -19,7 +19,7 @@ use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
 /// The format's number; what cannot be read by an older version makes it larger.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// The number of a state whose arrays are all of their leaf's shape and in full, which version 2 can read.
 const FULL: u32 = 2;
 

@@ -7,6 +7,7 @@ use std::fmt;
 use ndarray::ArrayViewD;
 
 use crate::bfloat16::NEAREST;
+use crate::int8;
 use crate::scalar::Scalar;
 
 /// The elements of an array, row-major, that are written without loss.
@@ -16,6 +17,12 @@ pub(crate) enum Numbers {
     F64(Vec<f64>),
     /// The codes of state that is kept in 16 bits.
     BFloat16(Vec<u16>),
+    /// Those of so many elements in 8 bits, in blocks.
+    Int8 {
+        is_signed: bool,
+        len: usize,
+        words: Vec<u16>,
+    },
     /// Full numbers in a shape that is not the leaf's.
     Shaped(Vec<usize>, Box<Numbers>),
 }
@@ -35,6 +42,7 @@ impl fmt::Debug for Numbers {
             Self::F32(numbers) => list(f, numbers, "f32"),
             Self::F64(numbers) => list(f, numbers, "f64"),
             Self::BFloat16(codes) => list(f, codes, "codes of bf16"),
+            Self::Int8 { len, .. } => write!(f, "codes of 8 bits: {len}"),
             Self::Shaped(shape, numbers) => write!(f, "{numbers:?} of shape {shape:?}"),
         }
     }
@@ -50,6 +58,10 @@ impl PartialEq for Numbers {
                 a.iter().map(|x| x.to_bits()).eq(b.iter().map(|x| x.to_bits()))
             }
             (Self::BFloat16(a), Self::BFloat16(b)) => a == b,
+            (
+                Self::Int8 { is_signed: a, len: m, words: x },
+                Self::Int8 { is_signed: b, len: n, words: y },
+            ) => (a, m, x) == (b, n, y),
             (Self::Shaped(a, of_a), Self::Shaped(b, of_b)) => a == b && of_a == of_b,
             _ => false,
         }
@@ -77,7 +89,7 @@ impl Numbers {
         let values: &dyn Any = match self {
             Self::F32(values) => values,
             Self::F64(values) => values,
-            Self::BFloat16(codes) => codes,
+            Self::BFloat16(codes) | Self::Int8 { words: codes, .. } => codes,
             Self::Shaped(_, numbers) => return numbers.as_slice(),
         };
         values.downcast_ref::<Vec<F>>().map(Vec::as_slice)
@@ -87,6 +99,14 @@ impl Numbers {
     pub(crate) fn decoded<F: Scalar>(&self) -> Option<Cow<'_, [F]>> {
         match self {
             Self::BFloat16(codes) => Some(codes.iter().map(|&code| F::of_bfloat16(code)).collect()),
+            Self::Int8 { is_signed, len, words } => {
+                let mut numbers = vec![F::zero(); *len];
+                match is_signed {
+                    true => int8::decode::<F, true>(words, &mut numbers),
+                    false => int8::decode::<F, false>(words, &mut numbers),
+                }
+                Some(Cow::Owned(numbers))
+            }
             _ => self.as_slice().map(Cow::Borrowed),
         }
     }
@@ -96,6 +116,14 @@ impl Numbers {
         match self {
             Self::BFloat16(_) => {
                 Self::BFloat16(values.into_iter().map(|x| x.to_bfloat16(NEAREST)).collect())
+            }
+            &Self::Int8 { is_signed, .. } => {
+                let (len, mut words) = (values.len(), vec![0; int8::words(values.len())]);
+                match is_signed {
+                    true => int8::encode_nearest::<F, true>(&values, &mut words),
+                    false => int8::encode_nearest::<F, false>(&values, &mut words),
+                }
+                Self::Int8 { is_signed, len, words }
             }
             _ => Self::of_vec(values),
         }
@@ -121,6 +149,7 @@ impl Numbers {
             Self::F32(_) | Self::F64(_) => 2,
             Self::BFloat16(_) => 3,
             Self::Shaped(..) => 4,
+            Self::Int8 { .. } => 5,
         }
     }
 }

@@ -82,10 +82,10 @@ pub fn report(info: StepInfo) -> Report {
     (info.step, info.learning_rate.to_bits(), norm, info.accumulating)
 }
 
-pub const KINDS: usize = 4;
+pub const KINDS: usize = 5;
 
-/// Settings of that kind: all elements are coupled by a norm, those of a leaf are, or none; the last has its
-/// state in fewer bits.
+/// Settings of that kind: all elements are coupled by a norm, those of a leaf are, or none; the last two have
+/// their state in fewer bits.
 fn settings(kind: usize) -> Settings {
     let mut settings = Settings::default();
     settings.penalty = Penalty::elastic_net(0.01, 0.1);
@@ -104,8 +104,10 @@ fn settings(kind: usize) -> Settings {
         settings.max_norm = Some(MaxNorm::whole(3.0));
         settings.average = Some(Average::swa().start(2).every(3));
     }
-    if kind == 3 {
-        settings.state_precision = Precision::BFloat16;
+    match kind {
+        3 => settings.state_precision = Precision::BFloat16,
+        4 => settings.state_precision = Precision::Int8,
+        _ => {}
     }
     settings
 }

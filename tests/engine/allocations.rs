@@ -52,7 +52,9 @@ fn all_settings() -> Vec<Settings> {
         busiest.max_norm = Some(MaxNorm::whole(1.0));
         let mut compact = busiest.clone();
         compact.state_precision = Precision::BFloat16;
-        all.extend([plain, busy, busiest, compact]);
+        let mut compact8 = compact.clone();
+        compact8.state_precision = Precision::Int8;
+        all.extend([plain, busy, busiest, compact, compact8]);
     }
     all
 }

@@ -41,10 +41,11 @@ fn so_it_does_with_clipping_up_to_the_norms_last_digit<F: Scalar>() {
 /// A norm's last digit would round the state of all elements otherwise: without one the bits are the same.
 fn state_in_fewer_bits_knows_of_no_layout<F: Scalar>() {
     let plain = settings(|s| s.state_precision = Precision::BFloat16);
+    let plain8 = settings(|s| s.state_precision = Precision::Int8);
     let (c, f) = (Layout::row_major(2), Layout::column_major(2));
     let some = [c.clone(), f.clone(), c.clone().step(1, 2), f.step(1, -3).window(), c.step(0, 2)];
     for entry in uncoupled::<F>() {
-        for settings in [&plain, &compact()] {
+        for settings in [&plain, &compact(), &plain8, &compact8()] {
             for shape in [&[23][..], &[5, 7], &[4, 3, 5]] {
                 let run = Run::new(entry, settings, shape);
                 for (w, g) in pairs(shape.len()) {

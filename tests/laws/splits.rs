@@ -60,6 +60,12 @@ fn a_vec_of_leaves_is_one_array<F: Scalar>() {
     check_all::<F, _>(|x| cut(x, &(1..N).collect::<Vec<_>>()));
 }
 
+fn so_is_one_of_whole_blocks_of_8_bits<F: Scalar>() {
+    for at in [&[32][..], &[64, 96], &[0, 32, 32, 128], &[32, 64, 96, 128]] {
+        check::<F, _>(&compact8(), |x| cut(x, at));
+    }
+}
+
 fn a_tuple_is_one_array<F: Scalar>() {
     check_all::<F, _>(|x| {
         let [a, b, c]: [Array1<F>; 3] = cut(x, &[16, 49]).try_into().unwrap();
@@ -145,6 +151,7 @@ fn the_gradients_container_does_not_matter<F: Scalar>() {
 
 for_both_scalars!(
     a_vec_of_leaves_is_one_array,
+    so_is_one_of_whole_blocks_of_8_bits,
     a_tuple_is_one_array,
     an_array_of_boxes_and_options_is_one_array,
     a_map_is_one_array,

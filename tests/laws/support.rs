@@ -218,6 +218,20 @@ pub fn compact_and_coupled() -> Settings {
     all
 }
 
+/// As [`compact`], in 8 bits.
+pub fn compact8() -> Settings {
+    let mut all = compact();
+    all.state_precision = Precision::Int8;
+    all
+}
+
+/// As [`compact_and_coupled`], in 8 bits.
+pub fn compact8_and_coupled() -> Settings {
+    let mut all = compact_and_coupled();
+    all.state_precision = Precision::Int8;
+    all
+}
+
 /// Whether what a step does depends on norms that it does not report.
 fn has_hidden_norms(settings: &Settings) -> bool {
     settings.clip_leaf_norm.is_some() || settings.clip_adaptive.is_some()

@@ -60,10 +60,10 @@ fn mixed<F: Scalar>(optimizer: Box<dyn Optimizer<F>>, n: usize) -> Trace<F> {
     })
 }
 
-fn variants() -> [Settings; 7] {
+fn variants() -> [Settings; 9] {
     let full = [Settings::default(), penalized(), clipped(), everything(), coupled()];
     let [a, b, c, d, e] = full;
-    [a, b, c, d, e, compact(), compact_and_coupled()]
+    [a, b, c, d, e, compact(), compact_and_coupled(), compact8(), compact8_and_coupled()]
 }
 
 const LENGTHS: [usize; 21] =

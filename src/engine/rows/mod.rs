@@ -25,6 +25,7 @@ use super::scratch::Lists;
 use super::settings::Settings;
 use super::untouched::Untouched;
 use super::view::{Source, Target};
+use crate::int8;
 use crate::params::{Fit, Leaf, LeafMut};
 use crate::reduce::{self, How, Sum, Term};
 use crate::scalar::Scalar;
@@ -84,6 +85,13 @@ pub(super) fn touch<'a, F: Scalar>(
         taken => taken,
     };
     let found = match found {
+        Ok(_) if leaf.is_blocked() && !grid.width().is_multiple_of(int8::BLOCK) => {
+            Err(Problem::NeedsAll {
+                what: "state of 8 bits, in blocks of 32 elements",
+                remedy: "let a row have a multiple of 32 elements, or keep the state of this leaf in 16 bits, by \
+                         `group(name, |group| group.state_precision(Precision::BFloat16))`",
+            })
+        }
         Ok(_) if of_units.is_some_and(|axis| axis > 0) => Err(Problem::NeedsAll {
             what: "adaptive clipping of units along another axis",
             remedy: "rows are units by `Units::FirstAxis`, and the leaf is one by `Units::Leaf`",
@@ -156,7 +164,7 @@ fn push<'a, F: Scalar>(
         grid,
         w,
         slots: LeafState::slices(&mut leaf.slots),
-        codes: LeafState::<F>::codes(&mut leaf.codes),
+        codes: LeafState::<F>::codes(&mut leaf.codes, leaf.coding),
         average: if bounded { &mut [] } else { leaf.average.as_mut_slice() },
     };
     lists.touched.push(Touched {

@@ -44,7 +44,7 @@ impl<F: Scalar> Table<'_, F> {
         let at = (row - grid.first) * grid.after;
         let [w0, w1] = self.w.split_at(at, row - grid.first);
         let (s0, s1) = split_slots(self.slots, at);
-        let (c0, c1) = split_slots(self.codes, at);
+        let (c0, c1) = self.codes.split_at(at);
         let (a0, a1) = self.average.split_at_mut(at.min(self.average.len()));
         let rest = Grid { first: row, ..grid };
         (

@@ -5,6 +5,7 @@ use std::ops::Range;
 use ndarray::{ArrayView, ArrayViewMut, Axis, Dimension, RemoveAxis};
 
 use super::table::{Grid, Table};
+use crate::engine::compact::{Codes, Coding};
 use crate::engine::program::Stretch;
 use crate::engine::view::Target;
 use crate::reduce::BLOCK;
@@ -32,8 +33,9 @@ impl<F: Scalar> Tile<F> {
         for (to, from) in self.slots.iter_mut().zip(&table.slots) {
             take(grid, rows, range.clone(), from, to);
         }
-        for (to, from) in self.codes.iter_mut().zip(&table.codes) {
-            take(grid, rows, range.clone(), from, to);
+        for (i, to) in self.codes.iter_mut().enumerate() {
+            let (grid, range) = of_codes(grid, range.clone(), table.codes.coding[i]);
+            take(&grid, rows, range, table.codes.slices[i], to);
         }
         take(grid, rows, range, table.average, &mut self.average);
     }
@@ -65,8 +67,9 @@ impl<F: Scalar> Tile<F> {
         for (from, to) in self.slots.iter().zip(&mut table.slots) {
             put(grid, rows, range.clone(), from, to);
         }
-        for (from, to) in self.codes.iter().zip(&mut table.codes) {
-            put(grid, rows, range.clone(), from, to);
+        for (i, from) in self.codes.iter().enumerate() {
+            let (grid, range) = of_codes(grid, range.clone(), table.codes.coding[i]);
+            put(&grid, rows, range, from, table.codes.slices[i]);
         }
         put(grid, rows, range, &self.average, table.average);
     }
@@ -77,15 +80,29 @@ impl<F: Scalar> Tile<F> {
             if of.is_empty() { &mut [] } else { &mut tile[..len] }
         }
         let (len, [a, b, c, d], [x, y, z, u]) = (g.len(), &mut self.slots, &mut self.codes);
-        let ([e, f, h, i], [p, q, r, s]) = (&table.slots, &table.codes);
+        let ([e, f, h, i], [p, q, r, s]) = (&table.slots, &table.codes.slices);
+        let coding = table.codes.coding;
+        let words = coding.map(|coding| coding.words(len));
+        let codes = [
+            taken(x, p, words[0]),
+            taken(y, q, words[1]),
+            taken(z, r, words[2]),
+            taken(u, s, words[3]),
+        ];
         Stretch {
             w: &mut self.w[..len],
             g,
             slots: [taken(a, e, len), taken(b, f, len), taken(c, h, len), taken(d, i, len)],
-            codes: [taken(x, p, len), taken(y, q, len), taken(z, r, len), taken(u, s, len)],
+            codes: Codes { slices: codes, coding },
             average: taken(&mut self.average, table.average, len),
         }
     }
+}
+
+/// The rows of a slot's codes, and those of a range of elements: blocks are within rows.
+fn of_codes(grid: &Grid, range: Range<usize>, coding: Coding) -> (Grid, Range<usize>) {
+    let grid = Grid { after: coding.words(grid.after), ..*grid };
+    (grid, coding.words(range.start)..coding.words(range.end))
 }
 
 fn take<T: Copy>(

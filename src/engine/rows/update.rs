@@ -123,8 +123,7 @@ fn in_place<F: Scalar>(
     let Table { grid, w: Target::Slice(w), mut slots, mut codes, average } = table else { return };
     if grid.before == 1 && grid.after.is_multiple_of(WIDEST) && grid.after < LONG {
         let [a, b, c, d] = &mut slots;
-        let [x, y, z, u] = &mut codes;
-        let (slots, codes) = ([&mut **a, b, c, d], [&mut **x, y, z, u]);
+        let (slots, codes) = ([&mut **a, b, c, d], codes.reborrow());
         let mut stretch = Stretch { w: &mut *w, g, slots, codes, average: &mut *average };
         let rows = RowsOf { rows, first: grid.first, width: grid.after };
         if constants.update_rows(place, how.simd, rows, &mut stretch) {
@@ -141,7 +140,7 @@ fn in_place<F: Scalar>(
             w: &mut w[at..at + len],
             g: &g[from..from + len],
             slots: range_of(&mut slots, at, at + len),
-            codes: range_of(&mut codes, at, at + len),
+            codes: codes.range(at, at + len),
             average: &mut average[kept],
         };
         constants.update(place, how.simd, &mut stretch);
