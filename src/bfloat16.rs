@@ -3,6 +3,8 @@
 //! An average that moves by less than half a last digit a step stands still where it is rounded to the
 //! nearest. Rounded up with the probability of what is cut off, it is right in the mean.
 
+pub(crate) use crate::hash::{dithers, key};
+
 /// Bits of the fraction that a code does not have.
 const CUT: u32 = 16;
 const CUT_F64: u32 = 52 - 7;
@@ -46,25 +48,6 @@ pub(crate) fn to_f32(code: u16) -> f32 {
 
 /// The dither that rounds to the nearest, and halves away from 0.
 pub(crate) const NEAREST: u32 = 1 << 15;
-
-/// A number for a step that says nothing of its neighbours'.
-pub(crate) fn key(step: u64) -> u32 {
-    // The finalizer of SplitMix64.
-    let x = step.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (x ^ (x >> 31)) as u32
-}
-
-/// The dithers of an element's numbers, 16 bits each: by the bits of its parameter, wherever it lies.
-#[inline(always)]
-pub(crate) fn dithers(key: u32, parameter: u32) -> [u32; 4] {
-    let x = (parameter ^ key).wrapping_mul(0x85eb_ca6b);
-    let x = x ^ (x >> 15);
-    let y = x.wrapping_mul(0x9e37_79b1);
-    let y = y ^ (y >> 15);
-    [x & 0xffff, x >> 16, y & 0xffff, y >> 16]
-}
 
 #[cfg(test)]
 mod tests {
