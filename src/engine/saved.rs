@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use ndarray::ArrayViewD;
 
+use super::altered::Altered;
 use super::core::{Counters, Engine, Place};
 use super::described;
 use super::leaf::LeafState;
@@ -130,6 +131,7 @@ impl<F: Scalar> Engine<F> {
         }
         let mut loaded = Self {
             ledger: Ledger::default(),
+            altered: Altered::default(),
             scratch: Scratch::new(plan.program.kernel()),
             groups,
             precedence: self.precedence.clone(),
