@@ -1,5 +1,7 @@
 //! Numbers that look like chance, and are the same everywhere: hashes of what is counted.
 
+#![expect(clippy::excessive_precision, reason = "coefficients are as their source has them")]
+
 /// The golden ratio in 64 bits.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 

@@ -17,9 +17,10 @@ use crate::scalar::Scalar;
 /// | `seed` | 0 | any |
 ///
 /// What is drawn is a hash of the seed, the optimizer's step, and the element's place among all elements of all
-/// leaves, in the order of the first step and row by row. So it is the same whatever the layout, the threads, the instruction set and
-/// the ranks, and however a row of elements is split into leaves; a run that is saved and goes on draws what it
-/// would have drawn. It is the same on every machine too, but for the last digit of σ, whose power is the system's.
+/// leaves, in the order of the first step and row by row. So it is the same whatever the layout, the threads, the
+/// instruction set and the ranks, and however a row of elements is split into leaves; a run that is saved and goes
+/// on draws what it would have drawn. It is the same on every machine too, but for the last digit of σ, whose power
+/// is the system's.
 ///
 /// It costs a copy of the gradient, and some 20 ns an element.
 ///
