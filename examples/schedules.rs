@@ -146,8 +146,10 @@ fn panels() -> Vec<Panel> {
     );
     (momentum.low, momentum.high) = (0.84, 0.96);
     vec![
-        Panel::new("constant", [Schedule::constant(0.08)]),
-        Panel::new("step decay", [Schedule::step_decay(0.1, 0.6, 150)]),
+        Panel::new(
+            "constant, step decay",
+            [Schedule::constant(0.08), Schedule::step_decay(0.1, 0.6, 150)],
+        ),
         Panel::new("multi-step decay", [Schedule::multi_step(0.1, 0.3, [400, 700, 850])]),
         Panel::new("exponential", [0.8, 0.5].map(|factor| Schedule::exponential(0.1, factor, 100))),
         Panel::new(
@@ -156,6 +158,15 @@ fn panels() -> Vec<Panel> {
                 Schedule::linear(0.1, 0.0, 800),
                 Schedule::polynomial(0.1, 0.0, 0.5, 800),
                 Schedule::polynomial(0.1, 0.0, 2.0, 800),
+            ],
+        ),
+        Panel::new(
+            "1 less the square root",
+            [
+                Schedule::one_minus_sqrt(0.1, 0.0, 800),
+                Schedule::constant(0.06)
+                    .then(600, Schedule::one_minus_sqrt(0.06, 0.0, 400))
+                    .warm_up(100),
             ],
         ),
         Panel::new("inverse square root", [20, 150].map(|n| Schedule::inverse_sqrt(0.1, n))),

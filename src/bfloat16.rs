@@ -47,35 +47,13 @@ pub(crate) fn to_f32(code: u16) -> f32 {
 /// The dither that rounds to the nearest, and halves away from 0.
 pub(crate) const NEAREST: u32 = 1 << 15;
 
-/// A number for a step that says nothing of its neighbours'.
-pub(crate) fn key(step: u64) -> u32 {
-    // The finalizer of SplitMix64.
-    let x = step.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (x ^ (x >> 31)) as u32
-}
-
-/// The dithers of an element's first two numbers, 16 bits each: by the bits of its parameter, wherever it lies.
-#[inline(always)]
-pub(crate) fn hash(key: u32, parameter: u32) -> u32 {
-    let x = (parameter ^ key).wrapping_mul(0x85eb_ca6b);
-    x ^ (x >> 15)
-}
-
-/// Those of the next two, by those.
-#[inline(always)]
-pub(crate) fn next(hash: u32) -> u32 {
-    let y = hash.wrapping_mul(0x9e37_79b1);
-    y ^ (y >> 15)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hash::{first, key, next};
 
     fn dithers(key: u32, parameter: u32) -> [u32; 4] {
-        let x = hash(key, parameter);
+        let x = first(key, parameter);
         let y = next(x);
         [x & 0xffff, x >> 16, y & 0xffff, y >> 16]
     }

@@ -265,7 +265,7 @@ pub(crate) fn of_bytes(bytes: &[u8]) -> Option<(usize, Vec<u16>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bfloat16::{hash, key};
+    use crate::hash::{first as hash, key};
 
     fn again<F: Scalar, const IS_SIGNED: bool>(numbers: &[F], dither: u32) -> (Vec<F>, Vec<u16>) {
         let mut codes = vec![0; words(numbers.len())];

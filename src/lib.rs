@@ -102,6 +102,7 @@ mod engine;
 mod error;
 pub mod factored;
 pub mod guide;
+mod hash;
 mod int8;
 mod interval;
 pub mod kronecker;

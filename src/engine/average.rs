@@ -107,12 +107,12 @@ impl Average {
     }
 
     /// Whether a term is taken after that step.
-    pub(super) fn takes(&self, step: u64) -> bool {
+    pub(crate) fn takes(&self, step: u64) -> bool {
         step >= self.start && (step - self.start).is_multiple_of(self.every.max(1))
     }
 
     /// rₙ for n = `terms` + 1.
-    pub(super) fn rate(&self, terms: u64) -> f64 {
+    pub(crate) fn rate(&self, terms: u64) -> f64 {
         let n = terms as f64 + 1.0;
         match self.kind {
             _ if terms == 0 => 1.0,
@@ -124,7 +124,7 @@ impl Average {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         match self.kind {
             Kind::Exponential(decay) | Kind::Debiased(decay) | Kind::Ramped(decay) => {
                 Interval::FRACTION.check::<f64>("average", "decay", decay)?;

@@ -8,7 +8,7 @@ use super::elementwise::Elementwise;
 use super::settings::{NonFinite, Precedence, Settings};
 use super::untouched::Untouched;
 use crate::params::Pattern;
-use crate::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
+use crate::regularize::{AdaptiveClip, Decay, GradientNoise, MaxNorm, Penalty, Units};
 use crate::rule::Rule;
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
@@ -211,6 +211,44 @@ impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
     #[must_use]
     pub fn maximize(self, maximize: bool) -> Self {
         self.set(|s| s.maximize = maximize)
+    }
+
+    /// Takes off each unit's gradient its mean: g - mean(g), over the elements that share an index of the axis
+    /// that `units` names, for every leaf of two axes or more.
+    ///
+    /// What is left of a step does not change the sum of the weights that feed a unit. It comes before all
+    /// else, so norms and clips are those of the centralized gradient; the penalty's is not centralized. The
+    /// convention of units is that of [`Units`]: the authors' and PyTorch's weights, outputs × inputs, are
+    /// [`FirstAxis`](Units::FirstAxis); x·W has [`LastAxis`](Units::LastAxis); with [`Leaf`](Units::Leaf)
+    /// the mean is that of the whole leaf. A gradient of [`Rows`](crate::params::Rows) is refused, and
+    /// [`Sharded`](crate::distributed::Sharded) takes `Split::Leaves`. Costs a copy of the gradient.
+    ///
+    /// Source: Yong, Huang, Hua & Zhang, "Gradient centralization: a new optimization technique for deep
+    /// neural networks", 2020.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use thalweg::{Optimizer, Sgd, regularize::Units};
+    /// let mut w = array![[0.0, 0.0], [0.0, 0.0]];
+    /// let mut sgd = Sgd::new(1.0).centralized(Units::LastAxis); // the columns
+    /// sgd.step(&mut w, &array![[1.0, 5.0], [3.0, 5.0]])?;
+    /// assert_eq!(w, array![[1.0, 0.0], [-1.0, 0.0]]);
+    /// # Ok::<(), thalweg::Error>(())
+    /// ```
+    #[must_use]
+    pub fn centralized(self, units: Units) -> Self {
+        self.set(|s| s.centralized = Some(units))
+    }
+
+    /// Adds noise to each element of the gradient: see [`GradientNoise`].
+    ///
+    /// It comes before clipping, so that norms are those of what the rule gets; a limit below the noise's own
+    /// norm scales the gradient away with it. A [`group`](Self::group) may have another noise than the rest,
+    /// or none by [`with_settings`](Self::with_settings). A gradient of [`Rows`](crate::params::Rows) is
+    /// refused, and a leaf whose gradient is left out gets none.
+    #[must_use]
+    pub fn gradient_noise(self, noise: GradientNoise) -> Self {
+        self.set(|s| s.gradient_noise = Some(noise))
     }
 
     /// Scales gradients whose ‖g‖₂ over all leaves is above `limit` down to it.

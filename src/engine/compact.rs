@@ -1,7 +1,8 @@
 //! State in fewer bits: decoded before the loop of the rule and encoded after it, a tile at a time.
 
 use super::program::{About, Stretch, range_of, split_at};
-use crate::bfloat16::{self, NEAREST};
+use crate::bfloat16::NEAREST;
+use crate::hash;
 use crate::int8;
 use crate::rule::{MOST, Slices, SlotKind};
 use crate::scalar::Scalar;
@@ -142,7 +143,7 @@ impl Rounding {
     /// That of a step; `None` where all slots are full.
     pub(super) fn of(coding: [Coding; MOST], step: u64) -> Option<Self> {
         let is_full = coding.iter().all(|coding| coding.is_full());
-        (!is_full).then(|| Self { key: bfloat16::key(step) })
+        (!is_full).then(|| Self { key: hash::key(step) })
     }
 }
 
@@ -316,7 +317,7 @@ impl<F: Scalar> Work for Hash<'_, F> {
     #[inline(always)]
     fn run(self) {
         for (hash, w) in self.hashes.iter_mut().zip(self.w) {
-            *hash = bfloat16::hash(self.key, w.folded());
+            *hash = hash::first(self.key, w.folded());
         }
     }
 }
@@ -332,7 +333,7 @@ impl Work for HashAgain<'_> {
     #[inline(always)]
     fn run(self) {
         for hash in self.hashes {
-            *hash = bfloat16::next(*hash);
+            *hash = hash::next(*hash);
         }
     }
 }
@@ -384,7 +385,7 @@ impl<F: Scalar> Work for EncodeTwo<'_, F> {
         let n = w.len();
         let (a, b, x, y) = (&a[..n], &b[..n], &mut x[..n], &mut y[..n]);
         for i in 0..n {
-            let hash = bfloat16::hash(key, w[i].folded());
+            let hash = hash::first(key, w[i].folded());
             x[i] = a[i].to_bfloat16(hash);
             y[i] = b[i].to_bfloat16(hash >> 16);
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ndarray::{ArrayViewD, CowArray, IxDyn};
 
+use super::altered::{Alteration, Altered, Known};
 use super::average::Average;
 use super::ledger::{Before, Ledger};
 use super::object::{Changed, Core, Factors};
@@ -38,6 +39,7 @@ pub(super) struct Engine<F: Scalar> {
     pub(super) counters: Counters,
     pub(super) ledger: Ledger<F>,
     pub(super) scratch: Scratch<F>,
+    pub(super) altered: Altered<F>,
     /// Whether the last step has left a term of the average out.
     pub(super) term_is_due: bool,
     /// The shapes of the leaves, where what is stepped are parts of them.
@@ -102,6 +104,7 @@ impl<F: Scalar> Engine<F> {
             counters: Counters::default(),
             ledger: Ledger::default(),
             scratch,
+            altered: Altered::default(),
             term_is_due: false,
             wholes: None,
         }
@@ -169,6 +172,36 @@ impl<F: Scalar> Engine<F> {
         checked_rate::<F>(step, value, self.plan.settings.rate_factor * scale)
     }
 
+    /// Changes the gradients that are to be changed, for that step; whether there are any.
+    #[inline]
+    fn alter(
+        &mut self,
+        altered: &mut Altered<F>,
+        step: u64,
+        grads: &dyn Params<F>,
+        others: Option<&dyn OtherRanks>,
+    ) -> Result<bool, Error> {
+        if !self.ledger.courses.iter().any(|course| course.settings.alters()) {
+            return Ok(false);
+        }
+        self.prepare(step)?;
+        let ledger = &self.ledger;
+        let known = |index: usize| {
+            let (entry, leaf) = (&ledger.roster.entries()[index], &ledger.leaves[index]);
+            let course = ledger.course_of(leaf);
+            let settings = &course.settings;
+            let noise = settings.gradient_noise.map(|noise| (noise, step, course.rate_to_come()));
+            let alteration = Alteration { centralized: settings.centralized, noise };
+            Known {
+                name: &entry.name,
+                shape: ledger.shape_of(entry),
+                alteration: if settings.frozen { Alteration::default() } else { alteration },
+            }
+        };
+        altered.alter(grads, ledger.leaves.len(), &known, others)?;
+        Ok(true)
+    }
+
     fn attempt(
         &mut self,
         step: u64,
@@ -204,8 +237,22 @@ impl<F: Scalar> Engine<F> {
         let opens = !self.checked || self.ledger.is_empty();
         let before = if opens { self.open(&*params)? } else { None };
         let step = self.counters.steps + 1;
+        let mut altered = std::mem::take(&mut self.altered);
+        let alters = self.alter(&mut altered, step, grads, others.as_deref());
         let asked = others.as_mut().map(|others| &mut **others as &mut dyn OtherRanks);
-        match self.attempt(step, params, grads, call, asked) {
+        let outcome = match &alters {
+            Ok(false) => self.attempt(step, params, grads, call, asked),
+            Ok(true) => self.attempt(step, params, &altered.tree(grads), call, asked),
+            Err(error) => Err((0.0, Halt::Failed(error.clone()))),
+        };
+        let of_altered = match &outcome {
+            Err((_, Halt::NotFinite { skip: false })) if matches!(alters, Ok(true)) => {
+                self.refusal(&altered.tree(grads))
+            }
+            _ => None,
+        };
+        self.altered = altered;
+        match outcome {
             Ok((learning_rate, grad_norm)) => {
                 if opens {
                     self.ledger.drop_averages();
@@ -220,7 +267,8 @@ impl<F: Scalar> Engine<F> {
                 let error = match halt {
                     Halt::Failed(error) => Some(error),
                     Halt::NotFinite { skip: false } => {
-                        let error = self.refusal(grads).or_else(|| refused_loss(call.loss));
+                        let error = self.refusal(grads).or(of_altered);
+                        let error = error.or_else(|| refused_loss(call.loss));
                         Some(match others {
                             None => error.unwrap_or_else(|| ErrorKind::NoLeaves.into()),
                             Some(others) => others.refusal(error),
@@ -490,6 +538,7 @@ impl<F: Scalar> Core<F> for Engine<F> {
             checked: self.checked,
             counters: self.counters,
             ledger: self.ledger.clone(),
+            altered: Altered::default(),
             scratch: Scratch::new(self.plan.program.kernel()),
             term_is_due: self.term_is_due,
             wholes: self.wholes.clone(),

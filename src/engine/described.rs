@@ -31,7 +31,7 @@ impl Rulings<'_> {
 }
 
 /// The settings that a result depends on, each with its value.
-fn settings_of(settings: &Settings) -> [(&'static str, String); 16] {
+fn settings_of(settings: &Settings) -> [(&'static str, String); 18] {
     // Named one by one, so that a new one is not forgotten.
     let Settings {
         non_finite,
@@ -48,6 +48,8 @@ fn settings_of(settings: &Settings) -> [(&'static str, String); 16] {
         sparse: _,
         rate_factor,
         maximize,
+        centralized,
+        gradient_noise,
         clip_leaf_norm,
         clip_adaptive,
         clip_value,
@@ -66,6 +68,8 @@ fn settings_of(settings: &Settings) -> [(&'static str, String); 16] {
         ("untouched", format!("{untouched:?}")),
         ("rate_factor", format!("{rate_factor:?}")),
         ("maximize", format!("{maximize:?}")),
+        ("centralized", format!("{centralized:?}")),
+        ("gradient_noise", format!("{gradient_noise:?}")),
         ("clip_leaf_norm", format!("{clip_leaf_norm:?}")),
         ("clip_adaptive", format!("{clip_adaptive:?}")),
         ("clip_value", format!("{clip_value:?}")),

@@ -26,7 +26,8 @@ use crate::schedule::Schedule;
 /// between machines they may differ by the last digit of the logarithms and exponentials in a step's
 /// constants, which are the system's.
 ///
-/// What happens to an element, in this order: the gradient is scaled by [`clip_norm`](Self::clip_norm),
+/// What happens to an element, in this order: the gradient is [`centralized`](Self::centralized), gets its
+/// [`gradient_noise`](Self::gradient_noise), is scaled by [`clip_norm`](Self::clip_norm),
 /// [`clip_leaf_norm`](Self::clip_leaf_norm) and [`clip_adaptive`](Self::clip_adaptive), cut by
 /// [`clip_value`](Self::clip_value), and gets the [`penalty`](Self::penalty)'s gradient; the parameter
 /// loses its [`decoupled_decay`](Self::decoupled_decay); the rule updates it, where

@@ -2,7 +2,8 @@
 //!
 //! A step goes through seven stages, and writes in the last alone:
 //!
-//! 1. hyperparameters and learning rates are checked (`plan`: one course for each set of groups);
+//! 1. hyperparameters and learning rates are checked (`plan`: one course for each set of groups), and gradients
+//!    that are to be centralized or to get noise are copied and changed (`altered`);
 //! 2. parameters and gradients are paired by name (`pair`) with the state of each leaf (`leaf`, `ledger`);
 //! 3. each pair becomes a job: slices where parameter and gradient lie in one order (`sweep`), tiles
 //!    otherwise (`strided`);
@@ -16,6 +17,7 @@
 //! and itself an object (`object`) to the crates that use it; what they type is `elementwise` and
 //! `builder`.
 
+mod altered;
 mod around;
 mod average;
 mod builder;
@@ -46,6 +48,7 @@ mod total;
 mod untouched;
 mod view;
 
+pub(crate) use altered::{Alteration, Altered, Known};
 pub use average::Average;
 pub use compact::Precision;
 pub use elementwise::Elementwise;

@@ -31,6 +31,10 @@ use crate::state::State;
 impl<F: Scalar> Partwise<F> for Engine<F> {
     fn assert_splittable(&self) -> Result<(), Error> {
         let check = |settings: &Settings| {
+            if settings.centralized.is_some() {
+                let what = "centralization of gradients (`centralized`)";
+                return Err(ErrorKind::NeedsWholeLeaves { what }.into());
+            }
             let by_units = settings.clip_adaptive.is_some_and(|clip| clip.units != Units::Leaf);
             let what = match settings.max_norm {
                 Some(_) => "a bound of norms (`max_norm`)",

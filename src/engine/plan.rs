@@ -313,6 +313,11 @@ impl<F: Scalar> Course<F> {
         self.scheduled.as_ref().map_or(&*self.plan.program, |scheduled| &*scheduled.now)
     }
 
+    /// The learning rate of the step that was [prepared](Self::prepare).
+    pub(super) fn rate_to_come(&self) -> f64 {
+        self.next_rate
+    }
+
     /// Whether hyperparameters follow a schedule.
     pub(super) fn is_scheduled(&self) -> bool {
         self.scheduled.is_some()

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use ndarray::ArrayViewD;
 
+use super::altered::Altered;
 use super::compact::Coding;
 use super::core::{Counters, Engine, Place};
 use super::described;
@@ -128,6 +129,7 @@ impl<F: Scalar> Engine<F> {
         let mut loaded = Self {
             about: self.about,
             ledger: Ledger::default(),
+            altered: Altered::default(),
             scratch: Scratch::new(plan.program.kernel()),
             groups,
             precedence: self.precedence.clone(),

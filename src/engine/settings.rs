@@ -3,10 +3,10 @@
 use super::average::Average;
 use super::compact::Precision;
 use super::untouched::Untouched;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
 use crate::reduce::How;
-use crate::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
+use crate::regularize::{AdaptiveClip, Decay, GradientNoise, MaxNorm, Penalty, Units};
 use crate::scalar::Scalar;
 use crate::simd::Simd;
 
@@ -98,6 +98,10 @@ pub struct Settings {
     pub rate_factor: f64,
     /// Whether to climb: the gradient's sign is turned.
     pub maximize: bool,
+    /// Which units of a leaf's gradient lose their mean.
+    pub centralized: Option<Units>,
+    /// What is added to each element of the gradient.
+    pub gradient_noise: Option<GradientNoise>,
     /// The largest ‖g‖₂ of one leaf; in (0, ∞).
     pub clip_leaf_norm: Option<f64>,
     /// The largest ‖g‖₂ of each unit relative to its ‖w‖₂.
@@ -133,6 +137,8 @@ impl Default for Settings {
             sparse: false,
             rate_factor: 1.0,
             maximize: false,
+            centralized: None,
+            gradient_noise: None,
             clip_leaf_norm: None,
             clip_adaptive: None,
             clip_value: None,
@@ -166,6 +172,10 @@ impl Settings {
         if let Some(average) = self.average {
             average.check()?;
         }
+        if let Some(noise) = self.gradient_noise {
+            noise.check::<F>()?;
+            self.check_sampling(noise)?;
+        }
         Interval::NON_NEGATIVE.check::<F>("settings", "rate_factor", self.rate_factor)?;
         if let Some(decay) = self.decoupled_decay {
             decay.check::<F>("decoupled_decay")?;
@@ -176,6 +186,31 @@ impl Settings {
             bound.check::<F>()?;
         }
         self.penalty.check::<F>()
+    }
+
+    /// That nothing cuts the gradients of what samples a density.
+    fn check_sampling(&self, noise: GradientNoise) -> Result<(), Error> {
+        let clips = [
+            ("clip_norm", self.clip_norm.is_some()),
+            ("clip_leaf_norm", self.clip_leaf_norm.is_some()),
+            ("clip_adaptive", self.clip_adaptive.is_some()),
+            ("clip_value", self.clip_value.is_some()),
+            ("cautious", self.cautious),
+        ];
+        match clips.into_iter().find(|(_, clips)| noise.samples() && *clips) {
+            Some((second, _)) => Err(ErrorKind::Conflict {
+                first: "langevin",
+                second,
+                reason: "the steps would sample another density",
+            }
+            .into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether gradients are changed before anything looks at them.
+    pub(super) fn alters(&self) -> bool {
+        !self.frozen && (self.centralized.is_some() || self.gradient_noise.is_some())
     }
 
     /// How sweeps and reductions are carried out.

@@ -743,6 +743,17 @@ pub enum ErrorKind {
         optimizer: &'static str,
     },
 
+    /// Two settings that exclude each other.
+    #[error("`{first}` and `{second}` exclude each other: {reason}")]
+    Conflict {
+        /// One of them.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
+
     /// Elements of a leaf that must stay together are to be split over ranks.
     #[error("{what} cannot be split by elements; use `Split::Leaves`")]
     NeedsWholeLeaves {

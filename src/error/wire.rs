@@ -176,6 +176,7 @@ kinds! {
     Rank { rank, problem }
     Transport { problem }
     RanksDiffer { what, rank }
+    Conflict { first, second, reason }
     NeedsWholeLeaves { what }
     NotSplittable { optimizer }
 }

@@ -8,7 +8,7 @@ use super::rule::{LeafRule, Slot};
 use crate::engine::NonFinite;
 use crate::optimizer::{Change, Optimizer, forward};
 use crate::params::Pattern;
-use crate::regularize::Decay;
+use crate::regularize::{Decay, GradientNoise, Units};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 use crate::simd::Simd;
@@ -23,7 +23,12 @@ use crate::simd::Simd;
 /// how they are split into leaves matters to every one of them. A step allocates nothing once the leaves
 /// are known.
 ///
-/// A leaf that is thawed takes its first step then: its state and its counts begin there.
+/// A leaf that is thawed takes its first step then: its state and its counts begin there. An average of the
+/// parameters is kept by [`Averaged`](crate::train::Averaged) around it. The state is kept in full: what of it is
+/// large are factors, roots and bases, whose small differences matter, so there is no
+/// [`state_precision`](crate::Elementwise::state_precision) to set. For the same reason, that its slots have shapes of
+/// their own, a rule of whole leaves is no row of [`catalog`](crate::catalog()), whose rows are built from
+/// [`Settings`](crate::Settings).
 pub struct Leafwise<F: Scalar, R> {
     core: Box<dyn Core<F>>,
     rule: PhantomData<R>,
@@ -122,6 +127,25 @@ impl<F: Scalar, R: 'static> Leafwise<F, R> {
         self
     }
 
+    /// Lets a schedule drive a hyperparameter: one of the rule's, by its name, or `"weight_decay"`.
+    ///
+    /// Its values are checked at each step; an unknown name is an error at the first. Leaves of a
+    /// [`group`](Self::group) that sets the number keep theirs.
+    ///
+    /// ```
+    /// use thalweg::{Schedule, Soap};
+    /// let soap = Soap::<f32>::new(3e-3).scheduled("weight_decay", Schedule::linear(0.1, 0.0, 1000));
+    /// ```
+    #[must_use]
+    pub fn scheduled(
+        mut self,
+        hyperparameter: impl Into<String>,
+        schedule: impl Into<Schedule>,
+    ) -> Self {
+        self.core.set_scheduled(hyperparameter.into(), schedule.into());
+        self
+    }
+
     /// Treats the leaves of a [`Pattern`] in another way: see [`Change`]. What matches no leaf is an
     /// error of the first step.
     ///
@@ -166,6 +190,19 @@ impl<F: Scalar, R: 'static> Leafwise<F, R> {
     #[must_use]
     pub fn maximize(self, maximize: bool) -> Self {
         self.set(|around| around.maximize = maximize)
+    }
+
+    /// Takes off each unit's gradient its mean, before all else: see
+    /// [`Elementwise::centralized`](crate::Elementwise::centralized).
+    #[must_use]
+    pub fn centralized(self, units: Units) -> Self {
+        self.set(|around| around.centralized = Some(units))
+    }
+
+    /// Adds noise to each element of the gradient, before it is clipped: see [`GradientNoise`].
+    #[must_use]
+    pub fn gradient_noise(self, noise: GradientNoise) -> Self {
+        self.set(|around| around.gradient_noise = Some(noise))
     }
 
     /// Sets the instruction set; the results do not depend on it.

@@ -9,13 +9,13 @@ use super::ledger::{LeafState, Ledger};
 use super::pairs::Lists;
 use super::rates::Rates;
 use super::rule::{Object, Slot, Workspace};
-use crate::engine::NonFinite;
+use crate::engine::{Altered, NonFinite};
 use crate::error::Error;
 use crate::interval::Interval;
 use crate::optimizer::{Change, Optimizer, Partwise, StepInfo, Treatment, Wholes};
 use crate::params::{Entry, Params, ParamsMut, Pattern, Roster};
 use crate::reduce::How;
-use crate::regularize::Decay;
+use crate::regularize::{Decay, GradientNoise, Units};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 use crate::simd::Simd;
@@ -27,6 +27,8 @@ pub(super) struct Engine<F: Scalar> {
     pub(super) settings: Around,
     pub(super) rates: Rates,
     pub(super) groups: Vec<Group>,
+    /// Hyperparameters that change with the step, by name.
+    pub(super) scheduled: Vec<(String, Schedule)>,
     /// Whether everything was checked, and the leaves assigned, since it last changed.
     pub(super) checked: bool,
     pub(super) steps: u64,
@@ -44,6 +46,8 @@ pub(crate) struct Around {
     pub(crate) clip_norm: Option<f64>,
     pub(crate) non_finite: NonFinite,
     pub(crate) maximize: bool,
+    pub(crate) centralized: Option<Units>,
+    pub(crate) gradient_noise: Option<GradientNoise>,
     pub(crate) simd: Simd,
 }
 
@@ -51,6 +55,7 @@ pub(crate) struct Around {
 #[derive(Debug, Default)]
 pub(super) struct Scratch<F> {
     pub(super) lists: Lists,
+    pub(super) altered: Altered<F>,
     /// Of each leaf: its learning rate, 0 where it is frozen.
     pub(super) rates: Vec<f64>,
     pub(super) w: Vec<F>,
@@ -65,6 +70,7 @@ pub(crate) trait Core<F: Scalar>: Optimizer<F> {
     fn rule_mut(&mut self) -> &mut dyn Any;
     fn around_mut(&mut self) -> &mut Around;
     fn replace_schedule(&mut self, schedule: Schedule);
+    fn set_scheduled(&mut self, hyperparameter: String, schedule: Schedule);
     /// Adds a group that is checked at the first step.
     fn put_group(&mut self, leaves: Pattern, change: Change);
     fn slot(&self, leaf: &str, slot: &str) -> Option<&Slot<F>>;
@@ -81,10 +87,13 @@ impl<F: Scalar> Engine<F> {
                 clip_norm: None,
                 non_finite: NonFinite::default(),
                 maximize: false,
+                centralized: None,
+                gradient_noise: None,
                 simd: Simd::default(),
             },
             rates: Rates::new(schedule),
             groups: Vec::new(),
+            scheduled: Vec::new(),
             checked: false,
             steps: 0,
             skipped: 0,
@@ -106,7 +115,11 @@ impl<F: Scalar> Engine<F> {
         if let Some(limit) = self.settings.clip_norm {
             Interval::POSITIVE.check::<F>(owner, "clip_norm", limit)?;
         }
+        if let Some(noise) = self.settings.gradient_noise {
+            noise.check::<F>()?;
+        }
         self.rates.schedule.validate()?;
+        self.check_scheduled()?;
         self.check_groups()
     }
 
@@ -132,6 +145,7 @@ impl<F: Scalar> Clone for Engine<F> {
             settings: self.settings.clone(),
             rates: self.rates.clone(),
             groups: self.groups.clone(),
+            scheduled: self.scheduled.clone(),
             ledger: self.ledger.clone(),
             scratch: Scratch::default(),
             wholes: self.wholes.clone(),
@@ -174,6 +188,12 @@ impl<F: Scalar> Core<F> for Engine<F> {
     fn replace_schedule(&mut self, schedule: Schedule) {
         self.checked = false;
         (self.rates.schedule, self.rates.set) = (schedule, None);
+    }
+
+    fn set_scheduled(&mut self, hyperparameter: String, schedule: Schedule) {
+        self.checked = false;
+        self.scheduled.retain(|(name, _)| *name != hyperparameter);
+        self.scheduled.push((hyperparameter, schedule));
     }
 
     fn put_group(&mut self, leaves: Pattern, change: Change) {

@@ -26,12 +26,17 @@ pub(super) struct Own<F: Scalar> {
     pub(super) factor: f64,
     pub(super) schedule: Option<Schedule>,
     pub(super) decay: Decay,
+    /// Hyperparameters that a group has set: a schedule does not reach them.
+    pub(super) set: Vec<String>,
+    /// Whether the rule may keep other slots than the leaf has, by what schedules have set since.
+    pub(super) turned: bool,
     pub(super) rule: Box<dyn Object<F>>,
 }
 
 impl<F: Scalar> Clone for Own<F> {
     fn clone(&self) -> Self {
-        Self { schedule: self.schedule.clone(), rule: self.rule.boxed(), ..*self }
+        let (schedule, set) = (self.schedule.clone(), self.set.clone());
+        Self { schedule, set, rule: self.rule.boxed(), ..*self }
     }
 }
 
@@ -49,23 +54,48 @@ impl<F: Scalar> Own<F> {
         }
         self.frozen = change.frozen.unwrap_or(self.frozen);
         for (name, value) in &change.numbers {
-            let (mut found, mut known) = (name == "weight_decay", Vec::new());
-            if found {
-                *self.decay.number() = *value;
-            }
-            self.rule.hyperparameters(&mut |own, number| {
-                known.push(own.to_owned());
-                if own == name {
-                    (*number, found) = (*value, true);
-                }
-            });
-            if !found {
-                known.push("weight_decay".to_owned());
-                let name = name.clone();
-                return Err(ErrorKind::UnknownHyperparameter { owner, name, known }.into());
-            }
+            self.assign(name, *value).map_err(|()| self.unknown(name))?;
+            self.set.push(name.clone());
         }
         self.decay.check::<F>(owner)?;
+        self.rule.validate()
+    }
+
+    /// Gives a hyperparameter a value; whether it has begun or ceased to be 0, by which a rule may keep a slot.
+    fn assign(&mut self, name: &str, value: f64) -> Result<bool, ()> {
+        let mut before = None;
+        if name == "weight_decay" {
+            before = Some(std::mem::replace(self.decay.number(), value));
+        }
+        self.rule.hyperparameters(&mut |own, number| {
+            if own == name {
+                before = Some(std::mem::replace(number, value));
+            }
+        });
+        before.map(|before| (before == 0.0) != (value == 0.0)).ok_or(())
+    }
+
+    #[cold]
+    fn unknown(&mut self, name: &str) -> Error {
+        let mut known = Vec::new();
+        self.rule.hyperparameters(&mut |own, _| known.push(own.to_owned()));
+        known.push("weight_decay".to_owned());
+        let (owner, name) = (self.rule.name(), name.to_owned());
+        ErrorKind::UnknownHyperparameter { owner, name, known }.into()
+    }
+
+    /// Gives the hyperparameters that follow a schedule their values of a step, and checks them.
+    pub(super) fn follow(
+        &mut self,
+        scheduled: &[(String, Schedule)],
+        step: u64,
+    ) -> Result<(), Error> {
+        for (name, schedule) in scheduled {
+            if !self.set.contains(name) {
+                self.turned |= self.assign(name, schedule.at(step)).unwrap_or(false);
+            }
+        }
+        self.decay.check::<F>(self.rule.name())?;
         self.rule.validate()
     }
 }
@@ -78,12 +108,24 @@ impl<F: Scalar> Engine<F> {
             factor: 1.0,
             schedule: None,
             decay: self.settings.decay,
+            set: Vec::new(),
+            turned: false,
             rule: self.rule.boxed(),
         };
         for group in groups {
             own.apply(&group.change)?;
         }
         Ok(own)
+    }
+
+    /// Whether there is what schedules are to drive.
+    pub(super) fn check_scheduled(&self) -> Result<(), Error> {
+        let mut own = self.own(std::iter::empty())?;
+        for (name, schedule) in &self.scheduled {
+            schedule.validate()?;
+            own.assign(name, schedule.at(1)).map_err(|()| own.unknown(name))?;
+        }
+        Ok(())
     }
 
     /// Whether each group by itself can be.
@@ -111,11 +153,21 @@ impl<F: Scalar> Engine<F> {
     /// Assigns the leaves anew, after groups or hyperparameters have changed.
     pub(super) fn reassign(&mut self) -> Result<(), Error> {
         let Some(ledger) = &self.ledger else { return Ok(()) };
-        let own = self.assigned(ledger.roster.entries())?;
+        let mut own = self.assigned(ledger.roster.entries())?;
+        self.follow_last(&mut own)?;
         if let Some(Ledger { leaves, own: now, .. }) = &mut self.ledger {
             *now = own;
             leaves.iter_mut().zip(now).for_each(|(leaf, own)| leaf.conform(&*own.rule));
         }
+        Ok(())
+    }
+
+    /// Brings hyperparameters that follow a schedule to what they were in the last step.
+    pub(super) fn follow_last(&self, own: &mut [Own<F>]) -> Result<(), Error> {
+        if self.steps > 0 {
+            own.iter_mut().try_for_each(|own| own.follow(&self.scheduled, self.steps))?;
+        }
+        own.iter_mut().for_each(|own| own.turned = false);
         Ok(())
     }
 

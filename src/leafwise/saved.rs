@@ -19,12 +19,21 @@ fn numbers<F: Scalar>(rule: &dyn Object<F>, mut visit: impl FnMut(&'static str, 
 impl<F: Scalar> Engine<F> {
     /// What of a saved state must be the same here, beside the numbers.
     fn describe(&self) -> String {
-        let Around { decay, clip_norm, non_finite, maximize, simd: _ } = &self.settings;
-        format!(
+        let Around { decay, clip_norm, non_finite, maximize, .. } = &self.settings;
+        let Around { centralized, gradient_noise, simd: _, .. } = &self.settings;
+        let mut text = format!(
             "{}; decay: {decay:?}, clip_norm: {clip_norm:?}, non_finite: {non_finite:?}, \
              maximize: {maximize:?}",
             self.rule.conventions()
-        )
+        );
+        // Only what is not as by default, so that older states are the same.
+        if let Some(units) = centralized {
+            text += &format!(", centralized: {units:?}");
+        }
+        if let Some(noise) = gradient_noise {
+            text += &format!(", gradient_noise: {noise:?}");
+        }
+        text
     }
 
     /// The ledger as the next step will find it: what was set since the last one included.
@@ -46,6 +55,9 @@ impl<F: Scalar> Engine<F> {
         record.count("skipped", self.skipped);
         numbers(&*self.rule, |name, number| record.number(name, number));
         self.rates.save(&mut record);
+        for (name, schedule) in &self.scheduled {
+            record.schedule(format!("scheduled.{name}"), schedule.clone());
+        }
         record.text("settings", self.describe());
         save_groups(
             &mut record,
@@ -78,6 +90,7 @@ impl<F: Scalar> Engine<F> {
         };
         let places = record.places(&roster)?;
         let mut ledger = self.open(roster)?;
+        self.follow_last(&mut ledger.own)?;
         for (i, &place) in places.iter().enumerate() {
             let (leaf, own) = (&mut ledger.leaves[place], &ledger.own[place]);
             if record.get_leaf_count(i, "steps").is_err() {
@@ -115,6 +128,12 @@ impl<F: Scalar> Engine<F> {
         loaded.steps = record.get_counter("steps")?;
         loaded.skipped = record.get_counter("skipped")?;
         loaded.rates = self.rates.load::<F>(record)?;
+        for (name, here) in &mut loaded.scheduled {
+            let mut saved = record.get_schedule(&format!("scheduled.{name}"))?.clone();
+            saved.adopt(here);
+            saved.validate()?;
+            compare(name, &format!("{saved:?}"), &format!("{here:?}"))?;
+        }
         loaded.check()?;
         loaded.load_groups(record)?;
         loaded.ledger = loaded.load_ledger(record)?;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::core::Engine;
+use super::core::{Engine, Scratch};
 use super::groups::Own;
 use super::ledger::{LeafState, Ledger};
 use super::pairs::{Sources, is_row_major, largest, pair};
 use super::rule::{LeafStep, Step, room};
-use crate::engine::{NonFinite, Norm, Scale};
+use crate::engine::{Alteration, Known, NonFinite, Norm, Scale};
 use crate::error::{Error, ErrorKind};
 use crate::optimizer::{Call, OtherRanks, Partwise, StepInfo, Wholes};
 use crate::params::{Leaf, LeafMut, Params, ParamsMut, Path, Roster};
@@ -148,17 +148,39 @@ impl<F: Scalar> Engine<F> {
             None => Some(self.open(Roster::of(&*params)?)?),
         };
         let how = self.how();
-        let Self { settings, rates, ledger, scratch, .. } = self;
+        let wholes = self.wholes.clone();
+        let Self { settings, rates, ledger, scratch, scheduled, .. } = self;
         let mut opened = fresh;
         let Some(ledger) = ledger.as_mut().or(opened.as_mut()) else {
             return Err(ErrorKind::NoLeaves.into());
         };
         scratch.rates.clear();
-        for own in &ledger.own {
+        for own in &mut ledger.own {
+            if !scheduled.is_empty() {
+                own.follow(scheduled, step)?;
+            }
             scratch.rates.push(rates.checked_of::<F>(step, own.schedule.as_ref(), own.factor)?);
         }
 
-        let (mut ws, mut gs) = scratch.lists.lend();
+        let alters = settings.centralized.is_some() || settings.gradient_noise.is_some();
+        if alters {
+            let known = |index: usize| {
+                let (entry, own) = (&ledger.roster.entries()[index], &ledger.own[index]);
+                let whole = wholes.as_ref().and_then(|wholes| wholes.get(&entry.name));
+                let noise = settings.gradient_noise;
+                let noise = noise.map(|noise| (noise, step, scratch.rates[index]));
+                let alteration = Alteration { centralized: settings.centralized, noise };
+                let alteration = if own.frozen { Alteration::default() } else { alteration };
+                let shape = whole.unwrap_or(&entry.shape);
+                Known { name: &entry.name, shape, alteration }
+            };
+            scratch.altered.alter(grads, ledger.own.len(), &known, others.as_deref())?;
+        }
+        let Scratch { lists, altered, rates: by_leaf, w: of_w, g: of_g, workspace } = scratch;
+        let given = grads;
+        let changed = altered.tree(given);
+        let grads: &dyn Params<F> = if alters { &changed } else { given };
+        let (mut ws, mut gs) = lists.lend();
         let paired = pair(&ledger.roster, params, grads, &mut ws, &mut gs);
         let lost = loss.filter(|loss| !loss.is_finite());
         let attempt = || {
@@ -173,10 +195,15 @@ impl<F: Scalar> Engine<F> {
         let norm = match attempt() {
             Ok(Look::Fine(norm, scale)) => {
                 let scale = if settings.maximize { scale.negated() } else { scale };
+                let leaves = ledger.leaves.iter_mut().zip(&mut ledger.own);
+                for (leaf, own) in leaves.filter(|(_, own)| own.turned) {
+                    leaf.conform(&*own.rule);
+                    own.turned = false;
+                }
                 for (index, w) in &mut ws {
                     let (leaf, own) = (&mut ledger.leaves[*index], &ledger.own[*index]);
                     if let (false, Some(g)) = (own.frozen, gs[*index]) {
-                        let rate = scratch.rates[*index];
+                        let rate = by_leaf[*index];
                         update(
                             leaf,
                             own,
@@ -185,11 +212,7 @@ impl<F: Scalar> Engine<F> {
                             &mut **w,
                             g,
                             how,
-                            Buffers {
-                                w: &mut scratch.w,
-                                g: &mut scratch.g,
-                                workspace: &mut scratch.workspace,
-                            },
+                            Buffers { w: &mut *of_w, g: &mut *of_g, workspace: &mut *workspace },
                         );
                     }
                 }
@@ -203,7 +226,8 @@ impl<F: Scalar> Engine<F> {
                     (!own.frozen).then_some(limit)
                 };
                 let of_loss = || Some(ErrorKind::NonFiniteLoss { value: lost? }.into());
-                let error = reduce::find_beyond(grads, limit).or_else(of_loss);
+                let error = reduce::find_beyond(given, limit);
+                let error = error.or_else(|| reduce::find_beyond(grads, limit)).or_else(of_loss);
                 Err(match &mut others {
                     Some(others) => others.refusal(error),
                     None => error.unwrap_or_else(|| ErrorKind::NoLeaves.into()),
@@ -211,7 +235,7 @@ impl<F: Scalar> Engine<F> {
             }
             Err(error) => Err(error),
         };
-        scratch.lists.take_back((ws, gs));
+        lists.take_back((ws, gs));
         let norm = norm?;
         if norm.is_some() {
             self.steps = step;

@@ -50,18 +50,20 @@ pub fn binary_cross_entropy_into<F: Scalar, D: Dimension>(
     let is_probability = |t: F| t >= F::zero() && t <= F::one();
     check(OWNER, scores, targets, gradient)?;
     check_targets(OWNER, targets, is_probability, "a number in [0, 1]")?;
-    Ok(mean(scores, targets, gradient, |s, t| {
-        // In terms of exp(-|s|), which neither overflows nor is far from what counts. A certain
-        // target of a certain score costs nothing, though 0·∞ is NaN.
-        let weighted = |weight: f64| if weight == 0.0 && !s.is_nan() { 0.0 } else { weight * s };
-        if s > 0.0 {
-            let exp = (-s).exp();
-            (weighted(1.0 - t) + exp.ln_1p(), (1.0 - t) - exp / (1.0 + exp))
-        } else {
-            let exp = s.exp();
-            (exp.ln_1p() - weighted(t), exp / (1.0 + exp) - t)
-        }
-    }))
+    Ok(mean(scores, targets, gradient, of_binary_cross_entropy))
+}
+
+pub(super) fn of_binary_cross_entropy(s: f64, t: f64) -> (f64, f64) {
+    // In terms of exp(-|s|), which neither overflows nor is far from what counts. A certain
+    // target of a certain score costs nothing, though 0·∞ is NaN.
+    let weighted = |weight: f64| if weight == 0.0 && !s.is_nan() { 0.0 } else { weight * s };
+    if s > 0.0 {
+        let exp = (-s).exp();
+        (weighted(1.0 - t) + exp.ln_1p(), (1.0 - t) - exp / (1.0 + exp))
+    } else {
+        let exp = s.exp();
+        (exp.ln_1p() - weighted(t), exp / (1.0 + exp) - t)
+    }
 }
 
 /// The mean over all elements of (s - t)², and its gradient 2(s - t)/n.
@@ -99,7 +101,11 @@ pub fn mean_squared_error_into<F: Scalar, D: Dimension>(
     gradient: &mut ArrayRef<F, D>,
 ) -> Result<f64, Error> {
     check("mean_squared_error", predictions, targets, gradient)?;
-    Ok(mean(predictions, targets, gradient, |s, t| ((s - t) * (s - t), 2.0 * (s - t))))
+    Ok(mean(predictions, targets, gradient, of_squared_error))
+}
+
+pub(super) fn of_squared_error(s: f64, t: f64) -> (f64, f64) {
+    ((s - t) * (s - t), 2.0 * (s - t))
 }
 
 /// The mean over all elements of ½r² where |r| ≤ δ and δ(|r| - ½δ) beyond, with r = s - t, and its
@@ -142,14 +148,16 @@ pub fn huber_into<F: Scalar, D: Dimension>(
 ) -> Result<f64, Error> {
     Interval::POSITIVE.check::<F>("huber", "delta", delta)?;
     check("huber", predictions, targets, gradient)?;
-    Ok(mean(predictions, targets, gradient, |s, t| {
-        let r = s - t;
-        if r.abs() <= delta {
-            (0.5 * r * r, r)
-        } else {
-            (delta * (r.abs() - 0.5 * delta), delta * r.sign())
-        }
-    }))
+    Ok(mean(predictions, targets, gradient, |s, t| of_huber(s, t, delta)))
+}
+
+pub(super) fn of_huber(s: f64, t: f64, delta: f64) -> (f64, f64) {
+    let r = s - t;
+    if r.abs() <= delta {
+        (0.5 * r * r, r)
+    } else {
+        (delta * (r.abs() - 0.5 * delta), delta * r.sign())
+    }
 }
 
 /// The mean over all elements of max(0, 1 - t·s), and a subgradient: -t/n where that is above 0.
@@ -189,16 +197,18 @@ pub fn hinge_into<F: Scalar, D: Dimension>(
 ) -> Result<f64, Error> {
     check("hinge", scores, targets, gradient)?;
     check_targets("hinge", targets, |t| t.abs() == F::one(), "1 and -1")?;
-    Ok(mean(scores, targets, gradient, |s, t| {
-        let slack = 1.0 - t * s;
-        if slack <= 0.0 {
-            (0.0, 0.0)
-        } else if slack.is_nan() {
-            (f64::NAN, f64::NAN)
-        } else {
-            (slack, -t)
-        }
-    }))
+    Ok(mean(scores, targets, gradient, of_hinge))
+}
+
+pub(super) fn of_hinge(s: f64, t: f64) -> (f64, f64) {
+    let slack = 1.0 - t * s;
+    if slack <= 0.0 {
+        (0.0, 0.0)
+    } else if slack.is_nan() {
+        (f64::NAN, f64::NAN)
+    } else {
+        (slack, -t)
+    }
 }
 
 pub(super) fn check<F: Scalar, D: Dimension>(

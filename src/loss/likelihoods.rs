@@ -47,16 +47,18 @@ pub fn log_cosh_into<F: Scalar, D: Dimension>(
     gradient: &mut ArrayRef<F, D>,
 ) -> Result<f64, Error> {
     check("log_cosh", predictions, targets, gradient)?;
-    Ok(mean(predictions, targets, gradient, |s, t| {
-        let r = s - t;
-        // Where cosh r is near 1, its logarithm is that of √(1 + sinh² r), which keeps the digits.
-        let value = if r.abs() < 1.0 {
-            0.5 * (r.sinh() * r.sinh()).ln_1p()
-        } else {
-            r.abs() + (-2.0 * r.abs()).exp().ln_1p() - LN_2
-        };
-        (value, r.tanh())
-    }))
+    Ok(mean(predictions, targets, gradient, of_log_cosh))
+}
+
+pub(super) fn of_log_cosh(s: f64, t: f64) -> (f64, f64) {
+    let r = s - t;
+    // Where cosh r is near 1, its logarithm is that of √(1 + sinh² r), which keeps the digits.
+    let value = if r.abs() < 1.0 {
+        0.5 * (r.sinh() * r.sinh()).ln_1p()
+    } else {
+        r.abs() + (-2.0 * r.abs()).exp().ln_1p() - LN_2
+    };
+    (value, r.tanh())
 }
 
 /// The mean over all elements of q·max(t - s, 0) + (1-q)·max(s - t, 0), and a subgradient: -q/n below the
@@ -99,16 +101,18 @@ pub fn quantile_into<F: Scalar, D: Dimension>(
 ) -> Result<f64, Error> {
     Interval::INNER_FRACTION.check::<F>("quantile", "quantile", quantile)?;
     check("quantile", predictions, targets, gradient)?;
-    Ok(mean(predictions, targets, gradient, |s, t| {
-        let r = s - t;
-        if r < 0.0 {
-            (-quantile * r, -quantile)
-        } else if r > 0.0 {
-            ((1.0 - quantile) * r, 1.0 - quantile)
-        } else {
-            (r, r)
-        }
-    }))
+    Ok(mean(predictions, targets, gradient, |s, t| of_quantile(s, t, quantile)))
+}
+
+pub(super) fn of_quantile(s: f64, t: f64, quantile: f64) -> (f64, f64) {
+    let r = s - t;
+    if r < 0.0 {
+        (-quantile * r, -quantile)
+    } else if r > 0.0 {
+        ((1.0 - quantile) * r, 1.0 - quantile)
+    } else {
+        (r, r)
+    }
 }
 
 /// The mean over all elements of eˢ - t·s, the negative log-likelihood of counts t of a Poisson
@@ -148,20 +152,23 @@ pub fn poisson_into<F: Scalar, D: Dimension>(
 ) -> Result<f64, Error> {
     check("poisson", log_means, targets, gradient)?;
     check_targets("poisson", targets, |t| t >= F::zero() && t.is_finite(), "a number >= 0")?;
-    Ok(mean(log_means, targets, gradient, |s, t| {
-        let rate = s.exp();
-        // Without a count the logarithm does not matter, not even -∞.
-        (rate - if t == 0.0 { 0.0 } else { t * s }, rate - t)
-    }))
+    Ok(mean(log_means, targets, gradient, of_poisson))
 }
 
-/// The mean over all elements of (1-p)^γ·(-ln p), where p is the probability that the score s gives to
+pub(super) fn of_poisson(s: f64, t: f64) -> (f64, f64) {
+    let rate = s.exp();
+    // Without a count the logarithm does not matter, not even -∞.
+    (rate - if t == 0.0 { 0.0 } else { t * s }, rate - t)
+}
+
+/// The mean over all elements of α(t)·(1-p)^γ·(-ln p), where p is the probability that the score s gives to
 /// the target: 1/(1 + e^(-s)) to 1, 1/(1 + eˢ) to 0; and its gradient.
 ///
 /// What is classified well already, p near 1, counts the less the larger `gamma` γ in [0, ∞): for
 /// detectors, where nearly all examples are easy. γ = 0 is
-/// [`binary_cross_entropy`](super::binary_cross_entropy); 2 is usual. Each target is 0 or 1. As Optax's
-/// `sigmoid_focal_loss` without `alpha`.
+/// [`binary_cross_entropy`](super::binary_cross_entropy); 2 is usual. Each target is 0 or 1. `alpha` α in [0, 1]
+/// is the weight of those that are 1, and 1 - α that of the others; without it both are 1. As Optax's
+/// `sigmoid_focal_loss` and torchvision's, whose α is 0.25; the mean is over the elements, whatever their weights.
 ///
 /// # Errors
 /// [`ErrorKind::Hyperparameter`](crate::ErrorKind::Hyperparameter), [`ErrorKind::Target`](crate::ErrorKind::Target),
@@ -172,19 +179,22 @@ pub fn poisson_into<F: Scalar, D: Dimension>(
 /// ```
 /// use ndarray::array;
 /// use thalweg::loss::focal;
-/// let (value, gradient) = focal(&array![0.0], &array![1.0], 2.0)?;
+/// let (value, gradient) = focal(&array![0.0], &array![1.0], 2.0, None)?;
 /// let ln2 = std::f64::consts::LN_2;
 /// assert!((value - 0.25 * ln2).abs() < 1e-15);
 /// assert!((gradient[0] + 0.125 + 0.25 * ln2).abs() < 1e-15);
+/// let (fourth, _) = focal(&array![0.0], &array![1.0], 2.0, Some(0.25))?;
+/// assert!((fourth - 0.25 * value).abs() < 1e-15);
 /// # Ok::<(), thalweg::Error>(())
 /// ```
 pub fn focal<F: Scalar, D: Dimension>(
     scores: &ArrayRef<F, D>,
     targets: &ArrayRef<F, D>,
     gamma: f64,
+    alpha: Option<f64>,
 ) -> Result<(f64, Array<F, D>), Error> {
     let mut gradient = Array::zeros(scores.raw_dim());
-    Ok((focal_into(scores, targets, gamma, &mut gradient)?, gradient))
+    Ok((focal_into(scores, targets, gamma, alpha, &mut gradient)?, gradient))
 }
 
 /// As [`focal`], with the gradient written into an array of the scores' shape.
@@ -195,24 +205,38 @@ pub fn focal_into<F: Scalar, D: Dimension>(
     scores: &ArrayRef<F, D>,
     targets: &ArrayRef<F, D>,
     gamma: f64,
+    alpha: Option<f64>,
     gradient: &mut ArrayRef<F, D>,
 ) -> Result<f64, Error> {
-    Interval::NON_NEGATIVE.check::<F>("focal", "gamma", gamma)?;
+    check_focal::<F>("focal", gamma, alpha)?;
     check("focal", scores, targets, gradient)?;
     check_targets("focal", targets, |t| t == F::zero() || t == F::one(), "0 and 1")?;
-    Ok(mean(scores, targets, gradient, |s, t| {
-        let side = 2.0 * t - 1.0;
-        let z = side * s;
-        // -ln p, and p and 1 - p, each without a difference of numbers near 1.
-        let exp = (-z.abs()).exp();
-        let surprise = exp.ln_1p() + f64::max(-z, 0.0);
-        let (large, small) = (1.0 / (1.0 + exp), exp / (1.0 + exp));
-        let (p, miss) = if z > 0.0 { (large, small) } else { (small, large) };
-        let weight = miss.powf(gamma);
-        // p·(-ln p) is 0 where p is, even if the other factor is ∞.
-        let share = if p == 0.0 { 0.0 } else { p * surprise };
-        (weight * surprise, -side * weight * (gamma * share + miss))
-    }))
+    Ok(mean(scores, targets, gradient, |s, t| of_focal(s, t, gamma, alpha)))
+}
+
+pub(super) fn check_focal<F: Scalar>(
+    owner: &'static str,
+    gamma: f64,
+    alpha: Option<f64>,
+) -> Result<(), Error> {
+    const UNIT: Interval = Interval::closed(0.0, 1.0, "a number in [0, 1]");
+    Interval::NON_NEGATIVE.check::<F>(owner, "gamma", gamma)?;
+    alpha.map_or(Ok(()), |alpha| UNIT.check::<F>(owner, "alpha", alpha))
+}
+
+pub(super) fn of_focal(s: f64, t: f64, gamma: f64, alpha: Option<f64>) -> (f64, f64) {
+    let side = 2.0 * t - 1.0;
+    let z = side * s;
+    // -ln p, and p and 1 - p, each without a difference of numbers near 1.
+    let exp = (-z.abs()).exp();
+    let surprise = exp.ln_1p() + f64::max(-z, 0.0);
+    let (large, small) = (1.0 / (1.0 + exp), exp / (1.0 + exp));
+    let (p, miss) = if z > 0.0 { (large, small) } else { (small, large) };
+    let of_class = alpha.map_or(1.0, |alpha| if t == 1.0 { alpha } else { 1.0 - alpha });
+    let weight = of_class * miss.powf(gamma);
+    // p·(-ln p) is 0 where p is, even if the other factor is ∞.
+    let share = if p == 0.0 { 0.0 } else { p * surprise };
+    (weight * surprise, -side * weight * (gamma * share + miss))
 }
 
 /// The mean over all elements of ½(l + (t - s)²·e⁻ˡ), the negative log-likelihood of targets t of normal

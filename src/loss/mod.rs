@@ -8,6 +8,7 @@
 //! | [`softmax_cross_entropy`] | ln Σⱼ exp sⱼ - s_y | a class y for each row |
 //! | [`smoothed_cross_entropy`] | the same, with ε of the target spread over all classes | a class y for each row |
 //! | [`weighted_cross_entropy`] | the same, with a weight for each example; 0 ignores it | a class y for each row |
+//! | [`weighted_smoothed_cross_entropy`], [`weighted_multiclass_hinge`] | with a weight for each example | a class y for each row |
 //! | [`kl_divergence`] | Σⱼ tⱼ (ln tⱼ + ln Σₖ exp sₖ - sⱼ) | probabilities t in each row |
 //! | [`soft_cross_entropy`] | Σⱼ tⱼ (ln Σₖ exp sₖ - sⱼ) | probabilities t in each row |
 //! | [`binary_cross_entropy`] | ln(1 + exp s) - t·s | t in [0, 1] |
@@ -17,7 +18,8 @@
 //! | [`quantile`](quantile()) | q(t - s) below t, (1-q)(s - t) above it | any t |
 //! | [`gaussian`] | ½(l + (t - s)²e⁻ˡ), with another gradient by l | any t |
 //! | [`poisson`] | eˢ - t·s | counts t ≥ 0 |
-//! | [`focal`] | (1-p)^γ·(-ln p), p the probability of t | t = 0 and 1 |
+//! | [`focal`] | α(t)·(1-p)^γ·(-ln p), p the probability of t | t = 0 and 1 |
+//! | [`weighted`] | any of these seven and [`hinge`], with a weight for each element; 0 ignores it | as the loss |
 //! | [`hinge`] | max(0, 1 - t·s) | t = ±1 |
 //! | [`multiclass_hinge`] | max(0, 1 + max_{j≠y} sⱼ - s_y), of Crammer & Singer | a class y for each row |
 //! | [`zero_one`], [`accuracy`] | whether s_y is not the one largest score | a class y for each row |
@@ -52,6 +54,7 @@ mod elementwise;
 mod likelihoods;
 mod multiclass_hinge;
 mod softmax;
+mod weighted;
 mod zero_one;
 
 pub use elementwise::{
@@ -62,12 +65,17 @@ pub use likelihoods::{
     focal, focal_into, gaussian, gaussian_into, log_cosh, log_cosh_into, poisson, poisson_into,
     quantile, quantile_into,
 };
-pub use multiclass_hinge::{multiclass_hinge, multiclass_hinge_into};
+pub use multiclass_hinge::{
+    multiclass_hinge, multiclass_hinge_into, weighted_multiclass_hinge,
+    weighted_multiclass_hinge_into,
+};
 pub use softmax::{
     kl_divergence, kl_divergence_into, smoothed_cross_entropy, smoothed_cross_entropy_into,
     soft_cross_entropy, soft_cross_entropy_into, softmax_cross_entropy, softmax_cross_entropy_into,
-    weighted_cross_entropy, weighted_cross_entropy_into,
+    weighted_cross_entropy, weighted_cross_entropy_into, weighted_smoothed_cross_entropy,
+    weighted_smoothed_cross_entropy_into,
 };
+pub use weighted::{ElementLoss, weighted, weighted_into};
 pub use zero_one::{accuracy, binary_zero_one, zero_one};
 
 use ndarray::{ArrayRef, ArrayRef2, Dimension};
@@ -106,6 +114,21 @@ fn check_classes<F>(
     match (0..rows).position(|row| targets[row] >= classes && counts(row)) {
         Some(index) => {
             Err(ErrorKind::Class { owner, index, class: targets[index], classes }.into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether there is a weight for each row, finite and not negative.
+fn check_weights(owner: &'static str, rows: usize, weights: &[f64]) -> Result<(), Error> {
+    if weights.len() != rows {
+        let (expected, found) = (vec![rows], vec![weights.len()]);
+        return Err(ErrorKind::Shape { owner, what: "list of weights", expected, found }.into());
+    }
+    match weights.iter().position(|w| !(0.0..=f64::MAX).contains(w)) {
+        Some(row) => {
+            let (index, value, allowed) = (vec![row], weights[row], "a finite weight >= 0");
+            Err(ErrorKind::Target { owner, index, value, allowed }.into())
         }
         None => Ok(()),
     }

@@ -2,8 +2,8 @@
 
 use ndarray::{Array2, ArrayRef2};
 
-use super::{check_classes, check_shape};
-use crate::error::Error;
+use super::{check_classes, check_shape, check_weights};
+use crate::error::{Error, ErrorKind};
 use crate::reduce::Sum;
 use crate::scalar::Scalar;
 
@@ -47,14 +47,72 @@ pub fn multiclass_hinge_into<F: Scalar>(
     classes: &[usize],
     gradient: &mut ArrayRef2<F>,
 ) -> Result<f64, Error> {
-    const OWNER: &str = "multiclass_hinge";
-    check_classes(OWNER, scores, classes, |_| true)?;
-    check_shape(OWNER, "gradient", scores.shape(), gradient)?;
-    let share = 1.0 / scores.nrows() as f64;
-    let step = F::from_f64(share);
+    hinge_into("multiclass_hinge", scores, classes, None, gradient)
+}
+
+/// [`multiclass_hinge`] with a weight for each example, Σᵢ wᵢlᵢ/Σᵢ wᵢ: those of its class, or 0 where it is to be
+/// ignored, whatever is in it and in its place of `classes`.
+///
+/// # Errors
+/// As [`multiclass_hinge`]; [`ErrorKind::Target`] where a weight is negative or not finite;
+/// [`ErrorKind::EmptyBatch`] where all are 0.
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::loss::weighted_multiclass_hinge;
+/// let scores = array![[2.0, 1.5, 0.0], [3.0, 0.0, 0.0], [f64::NAN, 0.0, 0.0]];
+/// let (value, gradient) = weighted_multiclass_hinge(&scores, &[0, 0, 7], &[3.0, 1.0, 0.0])?;
+/// assert_eq!(value, 0.375);
+/// assert_eq!(gradient.row(0), array![-0.75, 0.75, 0.0]);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub fn weighted_multiclass_hinge<F: Scalar>(
+    scores: &ArrayRef2<F>,
+    classes: &[usize],
+    weights: &[f64],
+) -> Result<(f64, Array2<F>), Error> {
+    let mut gradient = Array2::zeros(scores.raw_dim());
+    Ok((weighted_multiclass_hinge_into(scores, classes, weights, &mut gradient)?, gradient))
+}
+
+/// As [`weighted_multiclass_hinge`], with the gradient written into an array of the scores' shape.
+///
+/// # Errors
+/// As [`weighted_multiclass_hinge`]; the array is then as it was.
+pub fn weighted_multiclass_hinge_into<F: Scalar>(
+    scores: &ArrayRef2<F>,
+    classes: &[usize],
+    weights: &[f64],
+    gradient: &mut ArrayRef2<F>,
+) -> Result<f64, Error> {
+    const OWNER: &str = "weighted_multiclass_hinge";
+    check_weights(OWNER, classes.len(), weights)?;
+    hinge_into(OWNER, scores, classes, Some(weights), gradient)
+}
+
+fn hinge_into<F: Scalar>(
+    owner: &'static str,
+    scores: &ArrayRef2<F>,
+    classes: &[usize],
+    weights: Option<&[f64]>,
+    gradient: &mut ArrayRef2<F>,
+) -> Result<f64, Error> {
+    let weight = |row: usize| weights.map_or(1.0, |weights| weights[row]);
+    check_classes(owner, scores, classes, |row| weight(row) != 0.0)?;
+    check_shape(owner, "gradient", scores.shape(), gradient)?;
+    let whole = weights.map_or(scores.nrows() as f64, |weights| weights.iter().sum());
+    if whole == 0.0 {
+        return Err(ErrorKind::EmptyBatch { owner }.into());
+    }
     let mut total = Sum::default();
-    let rows = scores.rows().into_iter().zip(classes);
-    for ((scores, &class), mut by_score) in rows.zip(gradient.rows_mut()) {
+    let rows = scores.rows().into_iter().zip(classes).enumerate();
+    for ((row, (scores, &class)), mut by_score) in rows.zip(gradient.rows_mut()) {
+        let weight = weight(row);
+        if weight == 0.0 {
+            by_score.fill(F::zero());
+            continue;
+        }
+        let step = F::from_f64(weight * (1.0 / whole));
         let (mut rival, mut highest, mut is_nan) = (class, f64::NEG_INFINITY, false);
         for (j, s) in scores.iter().enumerate() {
             let s = s.into_f64();
@@ -71,10 +129,10 @@ pub fn multiclass_hinge_into<F: Scalar>(
         }
         by_score.fill(F::zero());
         if slack > 0.0 {
-            total = total.add(Sum::of(slack));
+            total = total.add(Sum::of(weight * slack));
             by_score[class] = -step;
             by_score[rival] = step;
         }
     }
-    Ok(total.value() / scores.nrows() as f64)
+    Ok(total.value() / whole)
 }

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayRef2, ArrayViewMut1};
 
-use super::{check_classes, check_shape, check_targets};
+use super::{check_classes, check_shape, check_targets, check_weights};
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
 use crate::reduce::Sum;
@@ -101,16 +101,7 @@ pub fn weighted_cross_entropy_into<F: Scalar>(
     gradient: &mut ArrayRef2<F>,
 ) -> Result<f64, Error> {
     const OWNER: &str = "weighted_cross_entropy";
-    if weights.len() != classes.len() {
-        let (expected, found) = (vec![classes.len()], vec![weights.len()]);
-        return Err(
-            ErrorKind::Shape { owner: OWNER, what: "list of weights", expected, found }.into()
-        );
-    }
-    if let Some(row) = weights.iter().position(|w| !(0.0..=f64::MAX).contains(w)) {
-        let (index, value, allowed) = (vec![row], weights[row], "a finite weight >= 0");
-        return Err(ErrorKind::Target { owner: OWNER, index, value, allowed }.into());
-    }
+    check_weights(OWNER, classes.len(), weights)?;
     classes_into(OWNER, scores, classes, 0.0, Some(weights), gradient)
 }
 
@@ -154,9 +145,55 @@ pub fn smoothed_cross_entropy_into<F: Scalar>(
     gradient: &mut ArrayRef2<F>,
 ) -> Result<f64, Error> {
     const OWNER: &str = "smoothed_cross_entropy";
-    const UNIT: Interval = Interval::closed(0.0, 1.0, "a number in [0, 1]");
     UNIT.check::<f64>(OWNER, "smoothing", smoothing)?;
     classes_into(OWNER, scores, classes, smoothing, None, gradient)
+}
+
+const UNIT: Interval = Interval::closed(0.0, 1.0, "a number in [0, 1]");
+
+/// [`smoothed_cross_entropy`] with a weight for each example, as [`weighted_cross_entropy`] has it.
+///
+/// A weight is the whole row's. PyTorch weighs the smoothed part of the target by the class that it is of, which
+/// differs where classes have weights.
+///
+/// # Errors
+/// As [`weighted_cross_entropy`], and [`ErrorKind::Hyperparameter`].
+///
+/// ```
+/// use ndarray::array;
+/// use thalweg::loss::{smoothed_cross_entropy, weighted_smoothed_cross_entropy};
+/// let scores = array![[1.0, -1.0], [0.5, f64::NAN]];
+/// let (value, _) = weighted_smoothed_cross_entropy(&scores, &[0, 1], 0.1, &[3.0, 0.0])?;
+/// assert_eq!(value, smoothed_cross_entropy(&array![[1.0, -1.0]], &[0], 0.1)?.0);
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+pub fn weighted_smoothed_cross_entropy<F: Scalar>(
+    scores: &ArrayRef2<F>,
+    classes: &[usize],
+    smoothing: f64,
+    weights: &[f64],
+) -> Result<(f64, Array2<F>), Error> {
+    let mut gradient = Array2::zeros(scores.raw_dim());
+    let value =
+        weighted_smoothed_cross_entropy_into(scores, classes, smoothing, weights, &mut gradient)?;
+    Ok((value, gradient))
+}
+
+/// As [`weighted_smoothed_cross_entropy`], with the gradient written into an array of the scores' shape.
+///
+/// # Errors
+/// As [`weighted_smoothed_cross_entropy`]; the array is then as it was.
+pub fn weighted_smoothed_cross_entropy_into<F: Scalar>(
+    scores: &ArrayRef2<F>,
+    classes: &[usize],
+    smoothing: f64,
+    weights: &[f64],
+    gradient: &mut ArrayRef2<F>,
+) -> Result<f64, Error> {
+    const OWNER: &str = "weighted_smoothed_cross_entropy";
+    UNIT.check::<f64>(OWNER, "smoothing", smoothing)?;
+    check_weights(OWNER, classes.len(), weights)?;
+    classes_into(OWNER, scores, classes, smoothing, Some(weights), gradient)
 }
 
 /// The mean over the rows of Σⱼ tⱼ (ln Σₖ exp sₖ - sⱼ), the cross-entropy of softmax(s) and the

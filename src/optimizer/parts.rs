@@ -64,6 +64,12 @@ pub trait OtherRanks {
 
     /// Where the part of each rank begins in a leaf, and where the last one ends.
     fn bounds(&self, leaf: &str) -> &[usize];
+
+    /// Whether the elements of a leaf are counted row by row.
+    fn is_row_major(&self, leaf: &str) -> bool;
+
+    /// The place, row by row, of the element of a leaf of that shape that is at that place of its parts.
+    fn logical(&self, leaf: &str, shape: &[usize], at: usize) -> usize;
 }
 
 /// Steps, and tells the others of an error that came before it asked them anything.
@@ -118,5 +124,13 @@ impl OtherRanks for Watched<'_> {
 
     fn bounds(&self, leaf: &str) -> &[usize] {
         self.others.bounds(leaf)
+    }
+
+    fn is_row_major(&self, leaf: &str) -> bool {
+        self.others.is_row_major(leaf)
+    }
+
+    fn logical(&self, leaf: &str, shape: &[usize], at: usize) -> usize {
+        self.others.logical(leaf, shape, at)
     }
 }

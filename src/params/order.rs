@@ -129,6 +129,26 @@ impl Order {
         index
     }
 
+    /// Whether the elements of a leaf of that shape are in this order row by row.
+    pub(crate) fn is_row_major(&self, shape: &[usize]) -> bool {
+        let long = |axis: &&usize| shape[**axis] > 1;
+        self.axes.iter().filter(long).is_sorted()
+            && self.axes.iter().filter(long).all(|&axis| !self.reversed[axis])
+    }
+
+    /// The place, row by row, of the element at that place of a leaf of that shape.
+    pub(crate) fn row_major_place(&self, place: usize, shape: &[usize]) -> usize {
+        let (mut logical, mut rest) = (0, place);
+        for &axis in self.axes.iter().rev() {
+            let len = shape[axis].max(1);
+            let i = rest % len;
+            let i = if self.reversed[axis] { len - 1 - i } else { i };
+            logical += i * shape[axis + 1..].iter().product::<usize>();
+            rest /= len;
+        }
+        logical
+    }
+
     /// `flat`, which holds a leaf of that shape in this order, as an array of that shape.
     pub(crate) fn logical<'a, F>(
         &self,
@@ -189,6 +209,10 @@ mod tests {
             let packed = strides(&order.packed(view.shape())) == strides(view.strides());
             assert_eq!(packed, fit == Fit::Packed);
             assert_eq!(order.logical(&flat, view.shape()).unwrap(), view);
+            let rows: Vec<usize> = view.iter().copied().collect();
+            let placed = |at: usize| rows[order.row_major_place(at, view.shape())];
+            assert!(flat.iter().enumerate().all(|(at, &x)| placed(at) == x));
+            assert_eq!(order.is_row_major(view.shape()), rows == flat);
         }
     }
 

@@ -6,6 +6,7 @@ mod clip;
 mod decay;
 #[cfg(feature = "rand")]
 mod dropout;
+mod gradient_noise;
 mod max_norm;
 mod penalty;
 mod projection;
@@ -16,6 +17,7 @@ pub use clip::{AdaptiveClip, Units};
 pub use decay::Decay;
 #[cfg(feature = "rand")]
 pub use dropout::{DropConnect, Dropout, Mode};
+pub use gradient_noise::GradientNoise;
 pub use max_norm::MaxNorm;
 pub use penalty::Penalty;
 pub use projection::Projection;

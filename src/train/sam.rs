@@ -23,12 +23,15 @@ const NAME: &str = "Sam";
 /// | hyperparameter | default | range |
 /// |---|---|---|
 /// | `rho` ρ | | [0, ∞) |
-/// | [`adaptive`](Self::adaptive) | no | ASAM: w + ρ·w²g/‖\|w\|g‖₂ |
+/// | [`adaptive`](Self::adaptive) | no | ASAM: w + ρ·T²g/‖Tg‖₂, T = \|w\| + η |
+/// | [`eta`](Self::eta) η | 0 | [0, ∞); of ASAM alone; 0.01 in the authors' code |
 ///
 /// The norm is over the leaves that the optimizer inside trains; one that it has frozen stays where it
 /// is, and its gradient is not looked at. The worst point is where the objective is largest, or for a
 /// leaf that is to maximize it, smallest. A gradient of 0 moves nothing. Costs a copy of the
 /// parameters.
+///
+/// The authors of ASAM scale weights so and leave biases as SAM has them; here every parameter is scaled.
 ///
 /// Inside another optimizer its phases are handed on: call `ascend` and `step` of the outer one. An
 /// [`Accumulate`](crate::train::Accumulate) ascends once for all the gradients of a step.
@@ -54,6 +57,7 @@ pub struct Sam<F: Scalar, O> {
     inner: O,
     rho: f64,
     adaptive: bool,
+    eta: f64,
     /// Between the phases, w.
     home: Option<Snapshot<F>>,
     ascended: bool,
@@ -64,13 +68,21 @@ pub struct Sam<F: Scalar, O> {
 impl<F: Scalar, O: Optimizer<F>> Sam<F, O> {
     /// SAM over `inner`, with the radius ρ ≥ 0.
     pub fn new(inner: O, rho: f64) -> Self {
-        Self { inner, rho, adaptive: false, home: None, ascended: false, treatments: Vec::new() }
+        let treatments = Vec::new();
+        Self { inner, rho, adaptive: false, eta: 0.0, home: None, ascended: false, treatments }
     }
 
     /// Measures the radius relative to each parameter's size (ASAM).
     #[must_use]
     pub fn adaptive(mut self, adaptive: bool) -> Self {
         self.adaptive = adaptive;
+        self
+    }
+
+    /// Sets what ASAM adds to each parameter's size, with which one that is 0 moves too; in [0, ∞).
+    #[must_use]
+    pub fn eta(mut self, eta: f64) -> Self {
+        self.eta = eta;
         self
     }
 
@@ -90,7 +102,8 @@ impl<F: Scalar, O: Optimizer<F>> Sam<F, O> {
     }
 
     fn check(&self) -> Result<(), Error> {
-        Interval::NON_NEGATIVE.check::<F>(NAME, "rho", self.rho)
+        Interval::NON_NEGATIVE.check::<F>(NAME, "rho", self.rho)?;
+        Interval::NON_NEGATIVE.check::<F>(NAME, "eta", self.eta)
     }
 
     /// The record of now, where `home` is w between the phases.
@@ -98,6 +111,9 @@ impl<F: Scalar, O: Optimizer<F>> Sam<F, O> {
         let mut record = Record::new::<F>(NAME);
         record.number("rho", self.rho);
         record.count("adaptive", u64::from(self.adaptive));
+        if self.eta != 0.0 {
+            record.number("eta", self.eta);
+        }
         record.count("ascended", u64::from(home.is_some()));
         if let Some(home) = home {
             record.tree("home", home);
@@ -132,8 +148,8 @@ impl<F: Scalar, O: Optimizer<F>> Sam<F, O> {
         check_gradients(home, &self.treatments, grads, true)?;
         // From here on nothing can fail.
         home.take(&*params)?;
-        let (adaptive, treatments) = (self.adaptive, &self.treatments);
-        let direction = Direction { adaptive, norm: 0.0, exponent: 0 };
+        let (adaptive, eta, treatments) = (self.adaptive, self.eta, &self.treatments);
+        let direction = Direction { adaptive, eta, norm: 0.0, exponent: 0 };
         let direction = direction.of_length(home, treatments, grads)?;
         let rho = self.rho;
         home.change(grads, Tree::Gradients, |index, w, g| {
@@ -164,20 +180,21 @@ impl<F: Scalar, O: Optimizer<F>> Sam<F, O> {
     }
 }
 
-/// g/‖g‖₂, or w²g/‖|w|g‖₂, element by element.
+/// g/‖g‖₂, or T²g/‖Tg‖₂ with T = |w| + η, element by element.
 #[derive(Clone, Copy)]
 struct Direction {
     adaptive: bool,
+    eta: f64,
     /// The norm is `norm`·2^`exponent`, and `exponent` is 0 where that is a number.
     norm: f64,
     exponent: i32,
 }
 
 impl Direction {
-    /// |w|, or 1.
+    /// |w| + η, or 1.
     #[inline]
     fn size<F: Scalar>(self, w: F) -> f64 {
-        if self.adaptive { w.into_f64().abs() } else { 1.0 }
+        if self.adaptive { w.into_f64().abs() + self.eta } else { 1.0 }
     }
 
     /// Measures the norm over the leaves that are trained.
@@ -340,6 +357,9 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Sam<F, O> {
         let record = state.record::<F>(NAME)?;
         record.compare_number("rho", self.rho)?;
         record.compare_count("adaptive", u64::from(self.adaptive))?;
+        if self.eta != 0.0 {
+            record.compare_number("eta", self.eta)?;
+        }
         let home = record.get_snapshot("home", self.home.as_ref())?;
         let ascended = record.get_flag("ascended")?;
         if ascended && home.is_none() {

@@ -1,6 +1,7 @@
 //! What stands around the update of an element: groups, clipping, decay, caution, averages, and the
 //! optimizers around an optimizer; each against a literal transcription.
 
+mod altered;
 mod averages;
 mod clipping;
 mod decay;

@@ -75,12 +75,13 @@ fn lookahead_goes_a_part_of_the_way_back() {
 #[test]
 fn sam_steps_along_the_gradient_of_the_worst_point_nearby() {
     let gradient = |w: &Array1<f64>| w.mapv(|w| w.powi(3) - w);
-    for adaptive in [false, true] {
+    for (adaptive, eta) in [(false, 0.0), (true, 0.0), (true, 0.01), (true, 0.5), (false, 0.5)] {
         let (mut w, mut ours) = (vector(7, 3), vector(7, 3));
-        let mut sam = Sam::new(Sgd::new(0.05), 0.3).adaptive(adaptive);
+        (w[2], ours[2]) = (0.0, 0.0);
+        let mut sam = Sam::new(Sgd::new(0.05), 0.3).adaptive(adaptive).eta(eta);
         for _ in 0..10 {
             let g = gradient(&w);
-            let size = if adaptive { w.mapv(f64::abs) } else { &w * 0.0 + 1.0 };
+            let size = if adaptive { w.mapv(f64::abs) + eta } else { &w * 0.0 + 1.0 };
             let scaled = &g * &size;
             let n = scaled.dot(&scaled).sqrt();
             let there = &w + &(&size * &size * &g * (0.3 / n));
@@ -92,6 +93,13 @@ fn sam_steps_along_the_gradient_of_the_worst_point_nearby() {
             sam.step(&mut ours, &g).unwrap();
             assert_close(ours.as_slice().unwrap(), w.as_slice().unwrap());
         }
+    }
+    assert!(Sam::<f64, _>::new(Sgd::new(0.1), 0.5).eta(-0.1).validate().is_err());
+    let with = |eta| Sam::<f64, _>::new(Sgd::new(0.1), 0.5).adaptive(true).eta(eta);
+    for (saved, here, fits) in
+        [(0.0, 0.0, true), (0.1, 0.1, true), (0.1, 0.0, false), (0.0, 0.1, false)]
+    {
+        assert_eq!(with(here).load_state(&with(saved).state()).is_ok(), fits, "{saved} {here}");
     }
 }
 

@@ -4,7 +4,7 @@
 use ndarray::Array1;
 use thalweg::params::{Leaf, LeafMut, Path};
 use thalweg::regularize::Projection;
-use thalweg::train::{Accumulate, Lookahead, Projected, Sam};
+use thalweg::train::{Accumulate, Averaged, Lookahead, Projected, Sam};
 use thalweg::{
     Adafactor, Adam, Average, Bounds, Change, Error, Momentum, Optimizer, Params, ParamsMut, RAdam,
     Shampoo, Sm3, Soap, StepInfo,
@@ -101,6 +101,21 @@ const ALL: &[(&str, Build)] = &[
     ("Lookahead(Accumulate(Sam(Sm3)))", || {
         let sm3 = Sm3::new(0.05).maximize(true).weight_decay(0.1);
         Box::new(Lookahead::new(Accumulate::new(Sam::new(sm3, 0.1), 2)).period(2))
+    }),
+    ("Averaged(Soap)", || Box::new(Averaged::new(soap(), Average::ema(0.9).debiased()))),
+    ("Averaged(Sam(RAdam))", || {
+        Box::new(Averaged::new(Sam::new(radam(), 0.1), Average::swa().start(2).every(2)))
+    }),
+    ("Lookahead(Averaged(Adafactor))", || {
+        let averaged = Averaged::new(adafactor(), Average::polynomial(8.0));
+        Box::new(Lookahead::new(averaged).period(2))
+    }),
+    ("Projected(Averaged(Accumulate(Sm3)))", || {
+        let sm3 = Sm3::new(0.05).maximize(true).weight_decay(0.1);
+        Box::new(projected(Averaged::new(Accumulate::new(sm3, 2), Average::swa())))
+    }),
+    ("Sam(Averaged(Shampoo))", || {
+        Box::new(Sam::new(Averaged::new(shampoo(), Average::swa()), 0.1))
     }),
     ("Projected(Adafactor)", || Box::new(projected(adafactor()))),
     ("Projected(Adam)", || Box::new(projected(adam()))),

@@ -2,6 +2,7 @@
 
 use ndarray::array;
 use thalweg::distributed::{DataParallel, Sharded, Solo, Threads};
+use thalweg::regularize::Units;
 use thalweg::train::{Accumulate, Lookahead};
 use thalweg::{
     Adafactor, Adam, AdamW, Average, Change, ErrorKind, Lbfgs, Muon, NonFinite, Optimizer, Pattern,
@@ -144,12 +145,23 @@ fn what_updates_whole_leaves_by_whole_leaves() {
 
 #[test]
 fn what_needs_whole_leaves_says_so() {
-    for group in [false, true] {
+    let centralized = || {
+        let mut settings = thalweg::Settings::default();
+        settings.centralized = Some(Units::LastAxis);
+        settings
+    };
+    for (group, settings) in [
+        (false, by_units()),
+        (true, by_units_of_a_group()),
+        (false, centralized()),
+        (true, centralized()),
+    ] {
         let error = on_ranks(3, move |ranks| {
             let adam = Adam::<f32>::new(0.1);
+            let settings = settings.clone();
             let adam = match group {
-                false => adam.with_settings(by_units()),
-                true => adam.group("a.*", |group| group.with_settings(by_units_of_a_group())),
+                false => adam.with_settings(settings),
+                true => adam.group("a.*", move |group| group.with_settings(settings.clone())),
             };
             let mut many = Many::new(KINDS[1], Box::new(adam), ranks, 3);
             Ok(many.steps(&mut model(1), 0).unwrap_err())

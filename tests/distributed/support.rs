@@ -8,7 +8,7 @@ use crate::LOSS;
 use ndarray::{Array, ArrayD, ShapeBuilder};
 use thalweg::distributed::{DataParallel, Sharded, Split, Threads};
 use thalweg::params::Path;
-use thalweg::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty, Units};
+use thalweg::regularize::{AdaptiveClip, Decay, GradientNoise, MaxNorm, Penalty, Units};
 use thalweg::train::Accumulate;
 use thalweg::{Average, Error, Optimizer, Params, Precision, Scalar, Settings, State, StepInfo};
 
@@ -119,6 +119,14 @@ pub fn every_setting() -> Vec<(&'static str, Settings)> {
             }),
         ),
         (
+            "noisy",
+            of(&|s| {
+                s.gradient_noise = Some(GradientNoise::annealed(0.01, 0.55));
+                s.clip_value = Some(0.02);
+                s.average = Some(Average::ema(0.9));
+            }),
+        ),
+        (
             "compact",
             of(&|s| {
                 s.clip_norm = Some(0.7);
@@ -133,6 +141,7 @@ pub fn every_setting() -> Vec<(&'static str, Settings)> {
 pub fn by_units() -> Settings {
     let mut settings = Settings::default();
     settings.clip_norm = Some(2.0);
+    settings.centralized = Some(Units::LastAxis);
     settings.clip_adaptive = Some(AdaptiveClip::new(0.3));
     settings.max_norm = Some(MaxNorm::whole(20.0));
     settings

@@ -5,7 +5,7 @@ use crate::counting::allocations_of;
 use ndarray::{
     Array, Array1, Array2, Array4, ArrayD, Axis, Dimension, Ix5, Ix6, ShapeBuilder, Slice,
 };
-use thalweg::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
+use thalweg::regularize::{AdaptiveClip, Decay, GradientNoise, MaxNorm, Penalty, Units};
 use thalweg::{Average, NonFinite, Params, ParamsMut, Precision, Scalar, Settings, catalog};
 
 struct Layer<F> {
@@ -42,6 +42,8 @@ fn all_settings() -> Vec<Settings> {
         busy.penalty = Penalty::elastic_net(1e-3, 1e-3);
         let mut busiest = busy.clone();
         busiest.average = Some(Average::ema(0.9));
+        busiest.centralized = Some(Units::LastAxis);
+        busiest.gradient_noise = Some(GradientNoise::annealed(0.01, 0.55));
         busiest.clip_value = Some(0.1);
         busiest.clip_leaf_norm = Some(1e-3);
         busiest.clip_adaptive = Some(AdaptiveClip::new(0.1));

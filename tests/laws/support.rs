@@ -5,7 +5,7 @@ use std::process::Command;
 
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, Slice};
 use thalweg::params::Path;
-use thalweg::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
+use thalweg::regularize::{AdaptiveClip, Decay, GradientNoise, MaxNorm, Penalty, Units};
 use thalweg::{Average, Entry, Optimizer, Params, Precision, Scalar, Settings, StepInfo};
 
 use super::own::own;
@@ -184,6 +184,7 @@ pub fn everything() -> Settings {
     let mut all = clipped();
     all.clip_value = Some(0.05);
     all.maximize = true;
+    all.gradient_noise = Some(GradientNoise::annealed(0.01, 0.55).seed(5));
     all.rate_factor = 0.5;
     all.decoupled_decay = Some(Decay::Relative(0.1));
     all.shrink = 0.999;
@@ -196,6 +197,7 @@ pub fn everything() -> Settings {
 pub fn coupled() -> Settings {
     let mut all = everything();
     all.clip_norm = None;
+    all.centralized = Some(Units::FirstAxis);
     all.clip_leaf_norm = Some(0.5);
     all.clip_adaptive = Some(AdaptiveClip::new(0.3));
     all.cautious = true;

@@ -172,3 +172,60 @@ fn a_schedule_of_a_group_that_goes_wrong_stops_the_step() {
     assert!(matches!(error.kind(), ErrorKind::LearningRate { step: 3, .. }), "{error}");
     assert_eq!((soap.state(), w), (before, kept));
 }
+
+/// By hand: another number before each step.
+#[test]
+fn a_scheduled_hyperparameter_is_the_number_of_its_step() {
+    use thalweg::Schedule;
+    let value = |step: u64| 0.9 - 0.05 * step as f64;
+    let mut scheduled = Soap::<f64>::new(0.1)
+        .every(2)
+        .scheduled("beta1", Schedule::custom("falls", value))
+        .scheduled("weight_decay", |step: u64| 0.1 * step as f64)
+        .group("square", Change::new().set("beta1", 0.5));
+    let mut by_hand = Soap::<f64>::new(0.1).every(2);
+    let (mut w, mut expected) = (model::<f64>(1), model::<f64>(1));
+    for step in 1..8 {
+        by_hand
+            .change_group(
+                Pattern::from("*"),
+                Change::new().set("beta1", value(step)).set("weight_decay", 0.1 * step as f64),
+            )
+            .unwrap();
+        by_hand.change_group("square".into(), Change::new().set("beta1", 0.5)).unwrap();
+        scheduled.step(&mut w, &model(10 + step)).unwrap();
+        by_hand.step(&mut expected, &model(10 + step)).unwrap();
+        super::support::assert_same_bits(&w, &expected);
+    }
+    // A value out of its range stops the run before anything is written; an unknown name at once.
+    let mut leaves = Soap::<f64>::new(0.1).scheduled("beta1", |step: u64| step as f64 / 2.0);
+    leaves.step(&mut w, &model(1)).unwrap();
+    let before = (w.clone(), leaves.state());
+    assert!(leaves.step(&mut w, &model(2)).is_err());
+    assert_eq!((&w, &leaves.state()), (&before.0, &before.1));
+    let error = Soap::<f64>::new(0.1).scheduled("beta7", 0.5).validate().unwrap_err();
+    assert!(error.to_string().contains("weight_decay"), "{error}");
+    let mut other = Soap::<f64>::new(0.1).scheduled("beta1", 0.5);
+    assert!(other.load_state(&scheduled.state()).is_err());
+}
+
+#[test]
+fn gradients_are_centralized_and_noisy_as_those_of_elementwise_rules_are() {
+    use thalweg::regularize::{GradientNoise, Units};
+    // What is added is told by the elementwise engine: SGD at a rate of 1 from 0, climbing.
+    let noise = GradientNoise::annealed(0.3, 0.55).seed(4);
+    let mut told = thalweg::Sgd::<f64>::new(1.0).maximize(true);
+    told = told.centralized(Units::FirstAxis).gradient_noise(noise);
+    let mut ours = Soap::<f64>::new(0.1).centralized(Units::FirstAxis).gradient_noise(noise);
+    let mut plain = Soap::<f64>::new(0.1);
+    let (mut w, mut expected) = (model::<f64>(1), model::<f64>(1));
+    for step in 0..4 {
+        let g = model::<f64>(10 + step);
+        let mut changed = g.clone();
+        changed.values_mut().for_each(|leaf| leaf.fill(0.0));
+        told.step(&mut changed, &g).unwrap();
+        ours.step(&mut w, &g).unwrap();
+        plain.step(&mut expected, &changed).unwrap();
+        super::support::assert_same_bits(&w, &expected);
+    }
+}

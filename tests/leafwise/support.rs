@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ndarray::{ArrayD, IxDyn};
 use thalweg::factored::Axes;
 use thalweg::kronecker::Grafting;
-use thalweg::regularize::Decay;
+use thalweg::regularize::{Decay, Units};
 use thalweg::{Adafactor, Optimizer, Scalar, Schedule, Shampoo, Sm3, Soap};
 
 pub type Model<F> = BTreeMap<String, ArrayD<F>>;
@@ -88,6 +88,18 @@ pub fn decayed<F: Scalar>() -> Vec<Build<F>> {
             Box::new(Shampoo::new(rate).weight_decay(0.1).start(2).every(4).clip_norm(2.0))
         }),
         ("soap", |rate| Box::new(Soap::new(rate).weight_decay(0.1).maximize(true).every(2))),
+        ("soap, scheduled", |rate| {
+            let soap = Soap::new(rate).every(2).centralized(Units::LastAxis);
+            Box::new(
+                soap.scheduled("beta1", Schedule::linear(0.95, 0.5, 5))
+                    .scheduled("weight_decay", Schedule::linear(0.0, 0.2, 4)),
+            )
+        }),
+        ("adafactor, scheduled", |rate| {
+            // Its momentum begins amid the run, and ends.
+            let momentum = Schedule::constant(0.0).then(2, 0.5).then(5, 0.0);
+            Box::new(Adafactor::new(rate).scheduled("momentum", momentum))
+        }),
     ]
 }
 

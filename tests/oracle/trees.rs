@@ -3,6 +3,7 @@
 use thalweg::*;
 
 use super::formulas::{LeafFormula, elementwise, norm};
+use super::narrow::{self, is_narrow};
 use super::table::{Of, Row, rows};
 
 /// The new leaves, one after the other, from the old ones, given `t`, `lr`, the loss, `w`, `g`.
@@ -19,6 +20,9 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 
 /// As `dog/dog.py`.
 fn dog(reps_rel: f64, eps: f64) -> TreeFormula {
+    if is_narrow() {
+        return narrow::dog(reps_rel, eps);
+    }
     let (mut init, mut rbar, mut squares) = (Vec::new(), 0.0, 0.0);
     Box::new(move |t, lr, _, w, g| {
         if t == 1 {
@@ -36,12 +40,18 @@ fn dog(reps_rel: f64, eps: f64) -> TreeFormula {
 
 /// As `LDoG` in `dog/dog.py`: DoG of a leaf.
 fn ldog(reps_rel: f64, eps: f64) -> LeafFormula {
+    if is_narrow() {
+        return narrow::ldog(reps_rel, eps);
+    }
     let mut dog = dog(reps_rel, eps);
     Box::new(move |t, lr, w, g| dog(t, lr, 0.0, w, g))
 }
 
 /// As `optax.contrib.dowg`.
 fn dowg(initial: f64, eps: f64) -> TreeFormula {
+    if is_narrow() {
+        return narrow::dowg(initial, eps);
+    }
     let (mut init, mut square, mut weighted) = (Vec::new(), initial, 0.0);
     Box::new(move |t, lr, _, w, g| {
         if t == 1 {
@@ -55,15 +65,15 @@ fn dowg(initial: f64, eps: f64) -> TreeFormula {
 }
 
 #[derive(Clone, Copy)]
-struct ProdigyNumbers {
-    betas: [f64; 2],
-    eps: f64,
-    decay: f64,
-    d0: f64,
-    coef: f64,
-    growth: f64,
-    corrected: bool,
-    safeguard: bool,
+pub struct ProdigyNumbers {
+    pub betas: [f64; 2],
+    pub eps: f64,
+    pub decay: f64,
+    pub d0: f64,
+    pub coef: f64,
+    pub growth: f64,
+    pub corrected: bool,
+    pub safeguard: bool,
 }
 
 const PRODIGY: ProdigyNumbers = ProdigyNumbers {
@@ -79,6 +89,9 @@ const PRODIGY: ProdigyNumbers = ProdigyNumbers {
 
 /// As `prodigyopt/prodigy.py`.
 fn prodigy(n: ProdigyNumbers) -> TreeFormula {
+    if is_narrow() {
+        return narrow::prodigy(n);
+    }
     let [b1, b2] = n.betas;
     let b3 = b2.sqrt();
     let (mut d, mut d_max, mut numerator) = (n.d0, n.d0, 0.0);
@@ -163,6 +176,9 @@ fn polyak_optax(bound: f64, eps: f64, largest: f64) -> TreeFormula {
 
 /// As `momo/momo.py`; `uses_fstar` estimates the bound.
 fn momo(beta: f64, decay: f64, lb: f64, corrected: bool, uses_fstar: bool) -> TreeFormula {
+    if is_narrow() {
+        return narrow::momo(beta, decay, lb, corrected, uses_fstar);
+    }
     let (mut loss_avg, mut gamma, mut bound) = (0.0, 0.0, lb);
     let mut d: Vec<f64> = Vec::new();
     Box::new(move |t, lr, loss, w, g| {
@@ -193,6 +209,9 @@ fn momo(beta: f64, decay: f64, lb: f64, corrected: bool, uses_fstar: bool) -> Tr
 
 /// As `momo/momo_adam.py` with `divide`.
 fn momo_adam([b1, b2]: [f64; 2], eps: f64, decay: f64, lb: f64, uses_fstar: bool) -> TreeFormula {
+    if is_narrow() {
+        return narrow::momo_adam([b1, b2], eps, decay, lb, uses_fstar);
+    }
     let (mut loss_avg, mut gamma, mut bound) = (0.0, 0.0, lb);
     let mut state: Vec<[f64; 2]> = Vec::new();
     Box::new(move |t, lr, loss, w, g| {

@@ -4,9 +4,10 @@ use std::f64::consts::LN_2;
 
 use ndarray::{Array2, ArrayRef2, Axis, array};
 use thalweg::loss::{
-    accuracy, binary_cross_entropy, binary_zero_one, focal, gaussian, hinge, huber, kl_divergence,
-    log_cosh, mean_squared_error, multiclass_hinge, poisson, quantile, smoothed_cross_entropy,
-    soft_cross_entropy, softmax_cross_entropy, weighted_cross_entropy, zero_one,
+    ElementLoss, accuracy, binary_cross_entropy, binary_zero_one, focal, gaussian, hinge, huber,
+    kl_divergence, log_cosh, mean_squared_error, multiclass_hinge, poisson, quantile,
+    smoothed_cross_entropy, soft_cross_entropy, softmax_cross_entropy, weighted,
+    weighted_cross_entropy, weighted_multiclass_hinge, weighted_smoothed_cross_entropy, zero_one,
 };
 use thalweg::{Error, Scalar};
 
@@ -49,7 +50,21 @@ fn counts<F: Scalar>(scores: &ArrayRef2<F>) -> Array2<F> {
     Array2::from_shape_fn(scores.raw_dim(), |(i, j)| F::from_f64(((2 * i + j) % 4) as f64))
 }
 
-fn all<F: Scalar>() -> [(&'static str, Loss<F>); 14] {
+/// A weight for each element, none of them 0.
+fn weighted_by<F: Scalar>(
+    loss: ElementLoss,
+    scores: &ArrayRef2<F>,
+    targets: &Array2<F>,
+) -> Result<(f64, Array2<F>), Error> {
+    weighted(loss, scores, targets, &element_weights(scores))
+}
+
+fn element_weights<F: Scalar>(scores: &ArrayRef2<F>) -> Array2<F> {
+    let weight = |(i, j)| F::from_f64(0.5 + ((i + 3 * j) % 4) as f64);
+    Array2::from_shape_fn(scores.raw_dim(), weight)
+}
+
+fn all<F: Scalar>() -> [(&'static str, Loss<F>); 25] {
     [
         ("softmax_cross_entropy", |s| softmax_cross_entropy(s, &classes(s.nrows()))),
         ("smoothed_cross_entropy", |s| smoothed_cross_entropy(s, &classes(s.nrows()), 0.2)),
@@ -66,7 +81,30 @@ fn all<F: Scalar>() -> [(&'static str, Loss<F>); 14] {
         ("log_cosh", |s| log_cosh(s, &soft(s))),
         ("quantile", |s| quantile(s, &soft(s), 0.2)),
         ("poisson", |s| poisson(s, &counts(s))),
-        ("focal", |s| focal(s, &zeros_and_ones(s), 1.5)),
+        ("focal", |s| focal(s, &zeros_and_ones(s), 1.5, None)),
+        ("focal by class", |s| focal(s, &zeros_and_ones(s), 1.5, Some(0.25))),
+        ("weighted smoothed_cross_entropy", |s| {
+            let weights = weights(s.nrows());
+            weighted_smoothed_cross_entropy(s, &classes(s.nrows()), 0.2, &weights)
+        }),
+        ("weighted multiclass_hinge", |s| {
+            weighted_multiclass_hinge(s, &classes(s.nrows()), &weights(s.nrows()))
+        }),
+        ("weighted binary_cross_entropy", |s| {
+            weighted_by(ElementLoss::BinaryCrossEntropy, s, &soft(s))
+        }),
+        ("weighted mean_squared_error", |s| weighted_by(ElementLoss::SquaredError, s, &soft(s))),
+        ("weighted huber", |s| weighted_by(ElementLoss::Huber { delta: 0.7 }, s, &soft(s))),
+        ("weighted hinge", |s| weighted_by(ElementLoss::Hinge, s, &signs(s))),
+        ("weighted log_cosh", |s| weighted_by(ElementLoss::LogCosh, s, &soft(s))),
+        ("weighted quantile", |s| {
+            weighted_by(ElementLoss::Quantile { quantile: 0.2 }, s, &soft(s))
+        }),
+        ("weighted poisson", |s| weighted_by(ElementLoss::Poisson, s, &counts(s))),
+        ("weighted focal by class", |s| {
+            let loss = ElementLoss::Focal { gamma: 1.5, alpha: Some(0.25) };
+            weighted_by(loss, s, &zeros_and_ones(s))
+        }),
     ]
 }
 
@@ -76,9 +114,16 @@ fn written_out(name: &str, s: &Array2<f64>) -> f64 {
     let log_sum = |i: usize| s.row(i).iter().map(|s| s.exp()).sum::<f64>().ln();
     let y = classes(s.nrows());
     let t = soft(s);
-    let by_row = |f: &dyn Fn(usize) -> f64| (0..s.nrows()).map(f).sum::<f64>() / n;
+    let (name, of_rows, of_elements) = match name.strip_prefix("weighted ") {
+        Some(name) => (name, weights(s.nrows()), element_weights(s)),
+        None => (name, vec![1.0; s.nrows()], Array2::ones(s.raw_dim())),
+    };
+    let by_row = |f: &dyn Fn(usize) -> f64| {
+        (0..s.nrows()).map(|i| of_rows[i] * f(i)).sum::<f64>() / of_rows.iter().sum::<f64>()
+    };
     let by_element = |f: &dyn Fn(f64, f64) -> f64, t: &Array2<f64>| {
-        s.iter().zip(t).map(|(&s, &t)| f(s, t)).sum::<f64>() / (n * k)
+        let each = s.iter().zip(t).zip(&of_elements);
+        each.map(|((&s, &t), &w)| w * f(s, t)).sum::<f64>() / of_elements.sum()
     };
     match name {
         "softmax_cross_entropy" => by_row(&|i| -(s[[i, y[i]]].exp() / log_sum(i).exp()).ln()),
@@ -130,8 +175,45 @@ fn written_out(name: &str, s: &Array2<f64>) -> f64 {
             },
             &zeros_and_ones(s),
         ),
+        "focal by class" => by_element(
+            &|s, t| {
+                let p = 1.0 / (1.0 + if t == 1.0 { -s } else { s }.exp());
+                let alpha = if t == 1.0 { 0.25 } else { 0.75 };
+                alpha * (1.0 - p).powf(1.5) * -p.ln()
+            },
+            &zeros_and_ones(s),
+        ),
         _ => unreachable!(),
     }
+}
+
+#[test]
+fn what_weighs_nothing_is_not_looked_at_and_weights_that_cannot_be_are_named() {
+    let (scores, targets) = (array![[0.5, f64::NAN], [2.0, -1.0]], array![[1.0, 7.0], [0.0, 1.0]]);
+    let weights = array![[1.0, 0.0], [2.0, 0.5]];
+    let loss = ElementLoss::BinaryCrossEntropy;
+    let (value, gradient) = weighted(loss, &scores, &targets, &weights).unwrap();
+    let own =
+        |i: [usize; 2]| binary_cross_entropy(&array![scores[i]], &array![targets[i]]).unwrap();
+    let at = [[0, 0], [1, 0], [1, 1]];
+    let sum: f64 = at.iter().map(|&i| weights[i] * own(i).0).sum();
+    assert!((value - sum / 3.5).abs() < 1e-15);
+    assert_eq!(gradient[[0, 1]], 0.0);
+    for i in at {
+        assert!((gradient[i] - own(i).1[0] * weights[i] / 3.5).abs() < 1e-15);
+    }
+    let text =
+        |weights: Array2<f64>| weighted(loss, &scores, &targets, &weights).unwrap_err().to_string();
+    assert!(text(array![[1.0, 1.0], [1.0, 1.0]]).contains("7 at index [0, 1]"));
+    assert!(text(array![[1.0, 0.0], [-1.0, 1.0]]).contains("-1 at index [1, 0]"));
+    assert!(text(array![[1.0, 0.0], [f64::NAN, 1.0]]).contains("index [1, 0]"));
+    assert!(text(array![[0.0, 0.0], [0.0, 0.0]]).contains("empty"));
+    assert!(weighted(loss, &scores, &targets, &array![[1.0, 1.0]]).is_err());
+    let huber = ElementLoss::Huber { delta: 0.0 };
+    assert!(weighted(huber, &scores, &targets, &weights).is_err());
+    assert!(focal(&array![0.0], &array![1.0], 2.0, Some(1.5)).is_err());
+    assert!(weighted_multiclass_hinge(&scores, &[0, 1], &[1.0, -1.0]).is_err());
+    assert!(weighted_smoothed_cross_entropy(&scores, &[0, 1], 1.5, &[1.0, 1.0]).is_err());
 }
 
 /// PyTorch 2.15 (`poisson_nll_loss`, `kl_div` with `batchmean`, `cross_entropy` with `weight` and `ignore_index`)
@@ -212,7 +294,7 @@ fn values_and_gradients_are_those_of_other_libraries() {
         ],
     );
     check(
-        focal(&s, &sides, 1.5),
+        focal(&s, &sides, 1.5, None),
         0.2979337718712169,
         [
             -0.04179094568599556,
@@ -280,12 +362,12 @@ fn extreme_residuals_and_scores_of_the_other_losses_are_finite() {
     let small = log_cosh(&array![1e-5], &array![0.0]).unwrap().0;
     assert!((small / (0.5e-10 * (1.0 - 1e-10 / 6.0)) - 1.0).abs() < 1e-15, "{small:e}");
     // What is certain and right costs nothing, what is certain and wrong as much as cross-entropy.
-    let (value, gradient) = focal(&array![800.0, -800.0], &array![1.0, 1.0], 2.0).unwrap();
+    let (value, gradient) = focal(&array![800.0, -800.0], &array![1.0, 1.0], 2.0, None).unwrap();
     assert_eq!((value, gradient), (400.0, array![0.0, -0.5]));
     let (value, gradient) = poisson(&array![f64::NEG_INFINITY], &array![0.0]).unwrap();
     assert_eq!((value, gradient), (0.0, array![0.0]));
     let scores = array![[0.3, -1.2, 2.0]];
-    let of_all = focal(&scores, &array![[1.0, 0.0, 1.0]], 0.0).unwrap().0;
+    let of_all = focal(&scores, &array![[1.0, 0.0, 1.0]], 0.0, None).unwrap().0;
     let plain = binary_cross_entropy(&scores, &array![[1.0, 0.0, 1.0]]).unwrap().0;
     assert!((of_all / plain - 1.0).abs() < 1e-15);
     let (at_minimum, slope) = quantile(&array![2.0], &array![2.0], 0.3).unwrap();
@@ -297,8 +379,10 @@ fn what_the_other_losses_do_not_take_is_named() {
     let two = array![1.0, 2.0];
     let text = |error: Error| error.to_string();
     assert!(text(poisson(&two, &array![1.0, -1.0]).unwrap_err()).contains("-1 at index [1]"));
-    assert!(text(focal(&two, &array![0.5, 1.0], 2.0).unwrap_err()).contains("0.5 at index [0]"));
-    assert!(text(focal(&two, &two, -1.0).unwrap_err()).contains("gamma"));
+    assert!(
+        text(focal(&two, &array![0.5, 1.0], 2.0, None).unwrap_err()).contains("0.5 at index [0]")
+    );
+    assert!(text(focal(&two, &two, -1.0, None).unwrap_err()).contains("gamma"));
     for bad in [0.0, 1.0, f64::NAN] {
         assert!(text(quantile(&two, &two, bad).unwrap_err()).contains("quantile"));
     }

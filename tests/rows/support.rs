@@ -7,6 +7,18 @@ use thalweg::{Entry, Precision, Scalar, Settings, catalog};
 
 pub use crate::laws::support::*;
 
+/// The settings that take rows: a mean over a unit and noise of all elements want whole arrays.
+macro_rules! taking_rows {
+    ($($name:ident)+) => {$(
+        pub fn $name() -> Settings {
+            let mut settings = crate::laws::support::$name();
+            (settings.centralized, settings.gradient_noise) = (None, None);
+            settings
+        }
+    )+};
+}
+taking_rows!(everything coupled compact);
+
 /// Settings of all kinds that mean the same for the rows of a table as for a table of those rows.
 pub fn variants() -> Vec<Settings> {
     let by_rows = settings(|s| {

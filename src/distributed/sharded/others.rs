@@ -95,4 +95,17 @@ impl<F: Scalar> OtherRanks for Asked<'_, F> {
         let index = self.plan.roster.index_of(leaf);
         index.map_or(&[], |index| &self.plan.places[index].bounds)
     }
+
+    fn is_row_major(&self, leaf: &str) -> bool {
+        let index = self.plan.roster.index_of(leaf);
+        index.is_none_or(|index| {
+            let shape = &self.plan.roster.entries()[index].shape;
+            self.plan.places[index].order.is_row_major(shape)
+        })
+    }
+
+    fn logical(&self, leaf: &str, shape: &[usize], at: usize) -> usize {
+        let index = self.plan.roster.index_of(leaf);
+        index.map_or(at, |index| self.plan.places[index].order.row_major_place(at, shape))
+    }
 }

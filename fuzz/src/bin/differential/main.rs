@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use model::{LEAVES, Model, Way, finite};
 use subject::{Kind, Subject};
-use thalweg::regularize::{AdaptiveClip, Decay, MaxNorm, Penalty};
+use thalweg::regularize::{AdaptiveClip, Decay, GradientNoise, MaxNorm, Penalty, Units};
 use thalweg::{Average, Change, Scalar, Schedule, Settings};
 
 /// A generator of numbers: splitmix64.
@@ -75,6 +75,7 @@ struct Program {
 enum Wrapper {
     Lookahead(u64),
     Accumulate(u64),
+    Averaged,
     Sam { adaptive: bool },
 }
 
@@ -86,6 +87,9 @@ fn settings(random: &mut Random) -> Settings {
     settings.clip_adaptive = random.chance(10).then_some(AdaptiveClip::new(0.05));
     settings.cautious = random.chance(10);
     settings.maximize = random.chance(10);
+    settings.centralized = random.chance(10).then_some(Units::FirstAxis);
+    let noise = GradientNoise::annealed(0.1, 0.55);
+    settings.gradient_noise = random.chance(10).then_some(noise);
     if random.chance(20) {
         settings.penalty = Penalty::elastic_net(0.01, 0.02);
     }
@@ -122,9 +126,10 @@ impl Program {
             11 if random.chance(30) => Op::Own(leaf(random)),
             _ => Op::Step(random.next()),
         };
-        let wrapper = |random: &mut Random| match random.below(4) {
+        let wrapper = |random: &mut Random| match random.below(5) {
             0 | 1 => Wrapper::Lookahead(1 + random.below(3) as u64),
             2 => Wrapper::Accumulate(1 + random.below(3) as u64),
+            3 => Wrapper::Averaged,
             _ => Wrapper::Sam { adaptive: random.chance(50) },
         };
         let kind = Kind::random(random);

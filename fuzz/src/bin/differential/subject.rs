@@ -2,9 +2,12 @@
 
 use ndarray::{Array2, ArrayD};
 use thalweg::natural_gradient::{Batch, Diagonal, Empirical, NaturalGradient};
+use thalweg::regularize::Units;
 use thalweg::solvers::{ConjugateGradient, Lbfgs};
-use thalweg::train::{Accumulate, Lookahead, Sam};
-use thalweg::{Error, Muon, Optimizer, Scalar, Simd, State, catalog};
+use thalweg::train::{Accumulate, Averaged, Lookahead, Sam};
+use thalweg::{
+    Adafactor, Average, Error, Muon, Optimizer, Scalar, Shampoo, Simd, Sm3, Soap, State, catalog,
+};
 
 use crate::model::{LEAVES, Model, Way};
 use crate::{Program, Random, Wrapper};
@@ -16,6 +19,10 @@ pub enum Kind {
     Muon,
     MuonTorch,
     MuonOptax,
+    Adafactor,
+    Sm3,
+    Shampoo,
+    Soap,
     ConjugateGradient,
     Lbfgs,
     /// The natural gradient around a rule and its wrappers.
@@ -25,13 +32,17 @@ pub enum Kind {
 impl Kind {
     pub fn random(random: &mut Random) -> Self {
         let rules = catalog::<f64>().len();
-        match random.below(20) {
+        match random.below(24) {
             0 => Kind::Muon,
             1 => Kind::MuonTorch,
             2 => Kind::MuonOptax,
             3 => Kind::ConjugateGradient,
             4 => Kind::Lbfgs,
             5 | 6 => Kind::Natural(random.below(rules)),
+            7 => Kind::Adafactor,
+            8 => Kind::Sm3,
+            9 => Kind::Shampoo,
+            10 => Kind::Soap,
             _ => Kind::Rule(random.below(rules)),
         }
     }
@@ -75,6 +86,12 @@ impl<F: Scalar> Subject<F> {
             Kind::Muon => Box::new(Muon::new(0.05).simd(simd)),
             Kind::MuonTorch => Box::new(Muon::torch(0.05).simd(simd)),
             Kind::MuonOptax => Box::new(Muon::optax(0.05).simd(simd)),
+            Kind::Adafactor => Box::new(Adafactor::new(0.05).momentum(0.5).simd(simd)),
+            Kind::Sm3 => Box::new(Sm3::new(0.05).simd(simd)),
+            Kind::Shampoo => Box::new(Shampoo::new(0.05).every(3).block(8).simd(simd)),
+            Kind::Soap => {
+                Box::new(Soap::new(0.05).every(3).centralized(Units::LastAxis).simd(simd))
+            }
             Kind::ConjugateGradient => Box::new(ConjugateGradient::new()),
             Kind::Lbfgs => Box::new(Lbfgs::new().memory(3)),
         };
@@ -82,6 +99,7 @@ impl<F: Scalar> Subject<F> {
             optimizer = match *wrapper {
                 Wrapper::Lookahead(period) => Box::new(Lookahead::new(optimizer).period(period)),
                 Wrapper::Accumulate(count) => Box::new(Accumulate::new(optimizer, count)),
+                Wrapper::Averaged => Box::new(Averaged::new(optimizer, Average::ema(0.8))),
                 Wrapper::Sam { adaptive } => Box::new(Sam::new(optimizer, 0.05).adaptive(adaptive)),
             };
         }

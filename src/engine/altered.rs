@@ -1,0 +1,234 @@
+//! Gradients that are changed before anything looks at them: centralized, and with noise.
+
+use ndarray::{ArrayView5, ArrayView6, ArrayViewD};
+
+use crate::error::{Error, ErrorKind};
+use crate::optimizer::OtherRanks;
+use crate::params::{Leaf, Params, Path};
+use crate::regularize::{GradientNoise, Units};
+use crate::scalar::Scalar;
+
+/// What is done to the gradient of a leaf.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Alteration {
+    pub(crate) centralized: Option<Units>,
+    /// With the step, and the learning rate.
+    pub(crate) noise: Option<(GradientNoise, u64, f64)>,
+}
+
+/// A leaf that is known: its name, its whole shape, and what is done to its gradient.
+pub(crate) struct Known<'k> {
+    pub(crate) name: &'k str,
+    pub(crate) shape: &'k [usize],
+    pub(crate) alteration: Alteration,
+}
+
+/// A copy of a leaf, row by row.
+#[derive(Debug)]
+struct Copied<F> {
+    values: Vec<F>,
+    shape: Vec<usize>,
+    strides: Vec<isize>,
+}
+
+impl<F: Scalar> Copied<F> {
+    const EMPTY: Self = Self { values: Vec::new(), shape: Vec::new(), strides: Vec::new() };
+
+    fn copy(&mut self, leaf: &dyn Leaf<F>) {
+        let Self { values, shape, strides } = self;
+        if shape != leaf.shape() || values.is_empty() {
+            *shape = leaf.shape().to_vec();
+            *strides = vec![1; shape.len()];
+            for axis in (1..shape.len()).rev() {
+                strides[axis - 1] = strides[axis] * shape[axis] as isize;
+            }
+            values.resize(shape.iter().product(), F::zero());
+        }
+        let mut axes = leaf.strides().iter().zip(&*strides).zip(&*shape);
+        let is_row_major = axes.all(|((own, stride), &len)| own == stride || len == 1);
+        let assign = |to: &mut F, from: &F| *to = *from;
+        if let Some(slice) = leaf.as_slice().filter(|_| is_row_major) {
+            values.copy_from_slice(slice);
+        } else if let Some(view) = leaf.five() {
+            values.iter_mut().zip(&view).for_each(|(to, from)| assign(to, from));
+        } else if let Some(view) = leaf.six() {
+            values.iter_mut().zip(&view).for_each(|(to, from)| assign(to, from));
+        } else {
+            values.iter_mut().zip(&leaf.view()).for_each(|(to, from)| assign(to, from));
+        }
+    }
+}
+
+impl<F: Scalar> Leaf<F> for Copied<F> {
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn strides(&self) -> &[isize] {
+        &self.strides
+    }
+
+    fn as_slice(&self) -> Option<&[F]> {
+        Some(&self.values)
+    }
+
+    fn view(&self) -> ArrayViewD<'_, F> {
+        let view = ArrayViewD::from_shape(&*self.shape, &self.values);
+        view.expect("there are as many values as the shape has")
+    }
+
+    // Views whose rank is known need no memory.
+    fn fixed_rank(&self) -> Option<usize> {
+        Some(self.shape.len())
+    }
+
+    fn five(&self) -> Option<ArrayView5<'_, F>> {
+        let shape: [usize; 5] = self.shape[..].try_into().ok()?;
+        ArrayView5::from_shape(shape, &self.values).ok()
+    }
+
+    fn six(&self) -> Option<ArrayView6<'_, F>> {
+        let shape: [usize; 6] = self.shape[..].try_into().ok()?;
+        ArrayView6::from_shape(shape, &self.values).ok()
+    }
+
+    fn contradiction(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// The changed gradients of a step; their memory is kept for the next.
+#[derive(Debug, Default)]
+pub(crate) struct Altered<F> {
+    /// By the place in which the tree of gradients visits a leaf, and whether it counts in this step.
+    leaves: Vec<(bool, Copied<F>)>,
+    /// Where each known leaf begins among all elements.
+    starts: Vec<u64>,
+    means: Vec<f64>,
+}
+
+impl<F: Scalar> Altered<F> {
+    /// Copies and changes the gradients of leaves of which that is wanted. What is wrong with the tree is said
+    /// where parameters and gradients are paired.
+    pub(crate) fn alter<'k>(
+        &mut self,
+        grads: &dyn Params<F>,
+        count: usize,
+        known: &dyn Fn(usize) -> Known<'k>,
+        others: Option<&dyn OtherRanks>,
+    ) -> Result<(), Error> {
+        self.starts.clear();
+        let mut start = 0;
+        for i in 0..count {
+            self.starts.push(start);
+            start += known(i).shape.iter().product::<usize>() as u64;
+        }
+        let Self { leaves, starts, means } = self;
+        leaves.iter_mut().for_each(|(counts, _)| *counts = false);
+        let (mut place, mut refused) = (0, None);
+        grads.visit(Path::ROOT, &mut |path, leaf| {
+            let at = place;
+            place += 1;
+            // Most trees have their leaves in the order of the first step.
+            let first = at.min(count);
+            let Some(index) =
+                (first..count).chain(0..first).find(|&index| path.is(known(index).name))
+            else {
+                return;
+            };
+            let Known { name, shape, alteration } = known(index);
+            let Alteration { centralized, noise } = alteration;
+            if centralized.is_none() && noise.is_none() {
+                return;
+            }
+            if leaf.rows().is_some() {
+                refused.get_or_insert_with(|| refusal(name, alteration));
+                return;
+            }
+            if leaf.contradiction().is_some() || leaf.shape().contains(&0) {
+                return;
+            }
+            while leaves.len() <= at {
+                leaves.push((false, Copied::EMPTY));
+            }
+            let (counts, copied) = &mut leaves[at];
+            copied.copy(leaf);
+            *counts = true;
+            let to = &mut copied.values[..];
+            if let Some(units) = centralized {
+                centralize(to, leaf.shape(), units, means);
+            }
+            if let Some((noise, step, rate)) = noise {
+                let drawn = noise.at(step, rate);
+                let part = others.filter(|others| others.is_split());
+                let first = part.and_then(|others| others.bounds(name).get(others.rank()));
+                let first = first.copied().unwrap_or(0);
+                // A part is a list of elements in the order of the memory.
+                let turned = part.filter(|others| !others.is_row_major(name));
+                for (i, g) in to.iter_mut().enumerate() {
+                    let place = match turned {
+                        Some(others) => others.logical(name, shape, first + i),
+                        None => first + i,
+                    };
+                    let noise = drawn.of(starts[index] + place as u64);
+                    *g = *g + F::from_f64(noise);
+                }
+            }
+        });
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// The gradients, changed where that is wanted.
+    pub(crate) fn tree<'a>(&'a self, grads: &'a dyn Params<F>) -> Changed<'a, F> {
+        Changed { grads, leaves: &self.leaves }
+    }
+}
+
+#[cold]
+fn refusal(leaf: &str, alteration: Alteration) -> Error {
+    let what = match alteration.centralized {
+        Some(_) => "centralization of gradients (`centralized`)",
+        None => "gradient noise (`gradient_noise`)",
+    };
+    let remedy = "make it an array by `Rows::to_array`, or leave the leaf out by a `group`";
+    ErrorKind::NeedsAllRows { leaf: leaf.to_owned(), what, remedy }.into()
+}
+
+/// Takes off each unit the mean of its elements, which lie row by row.
+fn centralize<F: Scalar>(g: &mut [F], shape: &[usize], units: Units, means: &mut Vec<f64>) {
+    if shape.len() < 2 {
+        return;
+    }
+    let (count, inner) = match units.axis(shape.len()) {
+        Some(axis) => (shape[axis], shape[axis + 1..].iter().product::<usize>()),
+        None => (1, g.len()),
+    };
+    means.clear();
+    means.resize(count, 0.0);
+    // A share of each element, whose sum is no larger than the largest.
+    let share = count as f64 / g.len() as f64;
+    for (run, elements) in g.chunks_exact(inner).enumerate() {
+        let mean = &mut means[run % count];
+        elements.iter().for_each(|g| *mean += g.into_f64() * share);
+    }
+    for (run, elements) in g.chunks_exact_mut(inner).enumerate() {
+        let mean = means[run % count];
+        elements.iter_mut().for_each(|g| *g = F::from_f64(g.into_f64() - mean));
+    }
+}
+
+/// A tree of gradients, some of which are replaced.
+pub(crate) struct Changed<'c, F: Scalar> {
+    grads: &'c dyn Params<F>,
+    leaves: &'c [(bool, Copied<F>)],
+}
+
+impl<F: Scalar> Params<F> for Changed<'_, F> {
+    fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, &'a dyn Leaf<F>)) {
+        let mut leaves = self.leaves.iter();
+        self.grads.visit(path, &mut |path, leaf| match leaves.next() {
+            Some((true, copied)) => visit(path, copied),
+            _ => visit(path, leaf),
+        });
+    }
+}
