@@ -1,6 +1,7 @@
 //! What goes around the step in a training loop: other optimizers inside, and what watches a metric.
 
 mod accumulate;
+mod by_group;
 mod early_stopping;
 mod leaves;
 mod length;
@@ -12,6 +13,7 @@ mod range_test;
 mod sam;
 
 pub use accumulate::Accumulate;
+pub use by_group::ByGroup;
 pub use early_stopping::{EarlyStopping, Goal, Verdict};
 pub use lookahead::Lookahead;
 pub use plateau::Plateau;

@@ -2,6 +2,7 @@
 //! optimizers around an optimizer; each against a literal transcription.
 
 mod averages;
+mod by_group;
 mod clipping;
 mod decay;
 mod groups;
