@@ -20,14 +20,23 @@ function solidMesh() {
 function camera(width, size) {
   const angle = (state.turn * Math.PI) / 180;
   const [sin, cos] = [Math.sin(angle), Math.cos(angle)];
-  const scale = Math.min(width / 1.75, size / 1.45);
-  return (u, v, z) => {
+  const flat = (u, v, z) => {
     const [x, y] = [1.375 * (u - 0.5), v - 0.5];
     const [right, away] = [cos * x - sin * y, sin * x + cos * y];
     const up = Math.sin(TILT) * away + Math.cos(TILT) * (z - 0.35);
     const depth = Math.cos(TILT) * away - Math.sin(TILT) * z;
     const near = 1 / (1 + 0.25 * depth);
-    return [width / 2 + scale * near * right, size / 2 - scale * near * up, depth];
+    return [near * right, -near * up, depth];
+  };
+  // It fills the canvas, however it is turned.
+  const [left, top, most, bottom] = mesh.reduce(([a, b, c, d], z, k) => {
+    const [x, y] = flat((k % (CELLS[0] + 1)) / CELLS[0], Math.floor(k / (CELLS[0] + 1)) / CELLS[1], z);
+    return [Math.min(a, x), Math.min(b, y), Math.max(c, x), Math.max(d, y)];
+  }, [Infinity, Infinity, -Infinity, -Infinity]);
+  const scale = 0.94 * Math.min(width / (most - left), size / (bottom - top));
+  return (u, v, z) => {
+    const [x, y, depth] = flat(u, v, z);
+    return [width / 2 + scale * (x - (left + most) / 2), size / 2 + scale * (y - (top + bottom) / 2), depth];
   };
 }
 

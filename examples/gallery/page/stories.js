@@ -77,7 +77,7 @@ function walked(story, numbers) {
     losses,
     final: losses[losses.length - 1],
     end: 0,
-    fate: there < 0 ? "" : `there after ${there}`,
+    fate: there < 0 ? "" : `arrived at step ${there}`,
   };
 }
 
