@@ -124,6 +124,9 @@ impl<S, P, F: Scalar, H> fmt::Debug for Minimize<S, P, F, H> {
 
 type At<P, F> = IterState<P, P, (), (), (), F>;
 
+/// Where the solver has come to, and how it ended if it did.
+type Turn<P, F> = (Option<Iterate<F>>, Option<(Report, P)>);
+
 impl<S, P, F, H> Minimize<S, P, F, H>
 where
     F: Scalar + ArgminFloat,
@@ -142,7 +145,7 @@ where
         &mut self,
         problem: &mut Problem<O>,
         before: Option<u64>,
-    ) -> Result<(Option<Iterate<F>>, Option<(Report, P)>), Error>
+    ) -> Result<Turn<P, F>, Error>
     where
         O: CostFunction<Param = P, Output = F> + Gradient<Param = P, Gradient = P>,
         H: Curvature<O, P, F>,
@@ -182,7 +185,7 @@ where
                     }
                     turns.answer(Answer::GoOn);
                 }
-                Word::Ended(outcome) => return Ok((arrived, Some(outcome?))),
+                Word::Ended(outcome) => return Ok((arrived, Some((*outcome)?))),
             }
         }
     }
@@ -192,8 +195,7 @@ where
         &mut self,
         state: At<P, F>,
         template: P,
-        arrived: Option<Iterate<F>>,
-        ended: Option<(Report, P)>,
+        (arrived, ended): Turn<P, F>,
     ) -> Result<(At<P, F>, Option<KV>), Error> {
         let (_, flatten) = self.turns()?;
         let mut state = state;
@@ -260,8 +262,8 @@ where
         };
         self.flatten = Some(Flatten::of::<F>(&params)?);
         self.turns = Some(Turns::begin(solver, params.clone(), limits, H::HAS_HESSIAN)?);
-        let (arrived, ended) = self.advance(problem, None)?;
-        self.tell(state, params, arrived, ended)
+        let turn = self.advance(problem, None)?;
+        self.tell(state, params, turn)
     }
 
     fn next_iter(
@@ -270,7 +272,7 @@ where
         mut state: At<P, F>,
     ) -> Result<(At<P, F>, Option<KV>), Error> {
         let params = state.take_param().ok_or_else(|| no_param(self.name))?;
-        let (arrived, ended) = self.advance(problem, Some(state.iter))?;
-        self.tell(state, params, arrived, ended)
+        let turn = self.advance(problem, Some(state.iter))?;
+        self.tell(state, params, turn)
     }
 }

@@ -20,7 +20,7 @@ pub(crate) enum Word<P, F> {
     /// An iteration has brought it to a point.
     Arrived(Iterate<F>),
     /// It is at the end, with the best point that it has seen.
-    Ended(Result<(Report, P), Error>),
+    Ended(Box<Result<(Report, P), Error>>),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +97,7 @@ where
                 }
             });
             let outcome = solvers::minimize(&mut solver, &mut params, &mut far, stop);
-            let _ = say.send(Word::Ended(outcome.map(|report| (report, params))));
+            let _ = say.send(Word::Ended(Box::new(outcome.map(|report| (report, params)))));
         };
         let thread = std::thread::Builder::new().name("thalweg".to_owned()).spawn(work);
         let thread = Some(thread.map_err(Error::other)?);

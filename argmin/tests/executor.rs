@@ -62,9 +62,12 @@ impl Hessian for Rosenbrock {
     }
 }
 
-/// What an observer was told: each iteration's number, cost, and names of the log.
+/// An iteration's number, its cost and point, and whether the log has the gradient's size.
+type Note = (u64, f64, Vec<f64>, bool);
+
+/// What an observer was told.
 #[derive(Clone, Default)]
-struct Notes(Arc<Mutex<Vec<(u64, f64, Vec<f64>, bool)>>>);
+struct Notes(Arc<Mutex<Vec<Note>>>);
 
 impl Observe<Seen> for Notes {
     fn observe_iter(&mut self, state: &Seen, kv: &KV) -> Result<(), Error> {

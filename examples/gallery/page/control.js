@@ -25,6 +25,10 @@ function fillLosses() {
 }
 
 function fillReadout() {
+  if (state.solid) {
+    $("under").textContent = "Drag the surface, or the slider, to turn it.";
+    return;
+  }
   if (!state.probe) {
     $("under").textContent = "Point at the map, or tap it, to read loss, gradient and curvature. " +
       (told() ? "Drag the ring to start anywhere." : "Drag the ring to another of the dotted starts: the crate has computed all paths beforehand.");
@@ -204,9 +208,11 @@ function setSolid(on) {
   $("solid").setAttribute("aria-pressed", String(on));
   $("turning").hidden = !on;
   $("map").classList.toggle("solid", on);
-  if (on) probe(null);
+  state.probe = null;
+  if (!sheet) return;
+  fillReadout();
   draw();
-  if (sheet) keep();
+  keep();
 }
 
 function turnTo(angle) {
