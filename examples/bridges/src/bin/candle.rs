@@ -1,7 +1,7 @@
 //! A line through points, its tensors of candle and its optimizer of thalweg.
 //!
 //! ```text
-//! cargo run --features candle --bin candle
+//! cargo run --release --manifest-path examples/bridges/Cargo.toml --bin candle
 //! ```
 
 use std::collections::BTreeMap;
