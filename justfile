@@ -36,4 +36,4 @@ figures *sections:
 
 # Licences and sources of all dependencies, by `cargo install cargo-deny`.
 deny:
-    cargo deny check bans licenses sources
+    cargo deny --workspace --all-features --locked check bans licenses sources

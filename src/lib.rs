@@ -114,6 +114,8 @@ pub mod muon;
 pub mod natural_gradient;
 mod optimizer;
 pub mod params;
+#[cfg(feature = "rand")]
+mod random;
 mod ranking;
 mod reduce;
 pub mod regularize;
@@ -192,6 +194,8 @@ pub use solvers::{ConjugateGradient, Lbfgs, least_squares};
 // The vocabulary.
 pub use error::{Error, ErrorKind, Foreign, Tree};
 pub use params::{Bounds, Params, ParamsMut, Pattern};
+#[cfg(feature = "rand")]
+pub use random::RandomBits;
 pub use rule::Rule;
 pub use scalar::Scalar;
 pub use schedule::Schedule;

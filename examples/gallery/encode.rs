@@ -34,6 +34,11 @@ impl Bytes {
         self.0.extend(value.to_le_bytes());
     }
 
+    /// What are bytes already.
+    pub fn raw(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
     /// Deflated, in base 64.
     pub fn packed(&self) -> io::Result<String> {
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! `surfaces` has the losses, `methods` the optimizers, `runs` the trajectories and the search for
-//! rates, `sheet` all of these of a surface; `picture`, `page` and `paths` show them.
+//! rates, `sheet` all of these of a surface; `picture`, `page` and `paths` show them. `stories` are what the page computes by
+//! itself, by `live`, this crate as WebAssembly.
 
 mod encode;
 mod geometry;
@@ -20,6 +21,8 @@ mod picture;
 mod png;
 mod runs;
 mod sheet;
+#[path = "live/src/stories.rs"]
+mod stories;
 mod surfaces;
 
 use std::fs;
@@ -144,8 +147,9 @@ fn all(surfaces: &[Surface], args: &Args, folder: &File) -> Result<(), Failure> 
     let (data, summaries): (Vec<Value>, Vec<Value>) = done.into_iter().unzip();
     let names = surfaces.iter().map(|surface| surface.name.to_owned());
     let summary: serde_json::Map<String, Value> = names.zip(summaries).collect();
+    fs::write(folder.join("stories.json"), serde_json::to_string(&page::told())?)?;
     fs::write(folder.join("summary.json"), serde_json::to_string(&summary)?)?;
-    let page = page::page(&methods, data);
+    let page = page::page(&methods, data)?;
     let file = folder.join("index.html");
     fs::write(&file, &page)?;
     println!(

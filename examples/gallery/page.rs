@@ -10,6 +10,7 @@ use crate::geometry::Grid;
 use crate::methods::{FAMILIES, Kind, Method};
 use crate::runs::{End, POWERS, Path};
 use crate::sheet::Sheet;
+use crate::stories::{self, Story};
 use crate::surfaces::{Point, Surface};
 
 /// Cells of the table of losses, and of the coarser one of gradients and curvatures.
@@ -17,8 +18,11 @@ const FINE: [usize; 2] = [176, 128];
 const COARSE: [usize; 2] = [88, 64];
 const BANDS: usize = 14;
 
+/// What the page computes the stories by: `live/build` writes it.
+const LIVE: &[u8] = include_bytes!("page/stories.wasm");
+
 /// The page of these surfaces.
-pub fn page(methods: &[Method], surfaces: Vec<Value>) -> String {
+pub fn page(methods: &[Method], surfaces: Vec<Value>) -> io::Result<String> {
     let methods: Vec<Value> = methods
         .iter()
         .map(|method| {
@@ -38,16 +42,76 @@ pub fn page(methods: &[Method], surfaces: Vec<Value>) -> String {
         "families": FAMILIES,
         "methods": methods,
         "surfaces": surfaces,
+        "bands": BANDS,
+        "stories": stories::ALL.iter().map(story).collect::<Vec<_>>(),
+        "live": Bytes::raw(LIVE).packed()?,
     });
     // Within a script element `</` would end it.
     let data = data.to_string().replace("</", "<\\/");
-    include_str!("page/index.html")
+    Ok(include_str!("page/index.html")
         .replace("/* style.css */", include_str!("page/style.css"))
         .replace("/* data.js */", include_str!("page/data.js"))
+        .replace("/* stories.js */", include_str!("page/stories.js"))
         .replace("/* draw.js */", include_str!("page/draw.js"))
+        .replace("/* solid.js */", include_str!("page/solid.js"))
         .replace("/* control.js */", include_str!("page/control.js"))
         .replace("/* hands.js */", include_str!("page/hands.js"))
-        .replace("{\"data\": \"json\"}", &data)
+        .replace("{\"data\": \"json\"}", &data))
+}
+
+/// What the page has of a story beside what it computes.
+fn story(story: &Story) -> Value {
+    let values = story.slider.values;
+    let lines: Vec<Value> = story
+        .lines
+        .iter()
+        .map(|line| {
+            // NaN, no rate, becomes null.
+            let rates: Vec<Value> = values.iter().map(|&at| json!(short((line.rate)(at)))).collect();
+            json!({ "name": line.title.to_lowercase(), "title": line.title, "formula": "", "rates": rates })
+        })
+        .collect();
+    let starts: Vec<Point> = values.iter().map(|&at| (story.moved)(at, story.start)).collect();
+    let at = |w: &Point, setting: f64| (story.value)(setting, w);
+    let differs = |w: &Point| values.iter().any(|&setting| at(w, setting) != at(w, values[0]));
+    json!({
+        "name": story.name,
+        "title": story.title,
+        "lesson": story.lesson,
+        "formula": story.formula,
+        "frame": story.frame,
+        "minima": story.minima,
+        "base": at(&story.minima[0], values[0]),
+        "steps": story.steps,
+        "label": story.slider.label,
+        "values": values,
+        "first": story.slider.first,
+        "lines": lines,
+        "reshapes": differs(&story.start),
+        "moves": starts.iter().any(|start| *start != starts[0]),
+        "starts": starts,
+    })
+}
+
+/// Four digits, for a table.
+fn short(value: f64) -> f64 {
+    format!("{value:.3e}").parse().unwrap_or(value)
+}
+
+/// The last losses of all lines at each setting, for whoever wants to compare.
+pub fn told() -> Value {
+    let of = |story: &Story| {
+        let values = story.slider.values.iter();
+        let finals: Vec<Vec<f64>> = values
+            .map(|&setting| {
+                let start = (story.moved)(setting, story.start);
+                let last = |line| story.run(line, setting, start).last().map_or(f64::NAN, |w| w[2]);
+                (0..story.lines.len()).map(last).collect()
+            })
+            .collect();
+        (story.name.to_owned(), json!({ "finals": finals, "first": story.slider.first }))
+    };
+    Value::Object(stories::ALL.iter().map(of).collect())
 }
 
 /// What the page has of a surface.

@@ -14,7 +14,7 @@ pub struct Extent {
 }
 
 impl Extent {
-    pub const WHOLE: Self = Self { side: 6, steps: usize::MAX };
+    pub const WHOLE: Self = Self { side: 3, steps: usize::MAX };
     pub const QUICK: Self = Self { side: 3, steps: 40 };
 }
 

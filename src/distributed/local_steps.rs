@@ -45,6 +45,7 @@ const NAME: &str = "LocalSteps";
 ///     let target = [0.0, 4.0][ranks.rank()];
 ///     let mut optimizer = LocalSteps::new(Sgd::new(0.5), Sgd::new(1.0), 3, ranks);
 ///     let mut w = array![1.0];
+///     assert_eq!(optimizer.to_string(), "LocalSteps: learning rate 0.5, 0 steps");
 ///     for _ in 0..30 {
 ///         let gradient = &w - target; // each rank goes its own way, and they meet in the middle
 ///         optimizer.step(&mut w, &gradient)?;
@@ -234,6 +235,10 @@ impl<F: Scalar, I: Optimizer<F>, O: Optimizer<F>, C: Communicator> LocalSteps<F,
         record
     }
 }
+
+crate::optimizer::display!(
+    [I: Optimizer<F>, O: Optimizer<F>, C: Communicator] LocalSteps<F, I, O, C>
+);
 
 impl<F, I, O, C> Optimizer<F> for LocalSteps<F, I, O, C>
 where

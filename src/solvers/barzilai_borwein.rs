@@ -14,7 +14,9 @@ const VALUES: usize = 10;
 /// Short lengths of which the least is taken.
 const LENGTHS: usize = 6;
 
-/// **Barzilai-Borwein**: w = w₋ - αg with a length that carries the curvature met last,
+/// **Barzilai-Borwein**: gradient descent that finds the lengths of its steps by itself.
+///
+/// w = w₋ - αg with a length that carries the curvature met last,
 /// α = sᵀs/sᵀy or sᵀy/yᵀy, s = w - w₋, y = g - g₋.
 ///
 /// | setting | default | range |

@@ -18,7 +18,9 @@ const FIRST: f64 = 0.3;
 /// H is scaled up by no more than this at a step.
 const STRETCH: f64 = 1e3;
 
-/// **BFGS**: d = -Hg, where H stands for the inverse Hessian and is made to agree with each step,
+/// **BFGS**: fewer evaluations than L-BFGS, for smooth functions of up to some thousand parameters.
+///
+/// d = -Hg, where H stands for the inverse Hessian and is made to agree with each step,
 /// Hy = s: H ← (I - syᵀ/sᵀy) H (I - ysᵀ/sᵀy) + ssᵀ/sᵀy, s = w - w₋, y = g - g₋.
 ///
 /// | setting | default | range |

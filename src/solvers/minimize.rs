@@ -1,6 +1,6 @@
 //! The loop that drives a solver.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::descent::{Descent, Face, Limits};
 use super::flat::Flat;
@@ -147,6 +147,12 @@ where
     }
 }
 
+/// `None` where there is no clock to ask: WebAssembly alone has none.
+fn now() -> Option<Instant> {
+    let has_clock = cfg!(not(all(target_family = "wasm", target_os = "unknown")));
+    has_clock.then(Instant::now)
+}
+
 fn run<F: Scalar, S: Solver<F> + ?Sized>(
     solver: &mut S,
     flatten: &Flatten,
@@ -155,7 +161,7 @@ fn run<F: Scalar, S: Solver<F> + ?Sized>(
     mut stop: Stop<'_, F>,
     face: Option<Face<F>>,
 ) -> Result<(Report, Vec<F>), Error> {
-    let begun = Instant::now();
+    let begun = now();
     let mut descent = Descent::new(objective, start, Limits::of(&stop, begun), face);
     let mut history = History::new();
     let mut iterations = 0;
@@ -196,7 +202,7 @@ fn run<F: Scalar, S: Solver<F> + ?Sized>(
         iterations,
         evaluations,
         restarts,
-        elapsed: begun.elapsed(),
+        elapsed: begun.map_or(Duration::ZERO, |begun| begun.elapsed()),
         history: history.into_rows(),
     };
     Ok((report, last.x))

@@ -17,7 +17,9 @@ use crate::vector;
 /// Below this part of the largest, an eigenvalue of the scaled Hessian is raised.
 const LEAST: f64 = 1e-10;
 
-/// **Newton**, damped by a line search: d = -H⁻¹g by Cholesky; where H is not positive definite,
+/// **Newton**, damped by a line search: the fewest iterations, for some hundred parameters.
+///
+/// d = -H⁻¹g by Cholesky; where H is not positive definite,
 /// d = -|H|⁻¹g.
 ///
 /// |H| has the eigenvectors of H and the magnitudes of its eigenvalues, after H was scaled to a

@@ -12,7 +12,10 @@ use crate::vector;
 
 const FORCING: Interval = Interval::closed(0.0, 0.999, "a number in [0, 0.999]");
 
-/// **Newton-CG** in a trust region: p ≈ -H⁻¹g by conjugate gradient on the quadratic model
+/// **Newton-CG** in a trust region: for many parameters, where products with the Hessian are to be had or saddle
+/// points are in the way.
+///
+/// p ≈ -H⁻¹g by conjugate gradient on the quadratic model
 /// m(p) = gᵀp + ½pᵀHp, ended where ‖Hp + g‖ ≤ ηₖ·‖g‖, at the border ‖p‖ = Δ, or, where a direction of
 /// negative curvature is met, along it to the border. ηₖ = min(η, ‖g‖/‖g₋‖) follows how fast the gradient
 /// falls: far from a minimum a rough step will do, near it steps are exact. The first is η.

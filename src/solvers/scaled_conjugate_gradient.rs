@@ -9,7 +9,9 @@ use crate::rule::Interval;
 use crate::scalar::Scalar;
 use crate::vector;
 
-/// **Scaled conjugate gradient**: the length along a conjugate direction ρ from the curvature there,
+/// **Scaled conjugate gradient**: conjugate gradient that needs no line search.
+///
+/// The length along a conjugate direction ρ from the curvature there,
 /// α = -gᵀρ / (ρᵀHρ + λρᵀρ), in place of a line search; λ grows where the parabola misleads.
 ///
 /// | setting | default | range |

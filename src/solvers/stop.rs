@@ -137,7 +137,8 @@ impl<'a, F: Scalar> Stop<'a, F> {
         self
     }
 
-    /// Begins no evaluation later than that after the start.
+    /// Begins no evaluation later than that after the start. Without a clock, on `wasm32-unknown-unknown`, there is no
+    /// such limit.
     #[must_use]
     pub fn time(mut self, limit: Duration) -> Self {
         self.time = Some(limit);

@@ -2,6 +2,7 @@
 
 mod accumulate;
 mod averaged;
+mod by_group;
 mod early_stopping;
 mod leaves;
 mod length;
@@ -14,6 +15,7 @@ mod sam;
 
 pub use accumulate::Accumulate;
 pub use averaged::Averaged;
+pub use by_group::ByGroup;
 pub use early_stopping::{EarlyStopping, Goal, Verdict};
 pub use lookahead::Lookahead;
 pub use plateau::Plateau;

@@ -3,6 +3,7 @@
 
 mod altered;
 mod averages;
+mod by_group;
 mod clipping;
 mod decay;
 mod groups;

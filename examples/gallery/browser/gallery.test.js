@@ -11,6 +11,7 @@ import { chromium } from "playwright-core";
 const folder = fileURLToPath(new URL("../../../target/gallery", import.meta.url));
 const address = pathToFileURL(join(folder, "index.html")).href;
 const summary = JSON.parse(readFileSync(join(folder, "summary.json"), "utf8"));
+const stories = JSON.parse(readFileSync(join(folder, "stories.json"), "utf8"));
 const shots = join(folder, "browser");
 const SIZES = { desk: { width: 1280, height: 860 }, phone: { width: 390, height: 844 } };
 
@@ -34,7 +35,7 @@ beforeEach(async () => {
 });
 
 /** The page, ready, in a browser of its own; every complaint of it goes into `troubles`. */
-async function open({ hash = "", ...options } = {}) {
+async function open({ hash = "#surface=rosenbrock", ...options } = {}) {
   context = await chromium.launchPersistentContext(mkdtempSync(join(profile, "user-")), {
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: [
@@ -81,7 +82,9 @@ function same(shown, computed, what) {
 function onScreen(page, [x, y]) {
   return page.evaluate(([x, y]) => {
     const data = JSON.parse(document.querySelector("#data").textContent);
-    const surface = data.surfaces.find((surface) => surface.name === document.querySelector("#surface").value);
+    const parts = new URLSearchParams(location.hash.slice(1));
+    const named = (list, key) => list.find(({ name }) => name === parts.get(key));
+    const surface = named(data.stories, "story") ?? named(data.surfaces, "surface");
     const [[left, low], [right, high]] = surface.frame;
     const map = document.querySelector("#map");
     map.scrollIntoView({ block: "center" });
@@ -206,7 +209,7 @@ test("fingers play, read and drag", async () => {
 for (const scheme of ["light", "dark"]) {
   for (const [name, viewport] of Object.entries(SIZES)) {
     test(`it is drawn ${scheme} on a ${name}`, async () => {
-      const page = await open({ colorScheme: scheme, viewport });
+      const page = await open({ hash: "#story=momentum&step=60", colorScheme: scheme, viewport });
       assert.equal(await page.getAttribute("html", "data-theme"), scheme);
       const lightness = () => page.evaluate(() => {
         const map = document.querySelector("#map");
@@ -223,6 +226,19 @@ for (const scheme of ["light", "dark"]) {
       assert.ok(scheme === "light" ? mean > 150 : mean < 110, `mean ${mean}`);
       assert.ok(colors > 20, `${colors} colors`);
       await page.screenshot({ path: join(shots, `${scheme}-${name}.png`), fullPage: name === "phone" });
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(overflow <= 0, `${overflow} pixels too wide`);
+      // In 3-D, turned, it is another picture, and as light or dark.
+      await page.click("#solid");
+      await page.waitForTimeout(150);
+      const picture = () => page.$eval("#map", (map) => map.toDataURL());
+      const solid = await picture();
+      assert.ok(solid.length > 20000, `${solid.length} bytes`);
+      await page.screenshot({ path: join(shots, `${scheme}-${name}-solid.png`) });
+      await page.focus("#turn");
+      await page.keyboard.press("PageUp");
+      await page.waitForTimeout(150);
+      assert.notEqual(await picture(), solid);
       await page.click("#theme");
       assert.notEqual(await page.getAttribute("html", "data-theme"), scheme);
       assert.deepEqual(troubles, []);
@@ -250,8 +266,131 @@ test("an address brings back what was chosen", async () => {
 });
 
 test("an address that makes no sense is ignored", async () => {
-  const page = await open({ hash: "#surface=nowhere&optimizers=adam,nobody&start=1e9&step=-4&speed=x" });
+  const page = await open({ hash: "#surface=nowhere&optimizers=adam,nobody&start=1e9&step=-4&speed=x&view=9d&turn=x" });
   assert.equal(await page.$eval("#surface", (list) => list.value), "rosenbrock");
   assert.deepEqual(await chosen(page), ["adam"]);
+  assert.deepEqual(troubles, []);
+});
+
+/** The losses in the table, top to bottom. */
+const losses = (page) => page.$$eval("#rows .loss", (cells) => cells.map((cell) => Number(cell.textContent.replaceAll("−", "-"))));
+
+test("the first screen tells a story, and plays it", async () => {
+  const page = await open({ hash: "" });
+  await page.waitForFunction(() => Number(document.querySelector("#scrub").value) > 5);
+  assert.equal(await page.getAttribute("html", "data-mode"), "story");
+  assert.equal(await page.textContent('#stories [aria-current="true"]'), "Momentum");
+  // All that it takes is on the first screen.
+  for (const id of ["what", "lesson", "setting", "map", "play", "chart"]) {
+    const box = await page.locator(`#${id}`).boundingBox();
+    assert.ok(box.y >= 0 && box.y + Math.min(box.height, 200) <= SIZES.desk.height, `${id} at ${box.y}`);
+  }
+  assert.equal(await page.isVisible("#who"), false);
+  assert.deepEqual(troubles, []);
+});
+
+test("who wants less motion is shown the end at once", async () => {
+  const page = await open({ hash: "", reducedMotion: "reduce" });
+  assert.equal(await page.getAttribute("#play", "aria-label"), "Play");
+  assert.equal(await step(page), await page.$eval("#scrub", (slider) => Number(slider.max)));
+  assert.deepEqual(troubles, []);
+});
+
+test("what the page computes in a story is what the crate computed, at each setting", async () => {
+  const page = await open({ hash: "#story=momentum&step=999" });
+  for (const [name, { finals }] of Object.entries(stories)) {
+    const title = await page.evaluate((name) => JSON.parse(document.querySelector("#data").textContent).stories.find((s) => s.name === name).title, name);
+    await page.click(`#stories button:text-is("${title}")`);
+    await page.waitForFunction((name) => location.hash.includes(`story=${name}`), name);
+    await page.focus("#setting");
+    await page.keyboard.press("Home");
+    for (let setting = 0; setting < finals.length; setting++) {
+      await page.waitForFunction((setting) => location.hash.includes(`setting=${setting}&`), setting);
+      await page.focus("#scrub");
+      await page.keyboard.press("End");
+      await page.waitForFunction(() => document.querySelector("#step").textContent.startsWith(document.querySelector("#scrub").max));
+      await page.waitForTimeout(40);
+      const shown = await losses(page);
+      finals[setting].forEach((computed, line) => {
+        const what = `${name}, setting ${setting}, line ${line}`;
+        // What has arrived is rounding; so is what a processor's own functions differ by.
+        if (Math.abs(computed) > 1e-12) assert.ok(Math.abs(shown[line] - computed) <= 2e-3 * Math.abs(computed), `${what}: ${shown[line]} for ${computed}`);
+        else assert.ok(Math.abs(shown[line]) <= 1e-11, `${what}: ${shown[line]} for ${computed}`);
+      });
+      await page.focus("#setting");
+      await page.keyboard.press("ArrowRight");
+    }
+  }
+  assert.deepEqual(troubles, []);
+});
+
+test("the slider and the ring change the lines, and an address keeps both", async () => {
+  const page = await open({ hash: "#story=momentum&step=999" });
+  const first = await losses(page);
+  await page.focus("#setting");
+  await page.keyboard.press("Home");
+  await page.waitForFunction(() => location.hash.includes("setting=0&"));
+  assert.equal(await page.textContent("#value"), "0");
+  await page.waitForTimeout(60);
+  const none = await losses(page);
+  // Without momentum all three are SGD.
+  assert.ok(none[0] === first[0] && none[1] === none[0] && none[2] === none[0]);
+  await page.mouse.move(...(await onScreen(page, [-3, -3.3])));
+  await page.mouse.down();
+  await page.mouse.move(...(await onScreen(page, [3, 1])), { steps: 6 });
+  await page.mouse.up();
+  const from = (await parameter(page, "from")).split(",").map(Number);
+  assert.ok(Math.hypot(from[0] - 3, from[1] - 1) < 0.2, String(from));
+  // SGD along the valley: (1 - 1/50)^150 of u, squared, is left.
+  await page.waitForTimeout(60);
+  const u = 0.8 * from[0] + 0.6 * from[1];
+  same((await losses(page))[0], 0.5 * (u * 0.98 ** 150) ** 2, "sgd");
+  await page.keyboard.press("3");
+  await page.focus("#turn");
+  await page.keyboard.press("ArrowRight");
+  await page.waitForFunction(() => location.hash.includes("turn=31"));
+  const hash = await page.evaluate(() => location.hash);
+  const left = await losses(page);
+  await context.close();
+  const again = await open({ hash });
+  assert.equal(await again.evaluate(() => location.hash), hash);
+  assert.equal(await again.getAttribute("#solid", "aria-pressed"), "true");
+  assert.deepEqual(await losses(again), left);
+  assert.deepEqual(troubles, []);
+});
+
+test("a story is told by keyboard alone", async () => {
+  const page = await open({ hash: "", reducedMotion: "reduce" });
+  const reach = async (id) => {
+    for (let i = 0; i < 30; i++) {
+      await page.keyboard.press("Tab");
+      if (await page.evaluate((id) => document.activeElement.id === id || document.activeElement.textContent === id, id)) return;
+    }
+    assert.fail(`${id} is not reached by Tab`);
+  };
+  await reach("Saddles");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => location.hash.includes("story=saddles"));
+  await reach("setting");
+  await page.keyboard.press("End");
+  await page.waitForFunction(() => document.querySelector("#value").textContent === "0");
+  await reach("map");
+  await page.keyboard.press("ArrowUp");
+  await page.waitForFunction(() => !new URLSearchParams(location.hash.slice(1)).get("from").endsWith(",0"));
+  await page.keyboard.press("]");
+  await page.waitForFunction(() => location.hash.includes("story=adaptive"));
+  await page.keyboard.press("]");
+  await page.waitForFunction(() => location.hash.includes("surface="));
+  assert.equal(await page.isVisible("#who"), true);
+  assert.deepEqual(troubles, []);
+});
+
+test("a click before the data are unpacked does no harm", async () => {
+  const page = await open();
+  await page.evaluate(() => {
+    document.querySelector("#next").click();
+    document.querySelector('input[value="yogi"]').click();
+  });
+  await page.waitForFunction(() => document.querySelector('tr[data-name="yogi"] .loss')?.textContent);
   assert.deepEqual(troubles, []);
 });

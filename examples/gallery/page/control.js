@@ -9,6 +9,7 @@ function fillRows() {
     return `<tr data-name="${method.name}"><td>${swatch(slot)}</td><td title="${method.formula}">${method.title}</td>` +
       `<td class="rate">${rate === null ? "" : rate}</td><td class="loss"></td><td class="fate" title="${path.end || ""}">${fate(path)}</td></tr>`;
   }).join("");
+  if (told()) return;
   for (const input of document.querySelectorAll("#families input")) {
     const slot = state.slots.get(input.value);
     input.checked = slot !== undefined;
@@ -24,8 +25,13 @@ function fillLosses() {
 }
 
 function fillReadout() {
+  if (state.solid) {
+    $("under").textContent = "Drag the surface, or the slider, to turn it.";
+    return;
+  }
   if (!state.probe) {
-    $("under").textContent = "Point at the map, or tap it, to read loss, gradient and curvature. Drag the ring to another of the dotted starts: the crate has computed all paths beforehand.";
+    $("under").textContent = "Point at the map, or tap it, to read loss, gradient and curvature. " +
+      (told() ? "Drag the ring to start anywhere." : "Drag the ring to another of the dotted starts: the crate has computed all paths beforehand.");
     return;
   }
   const [u, v] = state.probe;
@@ -40,7 +46,7 @@ function fillReadout() {
 }
 
 function describe() {
-  const [x, y] = surface().starts[state.start].map((value) => digits(value, 4));
+  const [x, y] = begin().map((value) => digits(value, 4));
   $("map").setAttribute("aria-label", `${surface().title}: contours and the paths of ${chosen().map((line) => line.method.title).join(", ") || "no optimizer"} from (${x}, ${y})`);
 }
 
@@ -59,32 +65,47 @@ function draw() {
   });
 }
 
-function changed() {
-  fillRows();
-  describe();
-  fillReadout();
-  draw();
-  keep();
+/** `passing`: another change is about to follow, and the address can wait. */
+function changed(passing = false) {
+  if (sheet) {
+    fillRows();
+    describe();
+    fillReadout();
+    draw();
+  }
+  if (!passing) keep();
 }
 
 async function show(index) {
+  state.story = -1;
   state.surface = index;
   const wanted = surface();
   sheet = null;
   const decoded = await decode(wanted);
   if (wanted !== surface()) return;
   sheet = decoded;
-  ground = null;
   state.start = Math.min(state.start, wanted.starts.length - 1);
-  state.step = Math.min(state.step, wanted.steps);
   $("surface").value = wanted.name;
-  $("formula").textContent = `E = ${wanted.formula}`;
-  $("lesson").textContent = wanted.lesson;
-  $("scrub").max = wanted.steps;
+  describeSurface();
   changed();
 }
 
+/** What is said of the surface or the story, and what can be done with it. */
+function describeSurface() {
+  ground = mesh = null;
+  const { formula, lesson, steps } = surface();
+  document.documentElement.dataset.mode = told() ? "story" : "all";
+  [...$("stories").children].forEach((button, index) => {
+    button.setAttribute("aria-current", String(index === (told() ? state.story : stories.length)));
+  });
+  state.step = Math.min(state.step, steps);
+  $("formula").textContent = `E = ${formula}`;
+  $("lesson").textContent = lesson;
+  $("scrub").max = steps;
+}
+
 function turn(by) {
+  if (told()) return openStory((state.story + by + stories.length + 1) % (stories.length + 1));
   const index = (state.surface + by + surfaces.length) % surfaces.length;
   state.start = 0;
   state.step = state.playing ? 0 : Infinity;
@@ -169,24 +190,52 @@ function nearest([u, v], among = () => true) {
   return best;
 }
 
+/** Where a hand wants the start: anywhere in a story, else at one of those that were computed. */
+function dragStart(place, passing = false) {
+  if (!told()) return moveStart(nearest(place));
+  state.from = point(place).map((value) => Number(value.toPrecision(4)));
+  retell(passing);
+}
+
+function ownStart() {
+  if (!told()) return moveStart(0);
+  state.from = told().starts[state.setting];
+  retell();
+}
+
+function setSolid(on) {
+  state.solid = on;
+  $("solid").setAttribute("aria-pressed", String(on));
+  $("turning").hidden = !on;
+  $("map").classList.toggle("solid", on);
+  state.probe = null;
+  if (!sheet) return;
+  fillReadout();
+  draw();
+  keep();
+}
+
+function turnTo(angle) {
+  state.turn = ((Math.round(angle) % 360) + 360) % 360;
+  $("turn").value = state.turn;
+  draw();
+}
+
 // The address
 
 let written = "";
 function keep() {
-  const parts = {
-    surface: surface().name,
-    optimizers: [...state.slots.keys()].join(","),
-    start: state.start,
-    step: Math.floor(state.step),
-    speed: state.speed,
-  };
+  const parts = told()
+    ? { story: told().name, setting: state.setting, from: state.from.join(",") }
+    : { surface: surface().name, optimizers: [...state.slots.keys()].join(","), start: state.start };
+  Object.assign(parts, { step: Math.floor(Math.min(state.step, surface().steps)), speed: state.speed });
+  if (state.solid) Object.assign(parts, { view: "3d", turn: state.turn });
   written = "#" + Object.entries(parts).map(([key, value]) => `${key}=${value}`).join("&");
   if (location.hash !== written) location.replace(written);
 }
 
 function restore() {
   const parts = new URLSearchParams(location.hash.slice(1));
-  const index = surfaces.findIndex((surface) => surface.name === parts.get("surface"));
   const known = (parts.get("optimizers") ?? "sgd,momentum,adam,muon,lbfgs").split(",")
     .filter((name) => methods.some((method) => method.name === name));
   state.slots.clear();
@@ -194,6 +243,18 @@ function restore() {
   const whole = (key) => Math.max(0, Math.floor(Number(parts.get(key)) || 0));
   state.start = whole("start");
   state.step = parts.has("step") ? whole("step") : Infinity;
-  setSpeed(Number(parts.get("speed")));
-  return show(index < 0 ? surfaces.findIndex((surface) => surface.name === "rosenbrock") : index);
+  setSpeed(Number(parts.get("speed") ?? (parts.has("surface") ? 20 : 50)));
+  turnTo(parts.has("turn") ? whole("turn") : 30);
+  setSolid(parts.get("view") === "3d");
+  if (parts.has("surface")) {
+    const index = surfaces.findIndex((surface) => surface.name === parts.get("surface"));
+    return show(index < 0 ? rosenbrock : index);
+  }
+  const index = Math.max(stories.findIndex((story) => story.name === parts.get("story")), 0);
+  const from = (parts.get("from") ?? "").split(",").map(Number);
+  const given = parts.has("from") && from.length === 2 && from.every(Number.isFinite);
+  return tell(index, parts.has("setting") ? whole("setting") : undefined, given ? from : undefined).then(() => {
+    // Who comes for the first time sees what it is about.
+    if (!parts.has("step") && !calm.matches) { seek(0); play(true); }
+  });
 }

@@ -2,7 +2,7 @@
 
 const $ = (id) => document.getElementById(id);
 const gallery = JSON.parse($("data").textContent);
-const { surfaces, methods } = gallery;
+const { surfaces, methods, stories } = gallery;
 const SPEEDS = [2, 5, 10, 20, 50, 100];
 const DASHES = [[], [9, 5], [3, 4], [12, 4, 3, 4], [6, 3]];
 // Okabe and Ito's colors, which color-blind eyes tell apart; of black and blue, those that show on dark.
@@ -12,7 +12,11 @@ const COLORS = {
 };
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const night = matchMedia("(prefers-color-scheme: dark)");
-const state = { surface: 0, slots: new Map(), start: 0, step: 0, speed: 20, playing: false, probe: null };
+const state = {
+  story: -1, setting: 0, from: [0, 0], // of a story, or -1; which value of its slider; where its lines begin
+  surface: 0, slots: new Map(), start: 0, // of all surfaces
+  step: 0, speed: 20, playing: false, probe: null, solid: false, turn: 30,
+};
 let sheet = null; // the surface's data, decoded
 let ground = null; // its shading, drawn
 
@@ -65,18 +69,33 @@ async function decode(surface) {
   return { loss, gradient, low, high, paths };
 }
 
-const surface = () => surfaces[state.surface];
-const chosen = () => [...state.slots].map(([name, slot]) => {
-  const m = methods.findIndex((method) => method.name === name);
-  return { method: methods[m], m, slot, path: sheet.paths[m][state.start] };
-});
+const told = () => stories[state.story];
+const surface = () => told() ?? surfaces[state.surface];
+/** Where the lines begin. */
+const begin = () => (told() ? state.from : surface().starts[state.start]);
+function chosen() {
+  if (!sheet) return [];
+  if (told()) return told().lines.map((method, m) => ({ method, m, slot: m, path: sheet.paths[m][0] }));
+  return [...state.slots].map(([name, slot]) => {
+    const m = methods.findIndex((method) => method.name === name);
+    return { method: methods[m], m, slot, path: sheet.paths[m][state.start] };
+  });
+}
 const at = (path, step) => Math.min(step, path.x.length - 1);
 const height = (code) => (code > 16 ? 10 ** ((20 * code) / 65535 - 16) : 0);
 const lossOf = (code) => surface().base + surface().scale * height(code);
+/** The inverse of `lossOf`: 0 is below the lowest, 1 nothing above it. */
+function codeOf(loss, { base, scale }) {
+  const above = (loss - base) / scale;
+  if (above < 0) return 0;
+  if (Number.isNaN(above)) return 65535;
+  return Math.min(Math.max(Math.round((65535 * (Math.log10(above) + 16)) / 20), 1), 65535);
+}
 const signed = (code) => (code ? 10 ** ((30 * ((code >> 1) - 1)) / 32766 - 15) * (code & 1 ? -1 : 1) : NaN);
 /** The last loss whole, those before it to two digits; lower ones than the frame has are outside. */
 function lossAt(path, step) {
   if (step >= path.count - 1) return digits(path.final, 6);
+  if (path.losses) return digits(path.losses[step], 4);
   const code = path.heights[at(path, step)];
   return (code ? "" : "< ") + digits(lossOf(code), 2);
 }
@@ -95,6 +114,7 @@ function isOutside(path, i) {
 /** What became of a path, in a few words. */
 function fate(path) {
   const last = path.count - 1;
+  if (path.fate) return path.fate;
   if (path.end === "diverged") return `diverged at step ${last}`;
   let outside = path.x.length;
   while (outside > 0 && isOutside(path, outside - 1)) outside--;

@@ -54,15 +54,16 @@ function shade(width, height) {
 
 function drawMap() {
   const { context, width, height } = sized($("map"));
+  if (width < 1 || height < 1) return;
+  if (state.solid) return drawSolid(context, width, height);
   const [x, y] = [(part) => part * width, (part) => (1 - part) * height];
-  const key = [state.surface, theme(), $("map").width, $("map").height].join();
+  const key = [surface().name, told() ? state.setting : 0, theme(), $("map").width, $("map").height].join();
   if (!ground || ground.key !== key) ground = { key, canvas: shade($("map").width, $("map").height) };
   context.drawImage(ground.canvas, 0, 0, width, height);
   context.lineJoin = context.lineCap = "round";
 
-  const [own, ...grid] = surface().starts.map(fractions);
   context.fillStyle = ink("--faint");
-  for (const [u, v] of [own, ...grid]) {
+  for (const [u, v] of told() ? [] : surface().starts.map(fractions)) {
     context.beginPath();
     context.arc(x(u), y(v), 1.6, 0, 7);
     context.fill();
@@ -81,7 +82,7 @@ function drawMap() {
   for (const { path, slot } of lines) drawPath(context, x, y, path, slot);
   for (const { path, slot } of lines) drawHead(context, x, y, path, slot);
 
-  const [u, v] = fractions(surface().starts[state.start]);
+  const [u, v] = fractions(begin());
   context.strokeStyle = ink("--ink");
   context.lineWidth = 2.5;
   context.beginPath();
@@ -159,6 +160,7 @@ function drawHead(context, x, y, path, slot) {
 
 function drawChart() {
   const { context, width, height: tall } = sized($("chart"));
+  if (width < 60) return;
   const [left, bottom] = [46, tall - 24];
   const lines = chosen();
   let [low, high] = [65535, 0];

@@ -8,14 +8,20 @@ function wireMap() {
     return [inside((event.clientX - box.left) / box.width), inside(1 - (event.clientY - box.top) / box.height)];
   };
   const onRing = (event) => {
-    const [u, v] = fractions(surface().starts[state.start]);
+    const [u, v] = fractions(begin());
     const box = map.getBoundingClientRect();
     const [x, y] = [event.clientX - box.left - u * box.width, event.clientY - box.top - (1 - v) * box.height];
     return Math.hypot(x, y) < (event.pointerType === "mouse" ? 14 : 26);
   };
   let held = false;
+  let turned = null; // in 3-D: where a finger began, and how the surface stood
   map.addEventListener("pointerdown", (event) => {
     if (!sheet) return;
+    if (state.solid) {
+      turned = [event.clientX, state.turn];
+      map.setPointerCapture(event.pointerId);
+      return;
+    }
     held = onRing(event);
     if (held) map.setPointerCapture(event.pointerId);
     else probe(place(event));
@@ -24,20 +30,25 @@ function wireMap() {
   map.addEventListener("touchstart", (event) => { if (held) event.preventDefault(); }, { passive: false });
   map.addEventListener("pointermove", (event) => {
     if (!sheet) return;
+    if (state.solid) {
+      if (turned) turnTo(turned[1] - 0.5 * (event.clientX - turned[0]));
+      return;
+    }
     map.classList.toggle("grab", held || onRing(event));
-    if (held) moveStart(nearest(place(event)));
+    if (held) dragStart(place(event), true);
     else if (event.pointerType === "mouse") probe(place(event));
   });
-  for (const end of ["pointerup", "pointercancel"]) map.addEventListener(end, () => { held = false; });
+  for (const end of ["pointerup", "pointercancel"]) map.addEventListener(end, () => { if (turned || held) keep(); held = false; turned = null; });
   map.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") probe(null); });
   map.addEventListener("keydown", (event) => {
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
-    if (event.key === "Enter") moveStart(0);
+    if (event.key === "Enter") ownStart();
     else if (way && event.shiftKey) probe((state.probe || [0.5, 0.5]).map((value, i) => Math.min(Math.max(value + way[i] / 44, 0), 1)));
     else if (way) {
-      const [u, v] = fractions(surface().starts[state.start]);
+      const [u, v] = fractions(begin());
+      if (told()) dragStart([u + way[0] / 44, v + way[1] / 44].map((value) => Math.min(Math.max(value, 0), 1)));
       const ahead = ([x, y]) => way[0] * (x - u) + way[1] * (y - v) > Math.abs(way[1] * (x - u)) + Math.abs(way[0] * (y - v)) + 1e-9;
-      moveStart(nearest([u, v], ahead));
+      if (!told()) moveStart(nearest([u, v], ahead));
     } else return;
     event.preventDefault();
     event.stopPropagation();
@@ -91,6 +102,7 @@ document.addEventListener("keydown", (event) => {
     "-": () => faster(-1),
     "[": () => turn(-1),
     "]": () => turn(1),
+    3: () => setSolid(!state.solid),
     t: () => setTheme(theme() === "dark" ? "light" : "dark", true),
   };
   // Buttons and boxes are pressed by the space bar; lists and sliders have arrows of their own.
@@ -123,6 +135,16 @@ function wire() {
   $("rates").textContent = `Rates are not tuned by hand. For each optimizer and surface they are searched among 1, 2 and 5 times 10^${low} to 10^${high} and the optimizer's default: the rate whose paths leave the frame from the fewest of five starts (the surface's own and the frame's quarter points), and of these the one with the lowest mean logarithm of the loss above the lowest known over the second half of the steps. Solvers choose their lengths by themselves. Noise is drawn from one seed for all.`;
 
   $("surface").addEventListener("change", () => turn($("surface").selectedIndex - state.surface));
+  $("stories").innerHTML = [...stories.map((story) => story.title), "All surfaces"]
+    .map((title, index) => `<button type="button" value="${index}">${title}</button>`).join("");
+  $("stories").addEventListener("click", (event) => {
+    if (event.target.value !== undefined && event.target.tagName === "BUTTON") openStory(Number(event.target.value));
+  });
+  $("setting").addEventListener("input", () => setSetting(Number($("setting").value), true));
+  $("setting").addEventListener("change", keep);
+  $("solid").addEventListener("click", () => setSolid(!state.solid));
+  $("turn").addEventListener("input", () => turnTo(Number($("turn").value)));
+  $("turn").addEventListener("change", keep);
   $("previous").addEventListener("click", () => turn(-1));
   $("next").addEventListener("click", () => turn(1));
   $("play").addEventListener("click", () => play(!state.playing));

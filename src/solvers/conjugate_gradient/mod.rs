@@ -15,7 +15,9 @@ use crate::error::Error;
 use crate::interval::Interval;
 use crate::scalar::Scalar;
 
-/// **Conjugate gradient**: ρ = -g + βρ₋, w += αρ, β by [`Beta`], Polak-Ribière (PR+) by default.
+/// **Conjugate gradient**: for smooth functions of very many parameters, where memory is short.
+///
+/// ρ = -g + βρ₋, w += αρ, β by [`Beta`], Polak-Ribière (PR+) by default.
 ///
 /// When to use it: smooth functions of very many parameters with exact gradients, where memory or the
 /// cost of an iteration decides: it keeps one vector, and takes a few vector operations beside the

@@ -86,14 +86,14 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn of<F: Scalar>(stop: &Stop<'_, F>, begun: Instant) -> Self {
+    pub(crate) fn of<F: Scalar>(stop: &Stop<'_, F>, begun: Option<Instant>) -> Self {
         Self {
             gradient_max: stop.gradient_max,
             gradient_norm: stop.gradient_norm,
             relative_gradient: stop.relative_gradient,
             target: stop.target,
             evaluations: stop.evaluations.unwrap_or(u64::MAX),
-            deadline: stop.time.and_then(|time| begun.checked_add(time)),
+            deadline: stop.time.zip(begun).and_then(|(time, begun)| begun.checked_add(time)),
         }
     }
 

@@ -22,7 +22,9 @@ use crate::vector;
 const FIRST: f64 = 0.2;
 const MEMORY: Interval = Interval::closed(1.0, 1e6, "a number of pairs from 1 to 1e6");
 
-/// **L-BFGS**: d = -Hg, w += αd, where H stands for the inverse Hessian and is made of the last m
+/// **L-BFGS**: the first solver to try, for smooth functions of any size with exact gradients.
+///
+/// d = -Hg, w += αd, where H stands for the inverse Hessian and is made of the last m
 /// pairs s = w - w₋, y = g - g₋: H ← (I - syᵀ/sᵀy) H (I - ysᵀ/sᵀy) + ssᵀ/sᵀy for each of them, from
 /// a diagonal matrix on, that of BFGS's update by all pairs so far: D ← (sᵀy/yᵀDy)·D, then
 /// 1/Dᵢ ← 1/Dᵢ + yᵢ²/sᵀy - (sᵢ/Dᵢ)²/sᵀD⁻¹s. Where D has not told the newest step better than one number would,
