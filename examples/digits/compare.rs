@@ -1,6 +1,6 @@
-//! What each regularizer buys, as a table in Markdown.
+//! What each regularizer buys, and what state in fewer bits costs, as tables in Markdown.
 
-use thalweg::Entry;
+use thalweg::{Entry, Precision};
 
 use crate::data::Split;
 use crate::plan::Plan;
@@ -8,6 +8,7 @@ use crate::report::Progress;
 use crate::train::{Failure, Training, accuracy, train};
 
 const SEEDS: u64 = 5;
+const SEEDS_OF_PRECISIONS: u64 = 10;
 
 /// Trains with none of the regularizers, each alone, and several, from the same seeds.
 pub fn compare(
@@ -45,6 +46,43 @@ pub fn compare(
             epochs / SEEDS as usize,
             mean_and_error(&accuracies, false),
             if name == "none" { String::new() } else { mean_and_error(&gains, true) },
+        ));
+    }
+    progress.finish();
+    Ok(())
+}
+
+/// Trains with the state in each number of bits, from the same seeds.
+pub fn compare_precisions(
+    entry: &'static Entry<f32>,
+    learning_rate: f64,
+    plan: &Plan,
+    split: &Split,
+) -> Result<(), Failure> {
+    let precisions = [Precision::Full, Precision::BFloat16, Precision::Int8];
+    let progress = Progress::new(precisions.len() * SEEDS_OF_PRECISIONS as usize, "trainings");
+    println!("| state | training loss | test accuracy |");
+    println!("|---|---|---|");
+    for precision in precisions {
+        let (mut losses, mut accuracies) = (Vec::new(), Vec::new());
+        for i in 0..SEEDS_OF_PRECISIONS {
+            let mut plan = plan.clone();
+            plan.seed = plan.seed.wrapping_add(i);
+            let mut training = Training::new(entry, learning_rate, &plan, split);
+            let steps = training.training.len().div_ceil(plan.batch_size) * plan.epochs;
+            let mut settings = plan.settings();
+            settings.state_precision = precision;
+            let schedule = plan.learning_rate(learning_rate, steps as u64);
+            training.optimizer = entry.build(schedule, settings);
+            let run = train(&mut training, |_| Ok(()))?;
+            losses.extend(run.epochs.last().map(|epoch| 1000.0 * epoch.training_loss));
+            accuracies.push(100.0 * accuracy(&run.confusion));
+            progress.tick("precisions");
+        }
+        progress.print(&format!(
+            "| {precision:?} | ({}) / 1000 | {} % |",
+            mean_and_error(&losses, false),
+            mean_and_error(&accuracies, false),
         ));
     }
     progress.finish();

@@ -6,6 +6,7 @@
 //! cargo run --release --example digits -- --optimizer all
 //! cargo run --release --example digits -- --augment --dropout --ema --schedule one-cycle --learning-rate 0.005
 //! cargo run --release --example digits -- --compare-regularizers --fraction 0.1 --epochs 1000
+//! cargo run --release --example digits -- --compare-precisions --learning-rate 0.001
 //! cargo run --release --features serde --example digits -- --checkpoint run.checkpoint
 //! cargo run --release --features serde --example digits -- --resume run.checkpoint
 //! ```
@@ -35,7 +36,7 @@ use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use thalweg::{Entry, ErrorKind, catalog};
 
-use compare::compare;
+use compare::{compare, compare_precisions};
 use data::{Digits, Split};
 use plan::{Plan, positive};
 use report::Progress;
@@ -79,6 +80,10 @@ struct Args {
     /// Prints what each regularizer buys, as the mean of 5 seeds
     #[arg(long, conflicts_with_all = ["checkpoint", "resume"])]
     compare_regularizers: bool,
+
+    /// Prints what state in fewer bits costs, as the mean of 10 seeds
+    #[arg(long, conflicts_with_all = ["checkpoint", "resume", "compare_regularizers"])]
+    compare_precisions: bool,
 
     /// Three epochs, to see that everything works
     #[arg(long, conflicts_with = "epochs")]
@@ -126,6 +131,11 @@ fn run(mut args: Args) -> Result<(), Exit> {
         let entry = entry.ok_or_else(|| one_only("--compare-regularizers"))?;
         let rate = args.learning_rate.unwrap_or(entry.learning_rate);
         return compare(entry, rate, &args.plan, &split).map_err(failed);
+    }
+    if args.compare_precisions {
+        let entry = entry.ok_or_else(|| one_only("--compare-precisions"))?;
+        let rate = args.learning_rate.unwrap_or(entry.learning_rate);
+        return compare_precisions(entry, rate, &args.plan, &split).map_err(failed);
     }
 
     let picture = args.out.clone().unwrap_or_else(|| {
