@@ -28,6 +28,7 @@ pub(super) struct Exchange<F> {
     /// How many shards a batch has; as many as ranks unless set.
     shards: Option<usize>,
     split: Split,
+    by_index: bool,
     pub(super) plan: Option<Plan>,
     /// Whether a step was taken with that plan.
     is_settled: bool,
@@ -70,6 +71,7 @@ impl<F: Scalar> Exchange<F> {
         Self {
             shards: None,
             split,
+            by_index: false,
             plan: None,
             is_settled: false,
             taken: 0,
@@ -85,8 +87,9 @@ impl<F: Scalar> Exchange<F> {
         self.shards = Some(shards);
     }
 
-    pub(super) fn set_split(&mut self, split: Split) {
-        self.split = split;
+    /// `by_index` says whether leaves are split in the order of their index rather than that of memory.
+    pub(super) fn set_split(&mut self, split: Split, by_index: bool) {
+        (self.split, self.by_index) = (split, by_index);
         self.plan = None;
     }
 
@@ -111,7 +114,7 @@ impl<F: Scalar> Exchange<F> {
         params: &dyn Params<F>,
     ) -> Result<(), Error> {
         if self.plan.is_none() {
-            self.plan = Some(Plan::of(params, ranks.size(), self.split)?);
+            self.plan = Some(Plan::in_order(params, ranks.size(), self.split, self.by_index)?);
             self.is_settled = false;
         }
         Ok(())

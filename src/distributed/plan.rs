@@ -121,9 +121,19 @@ impl Plan {
         ranks: usize,
         split: Split,
     ) -> Result<Self, Error> {
+        Self::in_order(params, ranks, split, false)
+    }
+
+    /// As [`of`](Self::of), with all leaves in the order of their index where `by_index` says so.
+    pub(super) fn in_order<F: Scalar>(
+        params: &dyn Params<F>,
+        ranks: usize,
+        split: Split,
+        by_index: bool,
+    ) -> Result<Self, Error> {
         let (roster, orders) = Roster::of_each(params, |leaf| match leaf.as_slice() {
-            Some(_) => Order::of(leaf.shape(), leaf.strides()),
-            None => Order::row_major(leaf.shape().len()),
+            Some(_) if !by_index => Order::of(leaf.shape(), leaf.strides()),
+            _ => Order::row_major(leaf.shape().len()),
         })?;
         let lens: Vec<usize> =
             roster.entries().iter().map(|entry| entry.shape.iter().product()).collect();

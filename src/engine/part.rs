@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use super::around::{Loop, Quantities, Sums};
+use super::compact::Precision;
 use super::core::Engine;
 use super::couple::{self, LEAST_SHARE};
 use super::leaf::LeafState;
 use super::ledger::{Cohort, Ledger};
 use super::pair::pair;
-use super::plan::Course;
+use super::plan::{Course, Plan};
 use super::program::Stretch;
 use super::run::{Halt, Now, begin, follow, update};
 use super::scale::{Norm, Scale};
@@ -51,6 +52,12 @@ impl<F: Scalar> Partwise<F> for Engine<F> {
             // The step says what is wrong with it.
             Err(_) => Ok(()),
         })
+    }
+
+    fn is_by_index(&self) -> bool {
+        let is_blocked = |plan: &Plan<F>| plan.settings.state_precision == Precision::Int8;
+        let groups = self.groups.iter().map(|group| self.plan.changed([group].into_iter()));
+        is_blocked(&self.plan) || groups.flatten().any(|plan| is_blocked(&plan))
     }
 
     fn set_wholes(&mut self, wholes: Option<Arc<Wholes>>) {

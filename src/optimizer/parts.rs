@@ -26,6 +26,11 @@ pub trait Partwise<F: Scalar> {
     /// Whether a leaf may be split anywhere.
     fn assert_splittable(&self) -> Result<(), Error>;
 
+    /// Whether parts have to follow the index of a leaf, whatever its order in memory.
+    fn is_by_index(&self) -> bool {
+        false
+    }
+
     /// Says that what is stepped are parts of leaves of these shapes. A part may be empty.
     fn set_wholes(&mut self, wholes: Option<Arc<Wholes>>);
 

@@ -134,6 +134,14 @@ pub fn every_setting() -> Vec<(&'static str, Settings)> {
                 s.state_precision = Precision::BFloat16;
             }),
         ),
+        (
+            "compact8",
+            of(&|s| {
+                s.clip_norm = Some(0.7);
+                s.average = Some(Average::ema(0.9));
+                s.state_precision = Precision::Int8;
+            }),
+        ),
     ]
 }
 

@@ -228,7 +228,8 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
             None if splittable.is_ok() => Split::Elements,
             _ => Split::Leaves,
         };
-        self.exchange.set_split(split);
+        let by_index = partwise.is_by_index();
+        self.exchange.set_split(split, by_index);
         Ok(())
     }
 
