@@ -44,8 +44,8 @@ pub(crate) fn stream(seed: u64, step: u64) -> u64 {
 /// normal distribution", 1988.
 pub(crate) fn normal(stream: u64, place: u64) -> f64 {
     let bits = mixed(stream.wrapping_add(place.wrapping_add(1).wrapping_mul(GOLDEN)));
-    // 2⁵³ numbers in (0, 1), as many below ½ as above it.
-    percentage_point(((bits >> 11) as f64 + 0.5) * (0.5 / (1_u64 << 52) as f64))
+    // 2⁵² numbers in (0, 1), as many below ½ as above it, and none that is rounded to 1.
+    percentage_point(((bits >> 12) as f64 + 0.5) / (1_u64 << 52) as f64)
 }
 
 /// The number that a part p in (0, 1) of the normal distribution is below.
@@ -176,7 +176,7 @@ mod tests {
             assert!((found - expected).abs() <= 4e-15 * expected.abs().max(0.1), "{p}: {found}");
         }
         // Nothing is beyond the ends, and both are alike.
-        let least = 0.5 / (1_u64 << 53) as f64;
+        let least = 0.5 / (1_u64 << 52) as f64;
         assert_eq!(percentage_point(least), -percentage_point(1.0 - least));
         assert!(percentage_point(least) < -8.2);
     }
@@ -198,7 +198,8 @@ mod tests {
         let mean = |of: &dyn Fn(u64) -> f64| (0..N).map(of).sum::<f64>() / n;
         let at = |step, place| normal(stream(3, step), place);
         // Moments, and their standard deviations in a sample of n.
-        let moments: [(&dyn Fn(u64) -> f64, f64, f64); 7] = [
+        type Of<'f> = &'f dyn Fn(u64) -> f64;
+        let moments: [(Of<'_>, f64, f64); 7] = [
             (&|i| at(1, i), 0.0, 1.0),
             (&|i| at(1, i).powi(2), 1.0, 2.0),
             (&|i| at(1, i).powi(3), 0.0, 15.0),

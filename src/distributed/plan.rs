@@ -116,15 +116,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn of<F: Scalar>(
-        params: &dyn Params<F>,
-        ranks: usize,
-        split: Split,
-    ) -> Result<Self, Error> {
-        Self::in_order(params, ranks, split, false)
-    }
-
-    /// As [`of`](Self::of), with all leaves in the order of their index where `by_index` says so.
+    /// The plan of these ranks, with all leaves in the order of their index where `by_index` says so, else of memory.
     pub(super) fn in_order<F: Scalar>(
         params: &dyn Params<F>,
         ranks: usize,
@@ -311,7 +303,7 @@ mod tests {
             Array::from_shape_fn((3, 4, 5), |(i, j, k)| (100 * i + 10 * j + k) as f64).into_dyn();
         for axes in [vec![0, 1, 2], vec![2, 1, 0], vec![1, 2, 0]] {
             let turned = a.view().permuted_axes(axes);
-            let plan = Plan::of(&turned, 2, Split::Elements).unwrap();
+            let plan = Plan::in_order(&turned, 2, Split::Elements, false).unwrap();
             let place = &plan.places[0];
             // In memory it is what it was.
             for (start, end) in [(0, 60), (7, 31), (59, 60), (5, 5), (20, 40)] {
@@ -337,7 +329,7 @@ mod tests {
     fn a_walk_meets_each_active_element_once() {
         let tree =
             (Array::<f32, _>::zeros(5000), Array::<f32, _>::zeros(3), Array::<f32, _>::zeros(9000));
-        let plan = Plan::of(&tree, 3, Split::Elements).unwrap();
+        let plan = Plan::in_order(&tree, 3, Split::Elements, false).unwrap();
         let active = [true, false, true];
         let mut walk = Walk::new(&plan, &active, 3);
         let mut met = vec![0; 14_003];

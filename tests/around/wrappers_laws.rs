@@ -112,7 +112,7 @@ const ALL: &[(&str, Build)] = &[
     }),
     ("Projected(Averaged(Accumulate(Sm3)))", || {
         let sm3 = Sm3::new(0.05).maximize(true).weight_decay(0.1);
-        Box::new(projected(Averaged::new(Accumulate::new(sm3, 2), Average::swa())))
+        Box::new(projected(Box::new(Averaged::new(Accumulate::new(sm3, 2), Average::swa()))))
     }),
     ("Sam(Averaged(Shampoo))", || {
         Box::new(Sam::new(Averaged::new(shampoo(), Average::swa()), 0.1))
@@ -143,7 +143,7 @@ const ALL: &[(&str, Build)] = &[
     ("Lookahead(ByGroup(Adam, RAdam, Lion))", || Box::new(Lookahead::new(by_group()).period(2))),
     ("Accumulate(ByGroup(Adam, RAdam, Lion))", || Box::new(Accumulate::new(by_group(), 2))),
     ("Sam(ByGroup(Adam, RAdam, Lion))", || Box::new(Sam::new(by_group(), 0.1))),
-    ("Projected(ByGroup(Adam, RAdam, Lion))", || Box::new(projected(by_group()))),
+    ("Projected(ByGroup(Adam, RAdam, Lion))", || Box::new(projected(Box::new(by_group())))),
 ];
 
 /// Three optimizers, one with an average and one that freezes its only leaf.

@@ -150,7 +150,7 @@ fn entries_that_are_missing_unknown_or_impossible_are_refused() {
         map.as_object_mut().unwrap().insert(entry.to_owned(), new);
     };
 
-    let state = changed(|v| v["version"] = json!(5)).unwrap();
+    let state = changed(|v| v["version"] = json!(99)).unwrap();
     assert_refused!(&both, &state, ErrorKind::StateVersion { saved: 5, known: 4 });
     for (map, entry) in [
         ("counts", "steps"),

@@ -62,7 +62,7 @@ fn a_vec_of_leaves_is_one_array<F: Scalar>() {
 
 fn so_is_one_of_whole_blocks_of_8_bits<F: Scalar>() {
     for at in [&[32][..], &[64, 96], &[0, 32, 32, 128], &[32, 64, 96, 128]] {
-        check::<F, _>(&compact8(), |x| cut(x, at));
+        check::<F>(&compact8(), &|x| Box::new(cut(x, at)));
     }
 }
 

@@ -217,7 +217,7 @@ fn damaged_states_are_refused_and_nothing_is_changed() {
             let arrays = &mut value["records"][0]["leaves"][at]["arrays"];
             arrays["more"] = "2:f64:00000000000000000000000000000000".into();
         }));
-        damages.push(Box::new(|value| value["version"] = 5.into()));
+        damages.push(Box::new(|value| value["version"] = 99.into()));
         for (i, damage) in damages.iter().enumerate() {
             let mut damaged = value.clone();
             damage(&mut damaged);

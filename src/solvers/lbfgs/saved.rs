@@ -18,7 +18,7 @@ impl<F: Scalar, L: LineSearch> Lbfgs<F, L> {
         record.count("pairs", pairs.len() as u64);
         trail.save(&mut record);
         pairs.vectors().for_each(|(name, vector)| trail.put(&mut record, &name, vector));
-        if pairs.len() > 0 {
+        if !pairs.is_empty() {
             record.count("diagonal", pairs.diagonal.is_better.into());
             trail.put(&mut record, "d", &pairs.diagonal.values);
         }
