@@ -1,10 +1,13 @@
 //! Gradients that are changed before anything looks at them: centralized, and with noise.
 
-use ndarray::{ArrayView5, ArrayView6, ArrayViewD};
+use ndarray::{
+    ArrayView, ArrayView5, ArrayView6, ArrayViewD, Axis, Dim, Dimension, IntoDimension, Ix,
+    ShapeBuilder,
+};
 
 use crate::error::{Error, ErrorKind};
 use crate::optimizer::OtherRanks;
-use crate::params::{Leaf, Params, Path};
+use crate::params::{Leaf, Order, Params, Path};
 use crate::regularize::{GradientNoise, Units};
 use crate::scalar::Scalar;
 
@@ -23,31 +26,44 @@ pub(crate) struct Known<'k> {
     pub(crate) alteration: Alteration,
 }
 
-/// A copy of a leaf, row by row.
+/// A copy of a leaf without gaps: in its own order, in which norms are summed too, or row by row.
 #[derive(Debug)]
 struct Copied<F> {
     values: Vec<F>,
     shape: Vec<usize>,
     strides: Vec<isize>,
+    order: Order,
 }
 
 impl<F: Scalar> Copied<F> {
-    const EMPTY: Self = Self { values: Vec::new(), shape: Vec::new(), strides: Vec::new() };
+    fn new() -> Self {
+        let order = Order::row_major(0);
+        Self { values: Vec::new(), shape: Vec::new(), strides: Vec::new(), order }
+    }
 
-    fn copy(&mut self, leaf: &dyn Leaf<F>) {
-        let Self { values, shape, strides } = self;
-        if shape != leaf.shape() || values.is_empty() {
-            *shape = leaf.shape().to_vec();
-            *strides = vec![1; shape.len()];
-            for axis in (1..shape.len()).rev() {
-                strides[axis - 1] = strides[axis] * shape[axis] as isize;
-            }
-            values.resize(shape.iter().product(), F::zero());
+    fn copy(&mut self, leaf: &dyn Leaf<F>, by_rows: bool) {
+        let rank = leaf.shape().len();
+        let slice = leaf.as_slice();
+        let has_order = slice.is_some() && (!by_rows || lies_row_by_row(leaf));
+        if self.shape != leaf.shape()
+            || self.values.is_empty()
+            || (has_order && self.strides != leaf.strides())
+            || (!has_order && !self.order.is_row_major(&self.shape))
+        {
+            self.shape = leaf.shape().to_vec();
+            self.order = match has_order {
+                true => Order::of(leaf.shape(), leaf.strides()),
+                false => Order::row_major(rank),
+            };
+            self.strides = match has_order {
+                true => leaf.strides().to_vec(),
+                false => self.order.packed(leaf.shape()),
+            };
+            self.values.resize(self.shape.iter().product(), F::zero());
         }
-        let mut axes = leaf.strides().iter().zip(&*strides).zip(&*shape);
-        let is_row_major = axes.all(|((own, stride), &len)| own == stride || len == 1);
+        let values = &mut self.values;
         let assign = |to: &mut F, from: &F| *to = *from;
-        if let Some(slice) = leaf.as_slice().filter(|_| is_row_major) {
+        if let Some(slice) = slice.filter(|_| has_order) {
             values.copy_from_slice(slice);
         } else if let Some(view) = leaf.five() {
             values.iter_mut().zip(&view).for_each(|(to, from)| assign(to, from));
@@ -57,6 +73,34 @@ impl<F: Scalar> Copied<F> {
             values.iter_mut().zip(&leaf.view()).for_each(|(to, from)| assign(to, from));
         }
     }
+
+    /// A view of known rank, which needs no memory.
+    fn fixed<const N: usize>(&self) -> Option<ArrayView<'_, F, Dim<[Ix; N]>>>
+    where
+        Dim<[Ix; N]>: Dimension,
+        [Ix; N]: IntoDimension<Dim = Dim<[Ix; N]>>,
+    {
+        let shape: [Ix; N] = self.shape[..].try_into().ok()?;
+        let mut strides = [0; N];
+        for (to, from) in strides.iter_mut().zip(&self.strides) {
+            *to = from.unsigned_abs();
+        }
+        let shape = shape.into_dimension().strides(strides.into_dimension());
+        let mut view = ArrayView::from_shape(shape, &self.values).ok()?;
+        for axis in (0..N).filter(|&axis| self.strides[axis] < 0) {
+            view.invert_axis(Axis(axis));
+        }
+        Some(view)
+    }
+}
+
+fn lies_row_by_row<F: Scalar>(leaf: &dyn Leaf<F>) -> bool {
+    let mut stride = 1;
+    leaf.shape().iter().zip(leaf.strides()).rev().all(|(&len, &own)| {
+        let fits = len == 1 || own == stride;
+        stride *= len as isize;
+        fits
+    })
 }
 
 impl<F: Scalar> Leaf<F> for Copied<F> {
@@ -73,7 +117,7 @@ impl<F: Scalar> Leaf<F> for Copied<F> {
     }
 
     fn view(&self) -> ArrayViewD<'_, F> {
-        let view = ArrayViewD::from_shape(&*self.shape, &self.values);
+        let view = self.order.logical(&self.values, &self.shape);
         view.expect("there are as many values as the shape has")
     }
 
@@ -83,13 +127,11 @@ impl<F: Scalar> Leaf<F> for Copied<F> {
     }
 
     fn five(&self) -> Option<ArrayView5<'_, F>> {
-        let shape: [usize; 5] = self.shape[..].try_into().ok()?;
-        ArrayView5::from_shape(shape, &self.values).ok()
+        self.fixed()
     }
 
     fn six(&self) -> Option<ArrayView6<'_, F>> {
-        let shape: [usize; 6] = self.shape[..].try_into().ok()?;
-        ArrayView6::from_shape(shape, &self.values).ok()
+        self.fixed()
     }
 
     fn contradiction(&self) -> Option<&'static str> {
@@ -149,12 +191,12 @@ impl<F: Scalar> Altered<F> {
                 return;
             }
             while leaves.len() <= at {
-                leaves.push((false, Copied::EMPTY));
+                leaves.push((false, Copied::new()));
             }
             let (counts, copied) = &mut leaves[at];
-            copied.copy(leaf);
+            copied.copy(leaf, centralized.is_some());
             *counts = true;
-            let to = &mut copied.values[..];
+            let Copied { values: to, order, .. } = copied;
             if let Some(units) = centralized {
                 centralize(to, leaf.shape(), units, means);
             }
@@ -165,10 +207,12 @@ impl<F: Scalar> Altered<F> {
                 let first = first.copied().unwrap_or(0);
                 // A part is a list of elements in the order of the memory.
                 let turned = part.filter(|others| !others.is_row_major(name));
+                let is_row_major = part.is_some() || order.is_row_major(leaf.shape());
                 for (i, g) in to.iter_mut().enumerate() {
                     let place = match turned {
                         Some(others) => others.logical(name, shape, first + i),
-                        None => first + i,
+                        None if is_row_major => first + i,
+                        None => order.row_major_place(i, shape),
                     };
                     let noise = drawn.of(starts[index] + place as u64);
                     *g = *g + F::from_f64(noise);

@@ -33,7 +33,7 @@ const NAME: &str = "Averaged";
 /// }
 /// let last = w.clone();
 /// sm3.swap_average(&mut w)?; // to evaluate
-/// assert!((&w - &(sum / 4.0)).iter().all(|off| off.abs() < 1e-15));
+/// assert!((&w - &(sum / 4.0)).iter().all(|off: &f64| off.abs() < 1e-15));
 /// sm3.swap_average(&mut w)?; // to go on
 /// assert_eq!(w, last);
 /// # Ok::<(), thalweg::Error>(())

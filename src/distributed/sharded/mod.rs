@@ -228,7 +228,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
             None if splittable.is_ok() => Split::Elements,
             _ => Split::Leaves,
         };
-        let by_index = partwise.is_by_index();
+        let by_index = split == Split::Elements && partwise.is_by_index();
         self.exchange.set_split(split, by_index);
         Ok(())
     }
