@@ -1,8 +1,7 @@
 //! Gradients that are changed before anything looks at them: centralized, and with noise.
 
 use ndarray::{
-    ArrayView, ArrayView5, ArrayView6, ArrayViewD, Axis, Dim, Dimension, IntoDimension, Ix,
-    ShapeBuilder,
+    ArrayView, ArrayView5, ArrayView6, ArrayViewD, Axis, Dim, Dimension, IxDyn, ShapeBuilder,
 };
 
 use crate::error::{Error, ErrorKind};
@@ -74,20 +73,14 @@ impl<F: Scalar> Copied<F> {
         }
     }
 
-    /// A view of known rank, which needs no memory.
-    fn fixed<const N: usize>(&self) -> Option<ArrayView<'_, F, Dim<[Ix; N]>>>
-    where
-        Dim<[Ix; N]>: Dimension,
-        [Ix; N]: IntoDimension<Dim = Dim<[Ix; N]>>,
-    {
-        let shape: [Ix; N] = self.shape[..].try_into().ok()?;
-        let mut strides = [0; N];
-        for (to, from) in strides.iter_mut().zip(&self.strides) {
+    /// The copy as an array of that shape, its own; of few axes it needs no memory.
+    fn arranged<D: Dimension>(&self, shape: D) -> Option<ArrayView<'_, F, D>> {
+        let mut strides = D::zeros(shape.ndim());
+        for (to, from) in strides.slice_mut().iter_mut().zip(&self.strides) {
             *to = from.unsigned_abs();
         }
-        let shape = shape.into_dimension().strides(strides.into_dimension());
-        let mut view = ArrayView::from_shape(shape, &self.values).ok()?;
-        for axis in (0..N).filter(|&axis| self.strides[axis] < 0) {
+        let mut view = ArrayView::from_shape(shape.strides(strides), &self.values).ok()?;
+        for (axis, _) in self.strides.iter().enumerate().filter(|&(_, &stride)| stride < 0) {
             view.invert_axis(Axis(axis));
         }
         Some(view)
@@ -117,7 +110,7 @@ impl<F: Scalar> Leaf<F> for Copied<F> {
     }
 
     fn view(&self) -> ArrayViewD<'_, F> {
-        let view = self.order.logical(&self.values, &self.shape);
+        let view = self.arranged(IxDyn(&self.shape));
         view.expect("there are as many values as the shape has")
     }
 
@@ -127,11 +120,13 @@ impl<F: Scalar> Leaf<F> for Copied<F> {
     }
 
     fn five(&self) -> Option<ArrayView5<'_, F>> {
-        self.fixed()
+        let shape: [usize; 5] = self.shape[..].try_into().ok()?;
+        self.arranged(Dim(shape))
     }
 
     fn six(&self) -> Option<ArrayView6<'_, F>> {
-        self.fixed()
+        let shape: [usize; 6] = self.shape[..].try_into().ok()?;
+        self.arranged(Dim(shape))
     }
 
     fn contradiction(&self) -> Option<&'static str> {
