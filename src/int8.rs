@@ -244,6 +244,7 @@ pub(crate) fn decode<F: Scalar, const IS_SIGNED: bool>(words: &[u16], numbers: &
 }
 
 /// The bytes of the codes of so many elements, without what is left over of the last block.
+#[cfg(any(feature = "serde", test))]
 pub(crate) fn to_bytes(len: usize, words: &[u16]) -> &[u8] {
     let left_over = if len.is_multiple_of(BLOCK) { 0 } else { BLOCK - len % BLOCK };
     let bytes = bytemuck::cast_slice::<u16, u8>(words);
@@ -251,6 +252,7 @@ pub(crate) fn to_bytes(len: usize, words: &[u16]) -> &[u8] {
 }
 
 /// How many elements those bytes are of, and their words; `None` where they are of no number of elements.
+#[cfg(any(feature = "serde", test))]
 pub(crate) fn of_bytes(bytes: &[u8]) -> Option<(usize, Vec<u16>)> {
     let rest = bytes.len() % BYTES;
     if (1..=SCALE).contains(&rest) {
