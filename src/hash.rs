@@ -31,6 +31,14 @@ pub(crate) fn next(first: u32) -> u32 {
     y ^ (y >> 15)
 }
 
+/// All of them: for each slot of an element its own.
+#[inline(always)]
+pub(crate) fn dithers(key: u32, parameter: u32) -> [u32; 4] {
+    let x = first(key, parameter);
+    let y = next(x);
+    [x, x >> 16, y, y >> 16]
+}
+
 /// The stream of numbers of a seed and a step.
 pub(crate) fn stream(seed: u64, step: u64) -> u64 {
     let of_seed = mixed(seed.wrapping_add(GOLDEN));

@@ -1,11 +1,13 @@
 //! The trait that every optimizer implements.
 
+mod around;
 mod changes;
 mod display;
 mod parts;
 
 use std::fmt::Debug;
 
+pub(crate) use around::{forward, standing, step_by, steps_by_call};
 pub(crate) use changes::{load_groups, save_groups};
 pub(crate) use display::{display, show};
 pub(crate) use parts::step_agreed;
@@ -373,184 +375,6 @@ impl Change {
         self
     }
 }
-
-/// The three steps of an optimizer around another, by its `take_step(params, grads, call)`.
-macro_rules! steps_by_call {
-    ($self:ident) => {
-        fn step(
-            &mut $self,
-            params: &mut dyn $crate::ParamsMut<F>,
-            grads: &dyn $crate::Params<F>,
-        ) -> Result<$crate::StepInfo, $crate::Error> {
-            $self.take_step(params, grads, $crate::optimizer::Call { averages: true, loss: None })
-        }
-
-        fn step_with_loss(
-            &mut $self,
-            params: &mut dyn $crate::ParamsMut<F>,
-            grads: &dyn $crate::Params<F>,
-            loss: f64,
-        ) -> Result<$crate::StepInfo, $crate::Error> {
-            let loss = Some(loss);
-            $self.take_step(params, grads, $crate::optimizer::Call { averages: true, loss })
-        }
-
-        fn step_before_average(
-            &mut $self,
-            params: &mut dyn $crate::ParamsMut<F>,
-            grads: &dyn $crate::Params<F>,
-            loss: Option<f64>,
-        ) -> Result<$crate::StepInfo, $crate::Error> {
-            $self.take_step(params, grads, $crate::optimizer::Call { averages: false, loss })
-        }
-    };
-}
-pub(crate) use steps_by_call;
-
-/// The step of an optimizer that a call asks for.
-pub(crate) fn step_by<F: Scalar, O: Optimizer<F> + ?Sized>(
-    optimizer: &mut O,
-    params: &mut dyn ParamsMut<F>,
-    grads: &dyn Params<F>,
-    call: Call,
-) -> Result<StepInfo, Error> {
-    match call {
-        Call { averages: true, loss: None } => optimizer.step(params, grads),
-        Call { averages: true, loss: Some(loss) } => optimizer.step_with_loss(params, grads, loss),
-        Call { averages: false, loss } => optimizer.step_before_average(params, grads, loss),
-    }
-}
-
-/// What an optimizer around another leaves to it: what is true of leaves, of learning rates, of steps
-/// and of the average.
-macro_rules! forward_questions {
-    ($self:ident, $inner:expr) => {
-        fn treatment(&$self, leaf: &str, shape: &[usize]) -> $crate::Treatment {
-            $inner.treatment(leaf, shape)
-        }
-
-        fn learning_rate(&$self) -> f64 {
-            $inner.learning_rate()
-        }
-
-        fn set_learning_rate(&mut $self, learning_rate: f64) -> Result<(), $crate::Error> {
-            $inner.set_learning_rate(learning_rate)
-        }
-
-        fn scale_rate(&mut $self, factor: f64) -> Result<(), $crate::Error> {
-            $inner.scale_rate(factor)
-        }
-
-        fn set_schedule(&mut $self, schedule: $crate::Schedule) -> Result<(), $crate::Error> {
-            $inner.set_schedule(schedule)
-        }
-
-        fn change_group(
-            &mut $self,
-            leaves: $crate::Pattern,
-            change: $crate::Change,
-        ) -> Result<(), $crate::Error> {
-            $inner.change_group(leaves, change)
-        }
-
-        fn steps(&$self) -> u64 {
-            $inner.steps()
-        }
-
-        fn average_again(
-            &mut $self,
-            params: &mut dyn $crate::ParamsMut<F>,
-        ) -> Result<(), $crate::Error> {
-            $inner.average_again(params)
-        }
-    };
-}
-pub(crate) use forward_questions;
-
-/// The methods of an optimizer that leaves all of them to another.
-macro_rules! forward {
-    ($self:ident, $inner:expr) => {
-        $crate::optimizer::forward_questions!($self, $inner);
-
-        fn step(
-            &mut $self,
-            params: &mut dyn $crate::ParamsMut<F>,
-            grads: &dyn $crate::Params<F>,
-        ) -> Result<$crate::StepInfo, $crate::Error> {
-            $inner.step(params, grads)
-        }
-
-        fn step_with_loss(
-            &mut $self,
-            params: &mut dyn $crate::ParamsMut<F>,
-            grads: &dyn $crate::Params<F>,
-            loss: f64,
-        ) -> Result<$crate::StepInfo, $crate::Error> {
-            $inner.step_with_loss(params, grads, loss)
-        }
-
-        fn step_before_average(
-            &mut $self,
-            params: &mut dyn $crate::ParamsMut<F>,
-            grads: &dyn $crate::Params<F>,
-            loss: Option<f64>,
-        ) -> Result<$crate::StepInfo, $crate::Error> {
-            $inner.step_before_average(params, grads, loss)
-        }
-
-        fn ascend(
-            &mut $self,
-            params: &mut dyn $crate::ParamsMut<F>,
-            grads: &dyn $crate::Params<F>,
-        ) -> Result<(), $crate::Error> {
-            $inner.ascend(params, grads)
-        }
-
-        fn has_ascended(&$self) -> Option<bool> {
-            $inner.has_ascended()
-        }
-
-        fn validate(&$self) -> Result<(), $crate::Error> {
-            $inner.validate()
-        }
-
-        fn ready(&$self) -> Result<(), $crate::Error> {
-            $inner.ready()
-        }
-
-        fn skipped(&$self) -> u64 {
-            $inner.skipped()
-        }
-
-        fn reset(&mut $self) {
-            $inner.reset();
-        }
-
-        fn name(&$self) -> &'static str {
-            $inner.name()
-        }
-
-        fn swap_average(
-            &mut $self,
-            params: &mut dyn $crate::ParamsMut<F>,
-        ) -> Result<(), $crate::Error> {
-            $inner.swap_average(params)
-        }
-
-        fn state(&$self) -> $crate::State {
-            $inner.state()
-        }
-
-        fn load_state(&mut $self, state: &$crate::State) -> Result<(), $crate::Error> {
-            $inner.load_state(state)
-        }
-
-        fn partwise(&mut $self) -> Option<&mut dyn $crate::optimizer::Partwise<F>> {
-            $inner.partwise()
-        }
-    };
-}
-pub(crate) use forward;
 
 impl<F: Scalar, O: Optimizer<F> + ?Sized> Optimizer<F> for Box<O> {
     forward!(self, (**self));

@@ -9,7 +9,7 @@ use super::overlap::ByLeaf;
 use super::plan::Split;
 use super::rounds::Target;
 use crate::error::Error;
-use crate::optimizer::{Call, Optimizer, StepInfo, forward_questions, step_by};
+use crate::optimizer::{Call, Optimizer, StepInfo, forward, standing, step_by};
 use crate::params::{Params, ParamsMut, Snapshot};
 use crate::scalar::Scalar;
 use crate::state::State;
@@ -187,7 +187,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
         along: Along<'_, F, O>,
     ) -> Result<StepInfo, Error> {
         if let Taken::Waits = self.exchange.take(&self.ranks, &*params, shard) {
-            return Ok(self.accumulating());
+            return Ok(StepInfo { accumulating: true, ..standing(&self.inner) });
         }
         // A phase before the step is not a step; what it may not do it says itself.
         let ready = || if steps { self.inner.ready() } else { Ok(()) };
@@ -238,15 +238,6 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
             self.mean = None;
         }
         info
-    }
-
-    fn accumulating(&self) -> StepInfo {
-        StepInfo {
-            step: self.inner.steps(),
-            learning_rate: self.inner.learning_rate(),
-            accumulating: true,
-            ..StepInfo::default()
-        }
     }
 }
 
@@ -338,7 +329,11 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> ByLeaf<'_, F, DataParallel<F, 
 crate::optimizer::display!([O: Optimizer<F>, C: Communicator] DataParallel<F, O, C>);
 
 impl<F: Scalar, O: Optimizer<F>, C: Communicator> Optimizer<F> for DataParallel<F, O, C> {
-    forward_questions!(self, self.inner);
+    forward! {
+        self, self.inner;
+        rates treatment steps average_again has_ascended validate ready skipped name
+        swap_average state
+    }
 
     /// A call for one of this rank's shards: all ranks make one for each of theirs.
     ///
@@ -384,38 +379,10 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Optimizer<F> for DataParallel<
         info.map(drop)
     }
 
-    fn has_ascended(&self) -> Option<bool> {
-        self.inner.has_ascended()
-    }
-
-    fn validate(&self) -> Result<(), Error> {
-        self.inner.validate()
-    }
-
-    fn ready(&self) -> Result<(), Error> {
-        self.inner.ready()
-    }
-
-    fn skipped(&self) -> u64 {
-        self.inner.skipped()
-    }
-
     fn reset(&mut self) {
         self.inner.reset();
         self.exchange.forget();
         self.mean = None;
-    }
-
-    fn name(&self) -> &'static str {
-        self.inner.name()
-    }
-
-    fn swap_average(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        self.inner.swap_average(params)
-    }
-
-    fn state(&self) -> State {
-        self.inner.state()
     }
 
     fn load_state(&mut self, state: &State) -> Result<(), Error> {

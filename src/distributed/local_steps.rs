@@ -6,10 +6,9 @@ use super::exchange::{Exchange, Shard, TOLD, Taken};
 use super::plan::Split;
 use super::rounds::Target;
 use crate::error::{Error, Tree};
-use crate::optimizer::{Call, Change, Optimizer, StepInfo, Treatment, step_by};
-use crate::params::{Params, ParamsMut, Pattern, Snapshot};
+use crate::optimizer::{Call, Optimizer, StepInfo, forward, step_by};
+use crate::params::{Params, ParamsMut, Snapshot};
 use crate::scalar::Scalar;
-use crate::schedule::Schedule;
 use crate::state::{Record, State, invalid, missing};
 
 const NAME: &str = "LocalSteps";
@@ -247,6 +246,8 @@ where
     O: Optimizer<F>,
     C: Communicator,
 {
+    forward!(self, self.inner; rates treatment steps skipped);
+
     /// A step of this rank's own; every H-th call is a meeting besides.
     ///
     /// # Errors
@@ -282,39 +283,6 @@ where
     fn ready(&self) -> Result<(), Error> {
         self.outer.ready()?;
         self.inner.ready()
-    }
-
-    fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
-        self.inner.treatment(leaf, shape)
-    }
-
-    /// That of the local steps.
-    fn learning_rate(&self) -> f64 {
-        self.inner.learning_rate()
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        self.inner.set_learning_rate(learning_rate)
-    }
-
-    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
-        self.inner.scale_rate(factor)
-    }
-
-    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), Error> {
-        self.inner.set_schedule(schedule)
-    }
-
-    fn change_group(&mut self, leaves: Pattern, change: Change) -> Result<(), Error> {
-        self.inner.change_group(leaves, change)
-    }
-
-    fn steps(&self) -> u64 {
-        self.inner.steps()
-    }
-
-    fn skipped(&self) -> u64 {
-        self.inner.skipped()
     }
 
     fn reset(&mut self) {

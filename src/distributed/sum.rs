@@ -20,7 +20,7 @@ use crate::solvers::{Flat, FlatMut, Objective};
 /// way, and the bits depend on the number of shards, not on that of ranks. Products with the Hessian and
 /// the Hessian are added up likewise, where each shard's objective has them.
 ///
-/// An error of one rank is that of all. What ends a minimization must be the same on all ranks:
+/// An error of one rank is that of all. An L1 penalty goes around the sum, not into its terms. What ends a minimization must be the same on all ranks:
 /// evaluations, tolerances, a target; not [`time`](crate::solvers::Stop::time), which is each rank's
 /// own.
 ///
@@ -205,8 +205,17 @@ where
     ) -> Result<f64, Error> {
         let flatten = gradient.flatten();
         self.add_up(gradient.as_mut_slice(), |objective, terms| {
+            if objective.l1().is_some() {
+                return Err(Error::other(
+                    "the objective of a shard has an L1 penalty: put `WithL1` around the `Sum`",
+                ));
+            }
             objective.value_and_gradient(params, &mut FlatMut::new(flatten, terms))
         })
+    }
+
+    fn within(&mut self, bounds: Option<(Flat<'_, F>, Flat<'_, F>)>) {
+        self.own.iter_mut().for_each(|objective| objective.within(bounds));
     }
 
     fn has_value(&self) -> bool {

@@ -185,9 +185,18 @@ impl<F: Scalar> Loop<'_, F> {
         let (kernel, outer) = (self.kernel, &self.outer[place]);
         match outer.rounding {
             None => update(kernel, place, outer, simd, stretch),
-            Some(rounding) => compact::update(rounding, simd, stretch.reborrow(), |mut tile| {
-                update(kernel, place, outer, simd, &mut tile);
-            }),
+            Some(rounding) => {
+                let mut stretch = stretch.reborrow();
+                let averages = outer.average.is_some() && !stretch.average.is_empty();
+                let factor = outer.factor().filter(|_| !averages);
+                let done = factor.map_or(0, |factor| {
+                    kernel.update_codes(place, factor, rounding.key, simd, &mut stretch)
+                });
+                let (_, rest) = stretch.split_at(done);
+                compact::update(rounding, simd, rest, |mut tile| {
+                    update(kernel, place, outer, simd, &mut tile);
+                });
+            }
         }
     }
 

@@ -136,7 +136,7 @@ impl Coding {
 /// What the rounding of a step goes by.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rounding {
-    key: u32,
+    pub(super) key: u32,
 }
 
 impl Rounding {

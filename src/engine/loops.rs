@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 
+use super::compact::Coding;
 use super::program::{About, Before, Kernel, Penalized, Program, RowsOf, Stretch};
 use crate::error::Error;
 use crate::rule::{Clock, MOST, Rule, SUMS, Slices, Slots, Totals};
@@ -162,6 +163,29 @@ impl<F: Scalar, R: Rule<F>> Kernel<F> for Loops<F, R> {
         prepared::<F, R>(step, before, at, stretch);
     }
 
+    fn update_codes(
+        &self,
+        place: usize,
+        factor: F,
+        key: u32,
+        simd: Simd,
+        stretch: &mut Stretch<'_, F>,
+    ) -> usize {
+        // In f64 the state is the smaller part of what is moved.
+        if const { size_of::<F>() > 4 || R::State::COUNT == 0 } {
+            return 0;
+        }
+        let coding = &stretch.codes.coding[..R::State::COUNT];
+        if !simd.is_wide() || coding.iter().any(|coding| *coding != Coding::BFloat16) {
+            return 0;
+        }
+        let (step, stretch) = (self.steps[place], stretch.reborrow());
+        let n = stretch.w.len() & !(WIDEST - 1);
+        // A factor of 1 changes no gradient.
+        simd.run_wide(UpdateCodes::<F, R> { step, factor: Scaled(factor), key, stretch });
+        n
+    }
+
     fn update_rows(
         &self,
         place: usize,
@@ -305,6 +329,32 @@ impl<F: Scalar, R: Rule<F>, B: Gradient<F>> Work for Update<'_, F, R, B> {
             slots,
             #[inline(always)]
             |w, g, state| R::update(&step, w, before.gradient(w, g).flushed(), state.flushed()),
+        );
+    }
+}
+
+struct UpdateCodes<'a, F: Scalar, R: Rule<F>> {
+    step: R::Step,
+    factor: Scaled<F>,
+    key: u32,
+    stretch: Stretch<'a, F>,
+}
+
+impl<F: Scalar, R: Rule<F>> Work for UpdateCodes<'_, F, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { step, factor, key, stretch: Stretch { w, g, codes, .. } } = self;
+        let n = w.len() & !(WIDEST - 1);
+        R::State::sweep_codes(
+            n,
+            w,
+            g,
+            codes.slices,
+            key,
+            #[inline(always)]
+            |w, g, state| R::update(&step, w, factor.gradient(w, g).flushed(), state.flushed()),
         );
     }
 }

@@ -99,6 +99,17 @@ pub(crate) trait Kernel<F: Scalar>: Send + Sync {
     /// Updates a stretch of elements; the slices have one length.
     fn update(&self, place: usize, before: Before<F>, simd: Simd, stretch: &mut Stretch<'_, F>);
 
+    /// As [`update`](Self::update), where all slots are kept in 16 bits and there is a loop for that: how many
+    /// elements from the first on it has updated.
+    fn update_codes(
+        &self,
+        place: usize,
+        factor: F,
+        key: u32,
+        simd: Simd,
+        stretch: &mut Stretch<'_, F>,
+    ) -> usize;
+
     /// As [`update`](Self::update), on a wide instruction set, of rows of whole vectors: those of a table, of
     /// which the stretch has everything but the gradients, which are of the rows.
     fn update_rows(

@@ -1,6 +1,7 @@
 //! The state of a rule: a few values for each element, each kind in a slot of its own.
 
 use super::SUMS;
+use crate::hash;
 use crate::scalar::Scalar;
 
 mod sealed {
@@ -62,6 +63,17 @@ pub trait Slots<F: Scalar>: Copy + Send + Sync + sealed::Sealed + 'static {
         update: impl Fn(F, F, Self) -> (F, Self),
     );
 
+    /// As [`sweep`](Slots::sweep), of slots that are kept in 16 bits.
+    #[doc(hidden)]
+    fn sweep_codes(
+        n: usize,
+        w: &mut [F],
+        g: &[F],
+        codes: [&mut [u16]; MOST],
+        key: u32,
+        update: impl Fn(F, F, Self) -> (F, Self),
+    );
+
     /// The sums of the squares of two quantities of each element.
     #[doc(hidden)]
     fn sum_squares(
@@ -96,7 +108,7 @@ fn fold(mut lanes: [f64; 16]) -> f64 {
 
 // Each slot is a binding of its own in `sweep`: a loop over an array of slices is not vectorized.
 macro_rules! slots {
-    ($count:literal: $($slot:ident $other:ident),*) => {
+    ($count:literal: $($slot:ident $other:ident $dither:ident),*) => {
         impl<F: Scalar> sealed::Sealed for [F; $count] {}
 
         impl<F: Scalar> Slots<F> for [F; $count] {
@@ -131,6 +143,28 @@ macro_rules! slots {
                     let (moved, [$($other),*]) = update(w[i], g[i], [$($slot[i]),*]);
                     w[i] = moved;
                     $($slot[i] = $other;)*
+                }
+            }
+
+            #[inline(always)]
+            #[allow(unused_variables)]
+            fn sweep_codes(
+                n: usize,
+                w: &mut [F],
+                g: &[F],
+                codes: [&mut [u16]; MOST],
+                key: u32,
+                update: impl Fn(F, F, Self) -> (F, Self),
+            ) {
+                let (w, g) = (&mut w[..n], &g[..n]);
+                let [$($slot,)* ..] = codes;
+                $(let $slot = &mut $slot[..n];)*
+                for i in 0..n {
+                    let (moved, [$($other),*]) =
+                        update(w[i], g[i], [$(F::of_bfloat16($slot[i])),*]);
+                    w[i] = moved;
+                    let [$($dither,)* ..] = hash::dithers(key, moved.folded());
+                    $($slot[i] = $other.to_bfloat16($dither);)*
                 }
             }
 
@@ -200,7 +234,7 @@ macro_rules! slots {
 }
 
 slots!(0:);
-slots!(1: a x);
-slots!(2: a x, b y);
-slots!(3: a x, b y, c z);
-slots!(4: a x, b y, c z, d u);
+slots!(1: a x p);
+slots!(2: a x p, b y q);
+slots!(3: a x p, b y q, c z r);
+slots!(4: a x p, b y q, c z r, d u s);

@@ -43,6 +43,7 @@ mod solver;
 mod stepped;
 mod stop;
 mod trust_region;
+mod with;
 
 pub use answer::{Evaluation, Fallible, Matrix, Plain, Product, Value};
 pub use barzilai_borwein::BarzilaiBorwein;
@@ -55,7 +56,7 @@ pub use gradient_check::{
     Direction, GradientCheck, GradientVerdict, Worst, check_gradient, check_gradient_with_sizes,
 };
 pub use halt::Halt;
-pub use l1::{L1, WithL1};
+pub use l1::L1;
 pub use lbfgs::Lbfgs;
 pub use line_search::{
     Backtracking, Cubic, Exact, HagerZhang, LineSearch, MoreThuente, Next, NoLength, Sample, Secant,
@@ -66,8 +67,9 @@ pub use minimize::{minimize, minimize_within};
 #[cfg(feature = "linalg")]
 pub use newton::Newton;
 pub use newton_cg::NewtonCg;
-pub use objective::{Objective, WithHessian, WithHessianMatrix, WithValue};
+pub use objective::Objective;
 pub use report::{Active, Evaluations, Report, Row, Stall, Status, Test, Undefined};
 pub use scaled_conjugate_gradient::ScaledConjugateGradient;
 pub use solver::Solver;
 pub use stop::{Progress, Stop};
+pub use with::{WithHessian, WithHessianMatrix, WithL1, WithValue};

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayViewMut2};
 
-use super::answer::{Evaluation, Matrix, Plain, Product, Value};
+use super::answer::Evaluation;
 use super::flat::{Flat, FlatMut};
 use super::l1::L1;
 use super::linearization::Linearization;
@@ -158,265 +158,86 @@ where
     }
 }
 
-/// An objective with a closure that gives the value alone, cheaper than with the gradient.
-///
-/// ```
-/// use ndarray::{Array1, array};
-/// use thalweg::solvers::{ConjugateGradient, Stop, WithValue, minimize};
-///
-/// let mut objective = WithValue::new(
-///     |w: &Array1<f64>| (w.dot(w), 2.0 * w),
-///     |w: &Array1<f64>| w.dot(w),
-/// );
-/// let mut w = array![3.0, 4.0];
-/// minimize(&mut ConjugateGradient::new(), &mut w, &mut objective, Stop::default())?;
-/// # Ok::<(), thalweg::Error>(())
-/// ```
-#[derive(Debug, Clone)]
-pub struct WithValue<O, C> {
-    objective: O,
-    value: C,
-}
-
-impl<O, C> WithValue<O, C> {
-    /// The objective, and f alone.
-    pub fn new(objective: O, value: C) -> Self {
-        Self { objective, value }
-    }
-}
-
-impl<F, P, O, C, V> Objective<F, P> for WithValue<O, C>
-where
-    F: Scalar,
-    P: ?Sized,
-    O: Objective<F, P>,
-    C: FnMut(&P) -> V,
-    V: Value,
-{
-    fn value_and_gradient(
-        &mut self,
-        params: &P,
-        gradient: &mut FlatMut<'_, F>,
-    ) -> Result<f64, Error> {
-        self.objective.value_and_gradient(params, gradient)
-    }
-
-    fn l1(&self) -> Option<&L1> {
-        self.objective.l1()
-    }
-
-    fn within(&mut self, bounds: Option<(Flat<'_, F>, Flat<'_, F>)>) {
-        self.objective.within(bounds);
-    }
-
-    fn has_value(&self) -> bool {
-        true
-    }
-
-    fn value(&mut self, params: &P) -> Result<f64, Error> {
-        (self.value)(params).value()
-    }
-
-    fn has_hessian_vector(&self) -> bool {
-        self.objective.has_hessian_vector()
-    }
-
-    fn hessian_vector(
-        &mut self,
-        params: &P,
-        vector: Flat<'_, F>,
-        product: &mut FlatMut<'_, F>,
-    ) -> Result<(), Error> {
-        self.objective.hessian_vector(params, vector, product)
-    }
-}
-
-/// An objective with a closure that gives products with the Hessian.
-///
-/// The vector comes as a [`Flat`]; the product is any tree of the parameters' leaves.
-///
-/// ```
-/// use ndarray::{Array1, array};
-/// use thalweg::solvers::{ConjugateGradient, Flat, Stop, WithHessian, minimize};
-///
-/// let a = array![[3.0, 1.0], [1.0, 2.0]];
-/// let mut objective = WithHessian::new(
-///     |w: &Array1<f64>| (0.5 * w.dot(&a.dot(w)), a.dot(w)),
-///     |_: &Array1<f64>, v: Flat<'_, f64>| a.dot(&v.view()),
-/// );
-/// let mut w = array![3.0, 4.0];
-/// let report = minimize(&mut ConjugateGradient::new(), &mut w, &mut objective, Stop::default())?;
-/// assert!(report.status.is_converged());
-/// # Ok::<(), thalweg::Error>(())
-/// ```
-#[derive(Debug, Clone)]
-pub struct WithHessian<O, C, K = Plain> {
-    objective: O,
-    hessian_vector: C,
-    kind: std::marker::PhantomData<K>,
-}
-
-impl<O, C, K> WithHessian<O, C, K> {
-    /// The objective, and ∇²f(w)·v, or a `Result` of it.
-    pub fn new<F, P, G>(objective: O, hessian_vector: C) -> Self
-    where
-        F: Scalar,
-        P: ?Sized,
-        C: FnMut(&P, Flat<'_, F>) -> G,
-        G: Product<F, K>,
-    {
-        Self { objective, hessian_vector, kind: std::marker::PhantomData }
-    }
-}
-
-impl<F, P, O, C, G, K> Objective<F, P> for WithHessian<O, C, K>
-where
-    F: Scalar,
-    P: ?Sized,
-    O: Objective<F, P>,
-    C: FnMut(&P, Flat<'_, F>) -> G,
-    G: Product<F, K>,
-{
-    fn value_and_gradient(
-        &mut self,
-        params: &P,
-        gradient: &mut FlatMut<'_, F>,
-    ) -> Result<f64, Error> {
-        self.objective.value_and_gradient(params, gradient)
-    }
-
-    fn l1(&self) -> Option<&L1> {
-        self.objective.l1()
-    }
-
-    fn within(&mut self, bounds: Option<(Flat<'_, F>, Flat<'_, F>)>) {
-        self.objective.within(bounds);
-    }
-
-    fn has_value(&self) -> bool {
-        self.objective.has_value()
-    }
-
-    fn value(&mut self, params: &P) -> Result<f64, Error> {
-        self.objective.value(params)
-    }
-
-    fn has_hessian_vector(&self) -> bool {
-        true
-    }
-
-    fn hessian_vector(
-        &mut self,
-        params: &P,
-        vector: Flat<'_, F>,
-        product: &mut FlatMut<'_, F>,
-    ) -> Result<(), Error> {
-        (self.hessian_vector)(params, vector).write_to(product)
-    }
-}
-
-/// An objective with a closure that gives the Hessian as a matrix, which `Newton` takes in place of n
-/// products.
-///
-/// Rows and columns are the elements of the parameters, row-major leaf after leaf; a `Result` of the
-/// matrix is taken too.
-///
-/// ```
-/// # #[cfg(feature = "linalg")] {
-/// use ndarray::{Array1, array};
-/// use thalweg::solvers::{Newton, Stop, WithHessianMatrix, minimize};
-///
-/// let mut objective = WithHessianMatrix::new(
-///     |w: &Array1<f64>| {
-///         let (a, b) = (1.0 - w[0], w[1] - w[0] * w[0]);
-///         (a * a + 100.0 * b * b, array![-2.0 * a - 400.0 * w[0] * b, 200.0 * b])
-///     },
-///     |w: &Array1<f64>| {
-///         let (x, y) = (w[0], w[1]);
-///         array![[2.0 - 400.0 * (y - 3.0 * x * x), -400.0 * x], [-400.0 * x, 200.0]]
-///     },
-/// );
-/// let mut w = array![-1.2, 1.0];
-/// let report = minimize(&mut Newton::new(), &mut w, &mut objective, Stop::default()).unwrap();
-/// assert!(report.status.is_converged() && report.evaluations.hessians == report.iterations);
-/// # }
-/// ```
-#[derive(Debug, Clone)]
-pub struct WithHessianMatrix<O, C> {
-    objective: O,
-    hessian: C,
-}
-
-impl<O, C> WithHessianMatrix<O, C> {
-    /// The objective, and ∇²f(w).
-    pub fn new<P: ?Sized, M>(objective: O, hessian: C) -> Self
-    where
-        C: FnMut(&P) -> M,
-    {
-        Self { objective, hessian }
-    }
-}
-
-impl<F, P, O, C, M> Objective<F, P> for WithHessianMatrix<O, C>
-where
-    F: Scalar,
-    P: ?Sized,
-    O: Objective<F, P>,
-    C: FnMut(&P) -> M,
-    M: Matrix<F>,
-{
-    fn value_and_gradient(
-        &mut self,
-        params: &P,
-        gradient: &mut FlatMut<'_, F>,
-    ) -> Result<f64, Error> {
-        self.objective.value_and_gradient(params, gradient)
-    }
-
-    fn l1(&self) -> Option<&L1> {
-        self.objective.l1()
-    }
-
-    fn within(&mut self, bounds: Option<(Flat<'_, F>, Flat<'_, F>)>) {
-        self.objective.within(bounds);
-    }
-
-    fn has_value(&self) -> bool {
-        self.objective.has_value()
-    }
-
-    fn value(&mut self, params: &P) -> Result<f64, Error> {
-        self.objective.value(params)
-    }
-
-    fn has_hessian_vector(&self) -> bool {
-        self.objective.has_hessian_vector()
-    }
-
-    fn hessian_vector(
-        &mut self,
-        params: &P,
-        vector: Flat<'_, F>,
-        product: &mut FlatMut<'_, F>,
-    ) -> Result<(), Error> {
-        self.objective.hessian_vector(params, vector, product)
-    }
-
-    fn has_hessian(&self) -> bool {
-        true
-    }
-
-    fn hessian(&mut self, params: &P, mut hessian: ArrayViewMut2<'_, F>) -> Result<(), Error> {
-        let matrix = (self.hessian)(params).matrix()?;
-        if matrix.shape() != hessian.shape() {
-            let (expected, found) = (hessian.shape().to_vec(), matrix.shape().to_vec());
-            let owner = "WithHessianMatrix";
-            return Err(ErrorKind::Shape { owner, what: "Hessian", expected, found }.into());
+/// What an objective around another, `self.objective`, leaves to it: the methods that are named, each pair of a question
+/// and its answer by the name of the answer.
+macro_rules! forward_objective {
+    ($($method:ident)*) => { $($crate::solvers::objective::forward_objective!(@$method);)* };
+    (@value_and_gradient) => {
+        fn value_and_gradient(
+            &mut self,
+            params: &P,
+            gradient: &mut $crate::solvers::FlatMut<'_, F>,
+        ) -> Result<f64, $crate::Error> {
+            self.objective.value_and_gradient(params, gradient)
         }
-        hessian.assign(&matrix);
-        Ok(())
-    }
+    };
+    (@l1) => {
+        fn l1(&self) -> Option<&$crate::solvers::L1> {
+            self.objective.l1()
+        }
+    };
+    (@within) => {
+        fn within(
+            &mut self,
+            bounds: Option<($crate::solvers::Flat<'_, F>, $crate::solvers::Flat<'_, F>)>,
+        ) {
+            self.objective.within(bounds);
+        }
+    };
+    (@value) => {
+        fn has_value(&self) -> bool {
+            self.objective.has_value()
+        }
+
+        fn value(&mut self, params: &P) -> Result<f64, $crate::Error> {
+            self.objective.value(params)
+        }
+    };
+    (@hessian_vector) => {
+        fn has_hessian_vector(&self) -> bool {
+            self.objective.has_hessian_vector()
+        }
+
+        fn hessian_vector(
+            &mut self,
+            params: &P,
+            vector: $crate::solvers::Flat<'_, F>,
+            product: &mut $crate::solvers::FlatMut<'_, F>,
+        ) -> Result<(), $crate::Error> {
+            self.objective.hessian_vector(params, vector, product)
+        }
+    };
+    (@hessian) => {
+        fn has_hessian(&self) -> bool {
+            self.objective.has_hessian()
+        }
+
+        fn hessian(
+            &mut self,
+            params: &P,
+            hessian: ndarray::ArrayViewMut2<'_, F>,
+        ) -> Result<(), $crate::Error> {
+            self.objective.hessian(params, hessian)
+        }
+    };
+    (@residuals) => {
+        fn has_residuals(&self) -> bool {
+            self.objective.has_residuals()
+        }
+
+        fn linearize(
+            &mut self,
+            params: &P,
+        ) -> Result<$crate::solvers::linearization::Linearization, $crate::Error> {
+            self.objective.linearize(params)
+        }
+
+        fn residuals(&mut self, params: &P) -> Result<ndarray::Array1<f64>, $crate::Error> {
+            self.objective.residuals(params)
+        }
+    };
 }
+pub(crate) use forward_objective;
 
 /// An objective as a function of a flat vector: what solvers see of it.
 pub(crate) trait FlatObjective<F: Scalar> {

@@ -2,10 +2,9 @@
 
 use crate::engine::Average;
 use crate::error::{Error, ErrorKind, Tree};
-use crate::optimizer::{Call, Change, Optimizer, StepInfo, Treatment, step_by, steps_by_call};
-use crate::params::{Params, ParamsMut, Pattern, Snapshot};
+use crate::optimizer::{Call, Optimizer, StepInfo, forward, step_by, steps_by_call};
+use crate::params::{Params, ParamsMut, Snapshot};
 use crate::scalar::Scalar;
-use crate::schedule::Schedule;
 use crate::state::{Record, State, compare, invalid, missing};
 
 const NAME: &str = "Averaged";
@@ -143,6 +142,8 @@ impl<F: Scalar, O> Averaged<F, O> {
 crate::optimizer::display!([O: Optimizer<F>] Averaged<F, O>);
 
 impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Averaged<F, O> {
+    forward!(self, self.inner; rates treatment steps has_ascended skipped);
+
     steps_by_call!(self);
 
     fn ascend(
@@ -159,34 +160,6 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Averaged<F, O> {
         Ok(())
     }
 
-    fn has_ascended(&self) -> Option<bool> {
-        self.inner.has_ascended()
-    }
-
-    fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
-        self.inner.treatment(leaf, shape)
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.inner.learning_rate()
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        self.inner.set_learning_rate(learning_rate)
-    }
-
-    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
-        self.inner.scale_rate(factor)
-    }
-
-    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), Error> {
-        self.inner.set_schedule(schedule)
-    }
-
-    fn change_group(&mut self, leaves: Pattern, change: Change) -> Result<(), Error> {
-        self.inner.change_group(leaves, change)
-    }
-
     fn ready(&self) -> Result<(), Error> {
         self.out_of_place()?;
         self.inner.ready()
@@ -195,14 +168,6 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Averaged<F, O> {
     fn validate(&self) -> Result<(), Error> {
         self.average.check()?;
         self.inner.validate()
-    }
-
-    fn steps(&self) -> u64 {
-        self.inner.steps()
-    }
-
-    fn skipped(&self) -> u64 {
-        self.inner.skipped()
     }
 
     fn reset(&mut self) {

@@ -3,9 +3,7 @@
 use super::leaves::treatments;
 use crate::error::{Error, ErrorKind, Tree};
 use crate::interval::Interval;
-use crate::optimizer::{
-    Call, Optimizer, StepInfo, Treatment, forward_questions, step_by, steps_by_call,
-};
+use crate::optimizer::{Call, Optimizer, StepInfo, Treatment, forward, step_by, steps_by_call};
 use crate::params::{Params, ParamsMut, Snapshot};
 use crate::scalar::Scalar;
 use crate::state::{Record, State, invalid, missing};
@@ -198,13 +196,12 @@ impl<F: Scalar, O: Optimizer<F>> Lookahead<F, O> {
 crate::optimizer::display!([O: Optimizer<F>] Lookahead<F, O>);
 
 impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Lookahead<F, O> {
-    forward_questions!(self, self.inner);
+    forward! {
+        self, self.inner;
+        rates treatment steps average_again has_ascended ready skipped swap_average
+    }
 
     steps_by_call!(self);
-
-    fn ready(&self) -> Result<(), Error> {
-        self.inner.ready()
-    }
 
     fn ascend(
         &mut self,
@@ -219,17 +216,9 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Lookahead<F, O> {
         Ok(())
     }
 
-    fn has_ascended(&self) -> Option<bool> {
-        self.inner.has_ascended()
-    }
-
     fn validate(&self) -> Result<(), Error> {
         self.check()?;
         self.inner.validate()
-    }
-
-    fn skipped(&self) -> u64 {
-        self.inner.skipped()
     }
 
     fn reset(&mut self) {
@@ -239,10 +228,6 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Lookahead<F, O> {
 
     fn name(&self) -> &'static str {
         NAME
-    }
-
-    fn swap_average(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        self.inner.swap_average(params)
     }
 
     fn state(&self) -> State {

@@ -1,7 +1,7 @@
 //! Projections after the step.
 
 use crate::error::{Error, ErrorKind};
-use crate::optimizer::{Call, Optimizer, StepInfo, forward_questions, steps_by_call};
+use crate::optimizer::{Call, Optimizer, StepInfo, forward, steps_by_call};
 use crate::params::{Bounds, Flatten, LeafMut, Params, ParamsMut, Pattern, Walls};
 use crate::regularize::{Projection, Scratch};
 use crate::scalar::Scalar;
@@ -200,13 +200,12 @@ impl<F: Scalar> Plan<F> {
 crate::optimizer::display!([O: Optimizer<F>] Projected<F, O>);
 
 impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Projected<F, O> {
-    forward_questions!(self, self.inner);
+    forward! {
+        self, self.inner;
+        rates treatment steps average_again has_ascended ready skipped swap_average
+    }
 
     steps_by_call!(self);
-
-    fn ready(&self) -> Result<(), Error> {
-        self.inner.ready()
-    }
 
     fn ascend(
         &mut self,
@@ -221,17 +220,9 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Projected<F, O> {
         Ok(())
     }
 
-    fn has_ascended(&self) -> Option<bool> {
-        self.inner.has_ascended()
-    }
-
     fn validate(&self) -> Result<(), Error> {
         self.check()?;
         self.inner.validate()
-    }
-
-    fn skipped(&self) -> u64 {
-        self.inner.skipped()
     }
 
     fn reset(&mut self) {
@@ -241,10 +232,6 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Projected<F, O> {
 
     fn name(&self) -> &'static str {
         NAME
-    }
-
-    fn swap_average(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        self.inner.swap_average(params)
     }
 
     fn state(&self) -> State {

@@ -4,9 +4,7 @@ use super::leaves::{check_gradients, treatments};
 use super::length::{Squares, scaled, split};
 use crate::error::{Error, ErrorKind, Tree};
 use crate::interval::Interval;
-use crate::optimizer::{
-    Call, Optimizer, StepInfo, Treatment, forward_questions, step_by, steps_by_call,
-};
+use crate::optimizer::{Call, Optimizer, StepInfo, Treatment, forward, step_by, steps_by_call};
 use crate::params::{Params, ParamsMut, Snapshot, pairs, pairs_mut};
 use crate::scalar::Scalar;
 use crate::state::{Record, State, missing};
@@ -292,7 +290,7 @@ const DUE: &str = "a step of `Sam` begins with `ascend`";
 crate::optimizer::display!([O: Optimizer<F>] Sam<F, O>);
 
 impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Sam<F, O> {
-    forward_questions!(self, self.inner);
+    forward!(self, self.inner; rates treatment steps average_again skipped);
 
     steps_by_call!(self);
 
@@ -321,10 +319,6 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Sam<F, O> {
     fn validate(&self) -> Result<(), Error> {
         self.check()?;
         self.inner.validate()
-    }
-
-    fn skipped(&self) -> u64 {
-        self.inner.skipped()
     }
 
     /// Where the parameters are at the point nearby, w is kept: a step or [`abandon`](Sam::abandon) is

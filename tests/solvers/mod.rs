@@ -1,5 +1,6 @@
 //! The solvers, over the problems that such are compared on.
 
+mod around;
 mod bad_input;
 mod bounds;
 mod by_gradients;

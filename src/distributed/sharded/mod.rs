@@ -13,10 +13,9 @@ use super::overlap::ByLeaf;
 use super::plan::Split;
 use super::rounds::Target;
 use crate::error::{Error, ErrorKind};
-use crate::optimizer::{Call, Change, Optimizer, StepInfo, Treatment, step_agreed};
-use crate::params::{Params, ParamsMut, Pattern, Snapshot};
+use crate::optimizer::{Call, Optimizer, StepInfo, forward, standing, step_agreed};
+use crate::params::{Params, ParamsMut, Snapshot};
 use crate::scalar::Scalar;
-use crate::schedule::Schedule;
 use crate::state::State;
 use others::Asked;
 use parts::{Parts, own_to_all};
@@ -183,7 +182,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
     ) -> Result<StepInfo, Error> {
         let split = self.choose();
         if let Taken::Waits = self.exchange.take(&self.ranks, &*params, shard) {
-            return Ok(self.accumulating());
+            return Ok(StepInfo { accumulating: true, ..standing(&self.inner) });
         }
         let local = split.and_then(|()| self.inner.validate()).and_then(|()| self.inner.ready());
         let local = local.and_then(|()| self.open(&*params));
@@ -202,15 +201,6 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
             self.parts = None;
         }
         info
-    }
-
-    fn accumulating(&self) -> StepInfo {
-        StepInfo {
-            step: self.inner.steps(),
-            learning_rate: self.inner.learning_rate(),
-            accumulating: true,
-            ..StepInfo::default()
-        }
     }
 
     /// Finds out how leaves are split, before they are.
@@ -341,33 +331,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> ByLeaf<'_, F, Sharded<F, O, C>
 crate::optimizer::display!([O: Optimizer<F>, C: Communicator] Sharded<F, O, C>);
 
 impl<F: Scalar, O: Optimizer<F>, C: Communicator> Optimizer<F> for Sharded<F, O, C> {
-    fn treatment(&self, leaf: &str, shape: &[usize]) -> Treatment {
-        self.inner.treatment(leaf, shape)
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.inner.learning_rate()
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        self.inner.set_learning_rate(learning_rate)
-    }
-
-    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
-        self.inner.scale_rate(factor)
-    }
-
-    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), Error> {
-        self.inner.set_schedule(schedule)
-    }
-
-    fn change_group(&mut self, leaves: Pattern, change: Change) -> Result<(), Error> {
-        self.inner.change_group(leaves, change)
-    }
-
-    fn steps(&self) -> u64 {
-        self.inner.steps()
-    }
+    forward!(self, self.inner; rates treatment steps validate ready skipped);
 
     /// A call for one of this rank's shards: all ranks make one for each of theirs.
     ///
@@ -406,18 +370,6 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Optimizer<F> for Sharded<F, O,
         };
         parts.read(plan, self.ranks.rank(), &*params)?;
         self.inner.average_again(&mut parts.params)
-    }
-
-    fn validate(&self) -> Result<(), Error> {
-        self.inner.validate()
-    }
-
-    fn ready(&self) -> Result<(), Error> {
-        self.inner.ready()
-    }
-
-    fn skipped(&self) -> u64 {
-        self.inner.skipped()
     }
 
     fn reset(&mut self) {

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use super::metric::Metric;
 use crate::error::{Error, ErrorKind, Tree};
 use crate::interval::Interval;
-use crate::optimizer::{Call, Optimizer, StepInfo, forward_questions, step_by, steps_by_call};
+use crate::optimizer::{Call, Optimizer, StepInfo, forward, step_by, steps_by_call};
 use crate::params::{Flatten, Params, ParamsMut, Snapshot};
 use crate::rules::sgd::Optimizer as Sgd;
 use crate::scalar::Scalar;
@@ -413,33 +413,16 @@ fn clear<F: Scalar>(vector: &mut [F], frozen: &[[usize; 2]]) {
 crate::optimizer::display!([M: Metric<F>, O: Optimizer<F>] NaturalGradient<F, M, O>);
 
 impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> Optimizer<F> for NaturalGradient<F, M, O> {
-    forward_questions!(self, self.inner);
+    forward! {
+        self, self.inner;
+        rates treatment steps average_again ascend has_ascended ready skipped swap_average
+    }
 
     steps_by_call!(self);
-
-    fn ready(&self) -> Result<(), Error> {
-        self.inner.ready()
-    }
-
-    fn ascend(
-        &mut self,
-        params: &mut dyn ParamsMut<F>,
-        grads: &dyn Params<F>,
-    ) -> Result<(), Error> {
-        self.inner.ascend(params, grads)
-    }
-
-    fn has_ascended(&self) -> Option<bool> {
-        self.inner.has_ascended()
-    }
 
     fn validate(&self) -> Result<(), Error> {
         self.check()?;
         self.inner.validate()
-    }
-
-    fn skipped(&self) -> u64 {
-        self.inner.skipped()
     }
 
     /// Forgets the statistics too; the damping stays where it is.
@@ -452,10 +435,6 @@ impl<F: Scalar, M: Metric<F>, O: Optimizer<F>> Optimizer<F> for NaturalGradient<
 
     fn name(&self) -> &'static str {
         NAME
-    }
-
-    fn swap_average(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        self.inner.swap_average(params)
     }
 
     fn state(&self) -> State {

@@ -6,7 +6,7 @@ use super::leaves::{check_gradients, treatments};
 use crate::engine::NonFinite;
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
-use crate::optimizer::{Call, Optimizer, StepInfo, Treatment, forward_questions, step_by};
+use crate::optimizer::{Call, Optimizer, StepInfo, Treatment, forward, standing, step_by};
 use crate::params::{Params, ParamsMut};
 use crate::scalar::Scalar;
 use crate::state::{Record, State, invalid, missing};
@@ -201,7 +201,7 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
             );
             if skips && is_not_finite {
                 self.skipped += 1;
-                return Ok(StepInfo { skipped: true, ..self.info() });
+                return Ok(StepInfo { skipped: true, ..standing(&self.inner) });
             }
             return Err(error);
         }
@@ -221,7 +221,7 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
         if let Some(first) = first {
             self.waiting = Some(first);
         }
-        Ok(info.unwrap_or_else(|| StepInfo { accumulating: true, ..self.info() }))
+        Ok(info.unwrap_or_else(|| StepInfo { accumulating: true, ..standing(&self.inner) }))
     }
 
     fn check_count(&self) -> Result<(), Error> {
@@ -242,20 +242,15 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
         }
         record
     }
-
-    fn info(&self) -> StepInfo {
-        StepInfo {
-            step: self.inner.steps(),
-            learning_rate: self.inner.learning_rate(),
-            ..StepInfo::default()
-        }
-    }
 }
 
 crate::optimizer::display!([O: Optimizer<F>] Accumulate<F, O>);
 
 impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Accumulate<F, O> {
-    forward_questions!(self, self.inner);
+    forward! {
+        self, self.inner;
+        rates treatment steps average_again has_ascended ready swap_average
+    }
 
     fn step(
         &mut self,
@@ -283,10 +278,6 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Accumulate<F, O> {
         self.take(params, grads, 1.0, Call { averages: false, loss })
     }
 
-    fn ready(&self) -> Result<(), Error> {
-        self.inner.ready()
-    }
-
     fn ascend(
         &mut self,
         params: &mut dyn ParamsMut<F>,
@@ -294,10 +285,6 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Accumulate<F, O> {
     ) -> Result<(), Error> {
         self.check_count()?;
         self.inner.ascend(params, grads)
-    }
-
-    fn has_ascended(&self) -> Option<bool> {
-        self.inner.has_ascended()
     }
 
     fn validate(&self) -> Result<(), Error> {
@@ -316,10 +303,6 @@ impl<F: Scalar, O: Optimizer<F>> Optimizer<F> for Accumulate<F, O> {
 
     fn name(&self) -> &'static str {
         NAME
-    }
-
-    fn swap_average(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        self.inner.swap_average(params)
     }
 
     fn state(&self) -> State {
