@@ -6,7 +6,7 @@ use crate::surfaces::{Point, Surface};
 
 /// Where paths start besides the surface's own start, in parts of the frame.
 ///
-/// Each of them is a seventh of the page, whose paths are most of it.
+/// Each of them is a tenth of the page.
 const STARTS: [Point; 5] = {
     let (low, high) = (1.0 / 6.0, 5.0 / 6.0);
     [[low, low], [high, low], [0.5, 0.5], [low, high], [high, high]]

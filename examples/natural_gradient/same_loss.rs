@@ -142,8 +142,9 @@ pub fn write(
          layer of tanh, a constant rate, no decay. Each method has had a search of 20 settings: rates, by half octaves \
          from 0.001 to 0.72 (SGD: from 0.0125 to 9), or for K-FAC five rates, from 0.0125 to 0.2, with four dampings. The \
          search goes by epochs on a validation set, with seeds of its own. What it chose runs from five fresh \
-         seeds to the loss on the test set: means with their standard errors. The loss is looked at 16 times an epoch. \
-         Seconds are those of training on one thread, the gradient included; their ratios tell more than they do. \
+         seeds to the loss on the test set: means with their standard errors; where one does not get there, all its epochs \
+         count. The loss is looked at 16 times an epoch. Seconds are those of training, the gradient included, on one \
+         thread of a shared and busy machine: they tell little beyond their order. \
          One command makes this page:\n\n\
          ```text\ncargo run --release --features linalg --example natural_gradient -- --same-loss docs/same_loss.md\n```\n",
     );
