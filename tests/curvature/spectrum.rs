@@ -1,6 +1,6 @@
 //! Eigenvalues against planted ones.
 
-use ndarray::Array2;
+use ndarray::{Array1, Array2, ArrayView1};
 use rand::RngExt;
 use thalweg::curvature::{
     Condition, Eigenpair, Lanczos, LinearOperator, Preconditioned, Scaled, Shifted, operator_fn,
@@ -175,6 +175,41 @@ fn copies_of_a_multiple_eigenvalue_are_claimed_of_a_complete_basis_alone() {
         }
         assert!((found.highest[0].value - 4.0).abs() <= found.highest[0].bound, "{n}");
     }
+}
+
+/// Of a matrix of low rank the products lead to an end: each subspace that they use up holds one more copy of every
+/// eigenvalue.
+#[test]
+fn a_low_rank_takes_a_product_for_each_distinct_eigenvalue_and_each_copy() {
+    let n = 2000;
+    let v = Array1::from_shape_fn(n, |i| (1.3 * i as f64 + 0.4).sin());
+    let v = &v / v.dot(&v).sqrt();
+    // 1 to 5 behind a reflection, and 0.
+    let mut operator = operator_fn(n, |x: &[f64], y: &mut [f64]| {
+        let reflected = |x: ArrayView1<'_, f64>| &x - &(&v * (2.0 * v.dot(&x)));
+        let mut z = reflected(ArrayView1::from(x));
+        z.iter_mut().enumerate().for_each(|(i, z)| *z *= if i < 5 { i as f64 + 1.0 } else { 0.0 });
+        y.copy_from_slice(reflected(z.view()).as_slice().unwrap());
+        Ok(())
+    });
+    // Six of the first subspace, one for each other copy of 0, and the probe.
+    for (k, products) in [(1, 7), (3, 9), (5, 11)] {
+        let found = Lanczos::ends(k, k).vectors(true).run(&mut operator).unwrap();
+        assert!(found.converged && !found.complete, "{k}");
+        assert!(found.products <= products + 1, "{k}: {}", found.products);
+        for (i, pair) in found.lowest.iter().enumerate() {
+            assert!(pair.value.abs() <= pair.bound && pair.bound < 1e-10, "{k}, {i}");
+        }
+        for (i, pair) in found.highest.iter().enumerate() {
+            assert!((pair.value - (5 - i) as f64).abs() <= pair.bound, "{k}, {i}");
+        }
+    }
+    // A start that lies along one eigenvector sees no other.
+    let start = Array1::from_shape_fn(n, |i| f64::from(u8::from(i == 4)));
+    let start = &start - &(&v * (2.0 * v.dot(&start)));
+    let found = Lanczos::ends(1, 1).run_from(&mut operator, start.as_slice().unwrap()).unwrap();
+    assert!(found.converged && found.lowest[0].value.abs() <= found.lowest[0].bound);
+    assert!((found.highest[0].value - 5.0).abs() <= found.highest[0].bound);
 }
 
 #[test]
