@@ -195,7 +195,7 @@ pub use solvers::{ConjugateGradient, Lbfgs, least_squares};
 pub use error::{Error, ErrorKind, Foreign, Tree};
 pub use params::{Bounds, Params, ParamsMut, Pattern};
 #[cfg(feature = "rand")]
-pub use random::RandomBits;
+pub use random::{Generator, RandomBits};
 pub use rule::Rule;
 pub use scalar::Scalar;
 pub use schedule::Schedule;

@@ -185,6 +185,18 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
         Err(ErrorKind::Unsupported { optimizer: self.name(), what: "groups" }.into())
     }
 
+    /// Puts in what changes of groups there are, for [`forget_changes`](Optimizer::forget_changes).
+    #[doc(hidden)]
+    fn changes(&self, marks: &mut Vec<usize>) {
+        let _ = marks;
+    }
+
+    /// Forgets the changes of groups since those were put in, so that a state of then is one of its own again.
+    #[doc(hidden)]
+    fn forget_changes(&mut self, marks: &mut dyn Iterator<Item = usize>) {
+        let _ = marks;
+    }
+
     /// How many steps were taken; skipped ones do not count.
     fn steps(&self) -> u64;
 

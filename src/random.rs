@@ -1,14 +1,66 @@
-//! Generators of random numbers that are not of rand's present version.
+//! Generators of random numbers, those that are not of rand's present version too.
 
 use std::convert::Infallible;
 use std::fmt;
 
-use rand::TryRng;
+use rand::{Rng, TryRng};
+
+/// A generator of random numbers: any of [`rand`] 0.10, or `rand_core` 0.10, that cannot fail.
+///
+/// All that draws random numbers takes one, as `&mut rng`. There is nothing to implement: whatever has [`rand::Rng`] has
+/// this trait. It stands beside that one for its message, which tells who brings a generator of `rand` 0.8 or 0.9
+/// what to write: its 64 bits come in by [`RandomBits`].
+///
+/// ```
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// fn coin(rng: &mut (impl thalweg::Generator + ?Sized)) -> bool {
+///     rng.next_u64() >> 63 == 1
+/// }
+/// let heads = (0..100).filter(|&seed| coin(&mut StdRng::seed_from_u64(seed))).count();
+/// assert!((30..70).contains(&heads));
+/// ```
+///
+/// A generator of an older `rand` is an error, even where its methods have the same names:
+///
+/// ```compile_fail,E0277
+/// # struct OldRng;
+/// # impl OldRng { fn next_u64(&mut self) -> u64 { 4 } }
+/// # let mut rng = OldRng;
+/// let mut hidden = ndarray::array![1.0_f32, 2.0];
+/// // error: `OldRng` is no generator of random numbers of `rand` 0.10
+/// // note: bring one of `rand` 0.8 or 0.9, or any other, by its bits:
+/// //       `&mut thalweg::RandomBits(|| rng.next_u64())`
+/// thalweg::regularize::Dropout::new(0.5).forward(&mut hidden, &mut rng).unwrap();
+/// ```
+///
+/// And so it comes in:
+///
+/// ```
+/// # struct OldRng;
+/// # impl OldRng { fn next_u64(&mut self) -> u64 { 4 } }
+/// # let mut rng = OldRng;
+/// let mut hidden = ndarray::array![1.0_f32, 2.0];
+/// let mut rng = thalweg::RandomBits(|| rng.next_u64());
+/// thalweg::regularize::Dropout::new(0.5).forward(&mut hidden, &mut rng)?;
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no generator of random numbers of `rand` 0.10",
+    label = "no generator of `rand` 0.10",
+    note = "bring one of `rand` 0.8 or 0.9, or any other, by its bits: `&mut thalweg::RandomBits(|| rng.next_u64())`",
+    note = "`next_u64` is a method of `rand::RngCore` in `rand` 0.8 and 0.9"
+)]
+pub trait Generator: Rng {}
+
+// Else the compiler would speak of what `rand` itself implements `Rng` for.
+#[diagnostic::do_not_recommend]
+impl<R: Rng + ?Sized> Generator for R {}
 
 /// A generator of random numbers from a function that gives 64 random bits: for those that are not of
 /// [`rand`] 0.10.
 ///
-/// What draws random numbers takes any generator of `rand` 0.10, or `rand_core` 0.10. One of `rand` 0.9 or 0.8, of `fastrand`
+/// What draws random numbers takes a [`Generator`], which all of `rand` 0.10 and `rand_core` 0.10 are. One of `rand` 0.9 or 0.8, of `fastrand`
 /// or of your own comes in by a closure:
 ///
 /// ```

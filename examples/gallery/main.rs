@@ -74,7 +74,7 @@ struct Args {
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
 
-    /// Fewer starts and steps, to see that everything works
+    /// Fewer steps, to see that everything works
     #[arg(long, conflicts_with = "surface")]
     quick: bool,
 
@@ -159,6 +159,9 @@ fn all(surfaces: &[Surface], args: &Args, folder: &File) -> Result<(), Failure> 
         file.display(),
         page.len() as f64 / 1e6
     );
+    if page.len() > extent.bytes {
+        return Err(format!("the page has more than {} bytes", extent.bytes).into());
+    }
     Ok(())
 }
 

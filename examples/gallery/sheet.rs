@@ -4,25 +4,33 @@ use crate::methods::Method;
 use crate::runs::{self, Path};
 use crate::surfaces::{Point, Surface};
 
+/// Where paths start besides the surface's own start, in parts of the frame.
+///
+/// Each of them is a seventh of the page, whose paths are most of it.
+const STARTS: [Point; 5] = {
+    let (low, high) = (1.0 / 6.0, 5.0 / 6.0);
+    [[low, low], [high, low], [0.5, 0.5], [low, high], [high, high]]
+};
+
 /// How much is computed.
 #[derive(Debug, Clone, Copy)]
 pub struct Extent {
-    /// Starts in each direction, besides the surface's own.
-    pub side: usize,
     /// The most evaluations that a trajectory gets.
     pub steps: usize,
+    /// The most bytes that the page may have.
+    pub bytes: usize,
 }
 
 impl Extent {
-    pub const WHOLE: Self = Self { side: 3, steps: usize::MAX };
-    pub const QUICK: Self = Self { side: 3, steps: 40 };
+    pub const WHOLE: Self = Self { steps: usize::MAX, bytes: 4_000_000 };
+    pub const QUICK: Self = Self { steps: 40, bytes: 3_000_000 };
 }
 
 #[derive(Debug)]
 pub struct Sheet<'a> {
     pub surface: &'a Surface,
     pub steps: usize,
-    /// The surface's own start first, then a grid, row by row.
+    /// The surface's own start first, then the corners and the middle.
     pub starts: Vec<Point>,
     /// For each method a path from each start.
     pub paths: Vec<Vec<Path>>,
@@ -34,11 +42,9 @@ impl<'a> Sheet<'a> {
         methods: &[Method],
         extent: Extent,
     ) -> Result<Self, thalweg::Error> {
-        let Extent { side, steps } = extent;
-        let steps = steps.min(surface.steps);
-        let part = |i: usize| (i as f64 + 0.5) / side as f64;
-        let grid = (0..side * side).map(|i| surface.at([part(i % side), part(i / side)]));
-        let starts: Vec<Point> = std::iter::once(surface.start).chain(grid).collect();
+        let steps = extent.steps.min(surface.steps);
+        let others = STARTS.map(|part| surface.at(part));
+        let starts: Vec<Point> = std::iter::once(surface.start).chain(others).collect();
         let search = runs::search_starts(surface);
         let paths = methods
             .iter()

@@ -6,28 +6,39 @@
 //!
 //! The table has the epochs and seconds until 97 % of the test images are read correctly, which took no
 //! part in choosing the settings. The picture has the flows of the plain and of the natural gradient
-//! over one landscape.
+//! over one landscape. `--same-loss docs/same_loss.md` searches settings and races to the same loss, on the digits and on
+//! 20,000 printed letters, and writes a page of it.
 
 #[path = "../digits/data.rs"]
 #[allow(dead_code)]
 mod data;
 mod flows;
+mod letters;
 mod methods;
 mod network;
 #[path = "../png.rs"]
 mod png;
 mod race;
+mod same_loss;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-use data::Digits;
+use data::{CLASSES, Digits};
 use methods::{METHODS, Method};
-use race::Run;
+use race::{Goal, Run, Task};
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/optdigits.csv");
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data");
+
+const TASK: Task = Task {
+    hidden: 32,
+    classes: CLASSES,
+    goal: Goal::Share(0.97),
+    search_seeds: 3,
+    search_limit: 8,
+};
 
 #[derive(Parser)]
 struct Options {
@@ -38,6 +49,10 @@ struct Options {
     /// Searches each method's settings, the same number of trials for each, by the validation images
     #[arg(long)]
     tune: bool,
+
+    /// Races to the same loss, each method after a search of 20 settings, and writes a page of it
+    #[arg(long, value_name = "FILE")]
+    same_loss: Option<PathBuf>,
 
     /// This method alone, without the picture
     #[arg(long, value_name = "NAME")]
@@ -50,12 +65,19 @@ struct Options {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
-    let split = Digits::read(Path::new(DATA))?.split();
+    let folder = Path::new(DATA);
+    let digits = Digits::read(&folder.join("optdigits.csv"))?;
+    if let Some(file) = &options.same_loss {
+        let letters = letters::read(&folder.join("letters.csv"))?;
+        return same_loss::write(file, &digits, &letters, options.quick);
+    }
+    let split = digits.split();
     let chosen = |method: &&Method| options.only.as_deref().is_none_or(|only| only == method.name);
     if options.tune {
         for method in METHODS.iter().filter(chosen) {
             println!("{}: mean epochs to 97 % of the validation images", method.name);
-            let tried = race::tune(method, &split.training, &split.validation)?;
+            let tried =
+                race::tune(&TASK, method, method.grid.all(), &split.training, &split.validation)?;
             for (epochs, config) in tried.iter().take(5) {
                 println!("{epochs:>8.2}  {config}");
             }
@@ -70,13 +92,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("the cost of a first epoch over one of SGD with the same batches, in turns");
     println!("{:<18}{:>9}{:>16}{:>10}{:>7}  settings", "", "reached", "epochs", "seconds", "cost");
     for method in METHODS.iter().filter(chosen) {
-        let run =
-            |seed| race::run(method, &method.chosen, seed, limit, &split.training, &split.test);
+        let run = |seed| {
+            race::run(&TASK, method, &method.chosen, seed, limit, &split.training, &split.test)
+        };
         let runs = (1..=seeds).map(run).collect::<Result<Vec<Run>, _>>()?;
         let (epochs, error) = mean(runs.iter().map(|run| run.epochs));
         let (seconds, _) = mean(runs.iter().map(|run| run.seconds));
         let reached = runs.iter().filter(|run| run.reached).count();
-        let cost = race::cost(method, &METHODS[0], &method.chosen, turns, &split.training)?;
+        let cost = race::cost(&TASK, method, &METHODS[0], &method.chosen, turns, &split.training)?;
         println!(
             "{:<18}{:>9}{:>16}{seconds:>10.3}{cost:>7.2}  {}",
             method.name,

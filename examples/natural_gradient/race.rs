@@ -1,4 +1,4 @@
-//! Epochs and seconds until the held-out images are read, and the search for each method's settings.
+//! Epochs and seconds until a network does well enough, and the search for each method's settings.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -7,19 +7,46 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use thalweg::{Error, loss};
 
-use crate::data::{CLASSES, Digits, PIXELS};
+use crate::data::Digits;
 use crate::methods::{Method, Mover, Seen};
 use crate::network::Network;
 
-const HIDDEN: usize = 32;
-const ENOUGH: f64 = 0.97;
 /// How often in an epoch the images are read.
 const LOOKS: usize = 16;
 
-/// Seeds of the search; those of the race are others.
-const TUNING_SEEDS: std::ops::Range<u64> = 101..104;
-/// More epochs are not run while searching.
-const TUNING_LIMIT: usize = 8;
+/// What is learnt, and when that is enough.
+#[derive(Clone, Copy)]
+pub struct Task {
+    pub hidden: usize,
+    pub classes: usize,
+    pub goal: Goal,
+    /// Seeds of the search, from 101 on; those of the race are others.
+    pub search_seeds: u64,
+    /// More epochs are not run while searching.
+    pub search_limit: usize,
+}
+
+/// When the images that are held out are read well enough.
+#[derive(Clone, Copy)]
+pub enum Goal {
+    /// That share of them is read correctly.
+    Share(f64),
+    /// Their mean cross-entropy is no more than that.
+    Loss(f64),
+}
+
+impl Task {
+    fn is_done(&self, network: &Network, held_out: &Digits) -> Result<bool, Error> {
+        let scores = network.forward(&held_out.images).scores;
+        match self.goal {
+            Goal::Share(share) => Ok(loss::accuracy(&scores, &held_out.classes)? >= share),
+            Goal::Loss(limit) => {
+                let (loss, _) = loss::softmax_cross_entropy(&scores, &held_out.classes)?;
+                Ok(loss <= limit)
+            }
+        }
+    }
+}
 
 /// What a method is run with; what it does not know, it ignores.
 #[derive(Clone, Copy)]
@@ -48,7 +75,7 @@ pub struct Grid {
 }
 
 impl Grid {
-    fn all(&self) -> impl Iterator<Item = Config> {
+    pub fn all(&self) -> impl Iterator<Item = Config> {
         self.batches.iter().flat_map(move |&batch| {
             self.rates.iter().flat_map(move |&rate| {
                 self.dampings.iter().map(move |&damping| Config { batch, rate, damping })
@@ -69,9 +96,9 @@ struct Training<'a> {
 }
 
 impl<'a> Training<'a> {
-    fn new(method: &Method, config: &Config, seed: u64, images: &'a Digits) -> Self {
+    fn new(task: &Task, method: &Method, config: &Config, seed: u64, images: &'a Digits) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let network = Network::new(PIXELS, HIDDEN, CLASSES, &mut rng);
+        let network = Network::new(images.images.ncols(), task.hidden, task.classes, &mut rng);
         let mover = (method.make)(config, rng.random());
         let order = (0..images.len()).collect();
         Self { network, mover, images, batch: config.batch, order, rng, time: Duration::ZERO }
@@ -102,8 +129,7 @@ impl<'a> Training<'a> {
     }
 }
 
-/// Epochs until a share of 97 % of `held_out` was read, and the seconds of training; the limit where it
-/// never was.
+/// Epochs until `held_out` was read well enough, and the seconds of training; the limit where it never was.
 pub struct Run {
     pub reached: bool,
     pub epochs: f64,
@@ -111,6 +137,7 @@ pub struct Run {
 }
 
 pub fn run(
+    task: &Task,
     method: &Method,
     config: &Config,
     seed: u64,
@@ -118,11 +145,8 @@ pub fn run(
     images: &Digits,
     held_out: &Digits,
 ) -> Result<Run, Error> {
-    let mut training = Training::new(method, config, seed, images);
-    let enough = |network: &Network| {
-        let scores = network.forward(&held_out.images).scores;
-        Ok(loss::accuracy(&scores, &held_out.classes)? >= ENOUGH)
-    };
+    let mut training = Training::new(task, method, config, seed, images);
+    let enough = |network: &Network| task.is_done(network, held_out);
     for epoch in 0..limit {
         if let Some(share) = training.epoch(enough)? {
             let (epochs, seconds) = (epoch as f64 + share, training.time.as_secs_f64());
@@ -137,6 +161,7 @@ pub fn run(
 ///
 /// Late ones depend on how far the training has come: tiny gradients are subnormal, and slow.
 pub fn cost(
+    task: &Task,
     method: &Method,
     other: &Method,
     config: &Config,
@@ -150,7 +175,7 @@ pub fn cost(
         for ((method, config), best) in
             [(method, config), (other, &others)].into_iter().zip(&mut best)
         {
-            let mut training = Training::new(method, config, turn, images);
+            let mut training = Training::new(task, method, config, turn, images);
             training.epoch(|_| Ok(false))?;
             *best = training.time.min(*best);
         }
@@ -160,19 +185,21 @@ pub fn cost(
 
 /// The configurations of a method that were tried, the best first, with their mean epochs.
 pub fn tune(
+    task: &Task,
     method: &Method,
+    configs: impl Iterator<Item = Config>,
     images: &Digits,
     validation: &Digits,
 ) -> Result<Vec<(f64, Config)>, Error> {
     let mut tried = Vec::new();
-    for config in method.grid.all() {
+    for config in configs {
         let mut epochs = 0.0;
-        for seed in TUNING_SEEDS {
+        for seed in 101..101 + task.search_seeds {
             // A step that fails is one that was too long.
-            let run = run(method, &config, seed, TUNING_LIMIT, images, validation);
-            epochs += run.map_or(TUNING_LIMIT as f64, |run| run.epochs);
+            let run = run(task, method, &config, seed, task.search_limit, images, validation);
+            epochs += run.map_or(task.search_limit as f64, |run| run.epochs);
         }
-        tried.push((epochs / TUNING_SEEDS.count() as f64, config));
+        tried.push((epochs / task.search_seeds as f64, config));
     }
     tried.sort_by(|(a, _), (b, _)| a.total_cmp(b));
     Ok(tried)

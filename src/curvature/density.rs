@@ -2,8 +2,6 @@
 
 use std::f64::consts::TAU;
 
-use rand::Rng;
-
 use super::krylov::Krylov;
 use super::operator::{LinearOperator, check_dim};
 
@@ -11,6 +9,7 @@ use super::stochastic::{Estimate, Running, rademacher};
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
 use crate::linalg::tridiagonal::Tridiagonal;
+use crate::random::Generator;
 use crate::scalar::Scalar;
 
 /// The density of a symmetric operator's eigenvalues, from a few random vectors.
@@ -106,7 +105,7 @@ impl Quadrature {
     pub fn run<F: Scalar>(
         &self,
         operator: &mut (impl LinearOperator<F> + ?Sized),
-        rng: &mut (impl Rng + ?Sized),
+        rng: &mut (impl Generator + ?Sized),
     ) -> Result<SpectralDensity, Error> {
         let dim = check_dim(operator)?;
         for (name, value, range, allowed) in [

@@ -10,6 +10,8 @@ use super::operator::check_size;
 use crate::error::Error;
 #[cfg(feature = "rand")]
 use crate::params::Flatten;
+#[cfg(feature = "rand")]
+use crate::random::Generator;
 use crate::scalar::Scalar;
 
 /// f(x + td) for each step t: a slice of a loss along a direction.
@@ -124,7 +126,7 @@ pub fn filter_normalized<F: Scalar>(
     flatten: &Flatten,
     x: &[F],
     filters: Filters,
-    rng: &mut (impl Rng + ?Sized),
+    rng: &mut (impl Generator + ?Sized),
 ) -> Result<Vec<F>, Error> {
     check_size("the point", x.len(), flatten.len())?;
     let mut direction = vec![F::zero(); x.len()];

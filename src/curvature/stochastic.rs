@@ -6,6 +6,7 @@ use super::operator::{LinearOperator, check_dim, product};
 use crate::basis::{Partial, subtract};
 use crate::error::Error;
 use crate::interval::Interval;
+use crate::random::Generator;
 use crate::scalar::Scalar;
 use crate::vector::{dot, norm};
 
@@ -183,7 +184,7 @@ impl Trace {
     pub fn estimate<F: Scalar>(
         &self,
         operator: &mut (impl LinearOperator<F> + ?Sized),
-        rng: &mut (impl Rng + ?Sized),
+        rng: &mut (impl Generator + ?Sized),
     ) -> Result<Estimate, Error> {
         self.rule.check("Trace")?;
         let n = check_dim(operator)?;
@@ -311,7 +312,7 @@ impl Diagonal {
     pub fn estimate<F: Scalar>(
         &self,
         operator: &mut (impl LinearOperator<F> + ?Sized),
-        rng: &mut (impl Rng + ?Sized),
+        rng: &mut (impl Generator + ?Sized),
     ) -> Result<DiagonalEstimate, Error> {
         self.rule.check("Diagonal")?;
         let n = check_dim(operator)?;

@@ -57,6 +57,12 @@ use crate::vector::{combine, norm, norm_max};
 /// - The first roots are made in the step of that number ([`start`](Self::start) says otherwise); until then
 ///   a step is the other optimizer's, or m̂ where there is none. Roots that come out with NaN are not taken.
 /// - Roots are computed in `f64` by eigenvalues; it needs no feature.
+/// - It agrees with Meta's code in `f64`, and `paper` with pytorch-optimizer's `Shampoo` without momentum
+///   ([parity](crate::guide::conventions)). Meta's keeps matrices and roots in `f32` unless told otherwise; it adds 1e-16 to
+///   ‖P‖; and it merges neighbouring axes whose product is no longer than a block, unless
+///   `target_parameter_dimensionality` is infinite, so that a small matrix is one vector there. Its blocks, grafting,
+///   exponents and decoupled decay are these. pytorch-optimizer's ε, `matrix_eps`, is where the sums begin, which is the
+///   same; its momentum averages with the last *preconditioned* step, which is not here.
 ///
 /// Source: Gupta, Koren & Singer, "Shampoo: preconditioned stochastic tensor optimization", 2018; Shi et
 /// al., "A distributed data-parallel PyTorch implementation of the distributed Shampoo optimizer", 2023.

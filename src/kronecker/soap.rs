@@ -51,8 +51,11 @@ use crate::vector::{combine, dot, norm, norm_max};
 /// - An axis that is longer than [`longest`](Self::longest) keeps its own basis, as does a vector unless
 ///   [`vectors`](Self::vectors) says otherwise: that is Adam.
 /// - At a new basis v is brought into the order of its eigenvalues, but not rotated.
-/// - What is left open where gradients have not yet been is completed in some way that is the same for each
-///   run, and other than another library's.
+/// - Where the first gradient is in fewer directions than an axis is long, its basis is not the only one: it is completed
+///   in some way that is the same for each run, and other than another library's. Where it is the only one, all steps
+///   agree with the authors' code in `f64` ([parity](crate::guide::conventions)).
+/// - The authors' code makes its bases in `f32` whatever the parameters are; here a basis is made in `f64`. Their
+///   `correct_bias=False`, and the merging of axes (`merge_dims`), are not here.
 ///
 /// Source: Vyas et al., "SOAP: improving and stabilizing Shampoo using Adam", 2024.
 ///

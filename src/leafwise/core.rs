@@ -268,6 +268,15 @@ impl<F: Scalar> Optimizer<F> for Engine<F> {
         self.add_group(leaves, change)
     }
 
+    fn changes(&self, marks: &mut Vec<usize>) {
+        marks.push(self.groups.len());
+    }
+
+    fn forget_changes(&mut self, marks: &mut dyn Iterator<Item = usize>) {
+        self.groups.truncate(marks.next().unwrap_or(usize::MAX));
+        self.checked = false;
+    }
+
     fn steps(&self) -> u64 {
         self.steps
     }

@@ -402,6 +402,20 @@ impl<F: Scalar> Optimizer<F> for Muon<F> {
         self.add_group(leaves, change)
     }
 
+    fn changes(&self, marks: &mut Vec<usize>) {
+        marks.push(self.groups.len());
+        marks.extend(self.groups.iter().map(|group| usize::from(group.is_handed_on)));
+        self.adamw.changes(marks);
+    }
+
+    fn forget_changes(&mut self, marks: &mut dyn Iterator<Item = usize>) {
+        self.groups.truncate(marks.next().unwrap_or(usize::MAX));
+        for (group, handed_on) in self.groups.iter_mut().zip(&mut *marks) {
+            group.is_handed_on = handed_on == 1;
+        }
+        self.adamw.forget_changes(marks);
+    }
+
     fn ready(&self) -> Result<(), Error> {
         self.adamw.ready()
     }

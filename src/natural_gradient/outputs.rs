@@ -12,6 +12,8 @@ use super::layer::{DenseLayer, check_finite, drop_tiny};
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
 use crate::loss;
+#[cfg(feature = "rand")]
+use crate::random::Generator;
 use crate::scalar::Scalar;
 
 /// Gradients of -log p by the outputs of a batch, to go back through the network: one matrix
@@ -169,7 +171,7 @@ impl Sampled {
     /// If there are no scores, or one is not finite.
     pub fn categorical<F: Scalar>(
         scores: &ArrayRef2<F>,
-        rng: &mut impl rand::Rng,
+        rng: &mut (impl Generator + ?Sized),
     ) -> Result<Outputs<F, Self>, Error> {
         use rand::RngExt;
         check_rows("categorical", scores)?;
@@ -198,7 +200,7 @@ impl Sampled {
     pub fn gaussian<F: Scalar>(
         outputs: &ArrayRef2<F>,
         deviation: f64,
-        rng: &mut impl rand::Rng,
+        rng: &mut (impl Generator + ?Sized),
     ) -> Result<Outputs<F, Self>, Error> {
         use rand::RngExt;
         check_rows("gaussian", outputs)?;

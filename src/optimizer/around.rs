@@ -94,6 +94,14 @@ macro_rules! forward {
         ) -> Result<(), $crate::Error> {
             $inner.change_group(leaves, change)
         }
+
+        fn changes(&$self, marks: &mut Vec<usize>) {
+            $inner.changes(marks);
+        }
+
+        fn forget_changes(&mut $self, marks: &mut dyn Iterator<Item = usize>) {
+            $inner.forget_changes(marks);
+        }
     };
     (@treatment $self:ident, $inner:expr) => {
         fn treatment(&$self, leaf: &str, shape: &[usize]) -> $crate::Treatment {

@@ -5,6 +5,7 @@ use rand::Rng;
 
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
+use crate::random::Generator;
 use crate::scalar::Scalar;
 
 /// Whether a network learns or is used; layers with noise in them tell the two apart.
@@ -115,7 +116,7 @@ impl Dropout {
     pub fn forward<F: Scalar, D: Dimension>(
         &mut self,
         x: &mut ArrayRef<F, D>,
-        rng: &mut (impl Rng + ?Sized),
+        rng: &mut (impl Generator + ?Sized),
     ) -> Result<(), Error> {
         self.mask.check()?;
         if self.mode == Mode::Evaluation {
@@ -211,7 +212,7 @@ impl DropConnect {
         &mut self,
         weight: &ArrayRef<F, D>,
         masked: &mut ArrayRef<F, D>,
-        rng: &mut (impl Rng + ?Sized),
+        rng: &mut (impl Generator + ?Sized),
     ) -> Result<(), Error> {
         self.mask.check()?;
         if weight.shape() != masked.shape() {

@@ -10,9 +10,9 @@
 //! | constant | [`constant`](Schedule::constant), a number | `ConstantLR`, with `then` | `constant_schedule`, `piecewise_constant_schedule` with `then` |
 //! | step decay | [`step_decay`](Schedule::step_decay) | `StepLR` | `exponential_decay(staircase=True)` |
 //! | multi-step decay | [`multi_step`](Schedule::multi_step) | `MultiStepLR` | `piecewise_constant_schedule` |
-//! | exponential | [`exponential`](Schedule::exponential) | `ExponentialLR` | `exponential_decay` |
+//! | exponen&shy;tial | [`exponential`](Schedule::exponential) | `ExponentialLR` | `exponential_decay` |
 //! | linear | [`linear`](Schedule::linear) | `LinearLR` | `linear_schedule` |
-//! | polynomial | [`polynomial`](Schedule::polynomial) | `PolynomialLR` | `polynomial_schedule` |
+//! | poly&shy;nomial | [`polynomial`](Schedule::polynomial) | `PolynomialLR` | `polynomial_schedule` |
 //! | inverse square root | [`inverse_sqrt`](Schedule::inverse_sqrt) | | |
 //! | cosine | [`cosine`](Schedule::cosine) | `CosineAnnealingLR` | `cosine_decay_schedule` |
 //! | cosine with warm restarts | [`cosine_restarts`](Schedule::cosine_restarts) | `CosineAnnealingWarmRestarts` | `sgdr_schedule`, with `then` |

@@ -3,10 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ndarray::array;
-use thalweg::train::ByGroup;
+use thalweg::train::{Accumulate, Averaged, ByGroup, Lookahead};
 use thalweg::{
-    AdaGrad, Adam, Average, Change, ErrorKind, Lbfgs, Lion, Momentum, NonFinite, Optimizer,
-    PolyakStep, Schedule, Sgd,
+    AdaGrad, Adam, Average, Change, ErrorKind, Lbfgs, Lion, Momentum, Muon, NonFinite, Optimizer,
+    Params, ParamsMut, Pattern, PolyakStep, Schedule, Sgd, Shampoo, Sm3, State, StepInfo,
 };
 
 use super::Model;
@@ -205,4 +205,161 @@ fn a_solver_and_a_rule_of_the_loss_have_their_leaves() {
         run.step_with_loss(&mut w, &g, loss).unwrap();
     }
     assert!(w.0.dot(&w.0) < 1e-12 && w.1[0].abs() < 1e-6, "{w:?}");
+}
+
+/// An optimizer that says no, or panics, where it is asked to load a state, to change a group, to scale its rate or to
+/// swap its average.
+struct Stubborn {
+    inner: Sgd<f64>,
+    panics: bool,
+}
+
+impl Stubborn {
+    fn refuse<T>(&self) -> Result<T, thalweg::Error> {
+        assert!(!self.panics, "as it was told");
+        Err(thalweg::Error::other("as it was told"))
+    }
+}
+
+impl Optimizer<f64> for Stubborn {
+    fn step(
+        &mut self,
+        params: &mut dyn ParamsMut<f64>,
+        grads: &dyn Params<f64>,
+    ) -> Result<StepInfo, thalweg::Error> {
+        self.inner.step(params, grads)
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.inner.learning_rate()
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), thalweg::Error> {
+        self.inner.set_learning_rate(learning_rate)
+    }
+
+    fn scale_rate(&mut self, _: f64) -> Result<(), thalweg::Error> {
+        self.refuse()
+    }
+
+    fn change_group(&mut self, _: Pattern, _: Change) -> Result<(), thalweg::Error> {
+        self.refuse()
+    }
+
+    fn swap_average(&mut self, _: &mut dyn ParamsMut<f64>) -> Result<(), thalweg::Error> {
+        self.refuse()
+    }
+
+    fn steps(&self) -> u64 {
+        self.inner.steps()
+    }
+
+    fn reset(&mut self) {
+        self.inner.reset();
+    }
+
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn state(&self) -> State {
+        self.inner.state()
+    }
+
+    fn load_state(&mut self, _: &State) -> Result<(), thalweg::Error> {
+        self.refuse()
+    }
+}
+
+type Boxed = Box<dyn Optimizer<f64>>;
+
+/// Optimizers of every kind that keeps something of its own.
+fn kinds() -> Vec<fn() -> Boxed> {
+    vec![
+        || Box::new(Adam::new(0.1).average(Average::ema(0.9))),
+        || {
+            Box::new(
+                Adam::new(Schedule::linear(0.1, 0.0, 50)).group("head", |g| g.rate_factor(0.5)),
+            )
+        },
+        || Box::new(Sm3::new(0.1)),
+        || Box::new(Shampoo::new(0.1).every(2)),
+        || Box::new(Muon::new(0.1)),
+        || Box::new(Lookahead::new(Adam::new(0.1)).period(2)),
+        || Box::new(Averaged::new(Sm3::new(0.1), Average::ema(0.5))),
+        || Box::new(Accumulate::new(Momentum::new(0.1), 2)),
+        || Box::new(ByGroup::new(Lion::new(0.1)).group("head", Muon::new(0.1))),
+    ]
+}
+
+/// Changes that a state of an optimizer tells of, which one that goes on from it makes too.
+fn changed(optimizer: &mut dyn Optimizer<f64>) {
+    optimizer.change_group("head".into(), Change::new().frozen(true)).unwrap();
+    optimizer.change_group("head".into(), Change::new().rate_factor(0.25)).unwrap();
+    optimizer.scale_rate(0.5).unwrap();
+}
+
+/// Takes steps together with another that must do the same, to the bit.
+fn go_on_alike(run: &mut ByGroup<f64>, like: &mut ByGroup<f64>, w: &Model, what: &str) {
+    assert_eq!(run.state(), like.state(), "{what}");
+    let (mut w, mut v) = (w.clone(), w.clone());
+    for step in 0..4 {
+        let g = Model::new(300 + step);
+        run.step(&mut w, &g).unwrap();
+        like.step(&mut v, &g).unwrap();
+        assert_eq!(w, v, "{what}");
+    }
+    assert_eq!(run.state(), like.state(), "{what}");
+}
+
+#[test]
+fn what_one_refuses_is_done_by_none() {
+    let steps = |run: &mut ByGroup<f64>, w: &mut Model, from: u64, count: u64| {
+        (from..from + count).for_each(|step| drop(run.step(w, &Model::new(step)).unwrap()));
+    };
+    for (at, kind) in kinds().into_iter().enumerate() {
+        for panics in [false, true] {
+            for taken in [0, 1, 4] {
+                let build = || {
+                    let stubborn = Stubborn { inner: Sgd::new(0.3), panics };
+                    ByGroup::new(kind()).group("weight", stubborn)
+                };
+                let what = format!("kind {at}, {taken} steps, panics: {panics}");
+                let (mut run, mut like) = (build(), build());
+                let (mut w, mut v) = (Model::new(1), Model::new(1));
+                steps(&mut run, &mut w, 40, taken);
+                steps(&mut like, &mut v, 40, taken);
+
+                // A state of more steps, with changes that are not here.
+                let (mut saved, mut u) = (build(), Model::new(2));
+                steps(&mut saved, &mut u, 70, 6);
+                changed(&mut **saved.inner_mut().next().unwrap());
+                let states = [saved.state(), {
+                    steps(&mut saved, &mut u, 80, 2);
+                    saved.state()
+                }];
+                let all = |change: Change| {
+                    move |run: &mut ByGroup<f64>| run.change_group("*".into(), change.clone())
+                };
+                let mut attempts: Vec<
+                    Box<dyn Fn(&mut ByGroup<f64>, &mut Model) -> Result<(), thalweg::Error>>,
+                > = vec![
+                    Box::new(|run, _| run.scale_rate(0.5)),
+                    Box::new(move |run, _| all(Change::new().frozen(true))(run)),
+                    Box::new(|run, _| run.change_group("*".into(), Change::new().rate_factor(0.1))),
+                    Box::new(|run, w| run.swap_average(w)),
+                ];
+                for state in states {
+                    attempts.push(Box::new(move |run, _| run.load_state(&state)));
+                }
+                for (which, attempt) in attempts.iter().enumerate() {
+                    let tried = catch_unwind(AssertUnwindSafe(|| attempt(&mut run, &mut w)));
+                    assert!(!matches!(tried, Ok(Ok(()))), "{what}: attempt {which} was no failure");
+                    assert_eq!(w, v, "{what}, attempt {which}");
+                    assert_eq!(run.state(), like.state(), "{what}, attempt {which}");
+                }
+                go_on_alike(&mut run, &mut like, &w, &what);
+            }
+        }
+    }
 }

@@ -3,6 +3,7 @@
 mod book;
 mod counterpart;
 mod factored;
+mod kronecker;
 mod leaves;
 mod muon;
 mod names;

@@ -1,5 +1,6 @@
 //! What is printed and logged: one line, a table, records by serde.
 
+mod guide;
 #[cfg(feature = "serde")]
 mod progress;
 mod range_test;

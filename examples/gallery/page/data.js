@@ -57,7 +57,7 @@ async function decode(surface) {
   const loss = tables.series(nodes(gallery.fine));
   const [gradient, low, high] = [0, 1, 2].map(() => Float64Array.from(tables.series(nodes(gallery.coarse)), signed));
   const bytes = reader(await unpacked(surface.paths));
-  const fraction = (code) => code / 4096 - 1;
+  const fraction = (code) => code / 2048 - 1;
   const paths = methods.map(() => surface.starts.map(() => {
     const [count, written, end] = [bytes.count(), bytes.count(), bytes.count()];
     const x = Float64Array.from(bytes.series(written), fraction);

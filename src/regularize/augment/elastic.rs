@@ -7,6 +7,7 @@ use super::Warp;
 use super::noise::symmetric;
 use crate::error::Error;
 use crate::interval::Interval;
+use crate::random::Generator;
 
 /// An **elastic distortion**: a field of displacements as of paper that is unevenly wet.
 ///
@@ -84,7 +85,7 @@ impl Elastic {
     pub fn field(
         self,
         shape: [usize; 2],
-        rng: &mut (impl Rng + ?Sized),
+        rng: &mut (impl Generator + ?Sized),
     ) -> Result<Array3<f64>, Error> {
         self.check()?;
         let mut field = Array3::zeros((2, shape[0], shape[1]));

@@ -20,6 +20,7 @@ pub use warp::Warp;
 
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
+use crate::random::Generator;
 use crate::scalar::Scalar;
 
 /// **Augmentation**: rotates, scales, shifts and elastically distorts images at random, and adds noise.
@@ -156,7 +157,11 @@ impl Augment {
     /// }
     /// # Ok::<(), thalweg::Error>(())
     /// ```
-    pub fn warp(&self, shape: [usize; 2], rng: &mut (impl Rng + ?Sized)) -> Result<Warp, Error> {
+    pub fn warp(
+        &self,
+        shape: [usize; 2],
+        rng: &mut (impl Generator + ?Sized),
+    ) -> Result<Warp, Error> {
         self.check()?;
         let mut warp = Warp::with_room(shape)?;
         self.draw(&mut warp, rng);
@@ -170,7 +175,7 @@ impl Augment {
     pub fn image<F: Scalar>(
         &self,
         image: &ArrayRef2<F>,
-        rng: &mut (impl Rng + ?Sized),
+        rng: &mut (impl Generator + ?Sized),
     ) -> Result<Array2<F>, Error> {
         let batch = self.images(&image.view().insert_axis(Axis(0)), rng)?;
         Ok(batch.remove_axis(Axis(0)))
@@ -183,7 +188,7 @@ impl Augment {
     pub fn images<F: Scalar>(
         &self,
         images: &ArrayRef3<F>,
-        rng: &mut (impl Rng + ?Sized),
+        rng: &mut (impl Generator + ?Sized),
     ) -> Result<Array3<F>, Error> {
         self.check()?;
         let (_, rows, columns) = images.dim();
@@ -214,7 +219,7 @@ impl Augment {
         &self,
         rows: &ArrayRef2<F>,
         shape: [usize; 2],
-        rng: &mut (impl Rng + ?Sized),
+        rng: &mut (impl Generator + ?Sized),
     ) -> Result<Array2<F>, Error> {
         let [height, width] = shape;
         let (count, pixels) = rows.dim();

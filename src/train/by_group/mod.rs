@@ -2,6 +2,7 @@
 
 mod saved;
 mod step;
+mod together;
 mod tree;
 
 use crate::error::{Error, ErrorKind};
@@ -37,7 +38,8 @@ const NAME: &str = "ByGroup";
 ///
 /// A step is all or nothing for all of them together: if one of them fails or skips a step, the others
 /// are taken back. So a step keeps a copy of parameters and state of all groups but the largest until
-/// that has succeeded too, and allocates that state.
+/// that has succeeded too, and allocates that state. A state that one of them refuses is loaded into none, and a change
+/// of leaves or rates that one cannot make is made by none.
 ///
 /// The learning rate is the first optimizer's: [`set_learning_rate`](Optimizer::set_learning_rate) and
 /// [`set_schedule`](Optimizer::set_schedule) leave the groups' own; [`scale_rate`](Optimizer::scale_rate)
@@ -164,14 +166,8 @@ impl<F: Scalar> Optimizer<F> for ByGroup<F> {
     }
 
     fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
-        let before: Vec<State> = self.inner().map(Optimizer::state).collect();
-        for i in 0..self.members.len() {
-            if let Err(error) = self.members[i].optimizer.scale_rate(factor) {
-                self.go_back(&before[..i])?;
-                return Err(error);
-            }
-        }
-        Ok(())
+        let all: Vec<usize> = (0..self.members.len()).collect();
+        self.all_or_none(&all, |_, optimizer| optimizer.scale_rate(factor))
     }
 
     /// Replaces the first optimizer's; the groups have their own.
@@ -204,10 +200,17 @@ impl<F: Scalar> Optimizer<F> for ByGroup<F> {
         if let Some(factor) = change.rate_factor {
             Interval::NON_NEGATIVE.check::<F>(NAME, "rate_factor", factor)?;
         }
-        for owner in owners {
-            self.members[owner].optimizer.change_group(leaves.clone(), change.clone())?;
-        }
-        Ok(())
+        self.all_or_none(&owners, |_, optimizer| {
+            optimizer.change_group(leaves.clone(), change.clone())
+        })
+    }
+
+    fn changes(&self, marks: &mut Vec<usize>) {
+        self.inner().for_each(|inner| inner.changes(marks));
+    }
+
+    fn forget_changes(&mut self, marks: &mut dyn Iterator<Item = usize>) {
+        self.members.iter_mut().for_each(|member| member.optimizer.forget_changes(marks));
     }
 
     fn steps(&self) -> u64 {

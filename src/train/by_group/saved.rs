@@ -35,13 +35,8 @@ impl<F: Scalar> ByGroup<F> {
         }
     }
 
-    /// Brings the first optimizers back to where they were.
-    pub(super) fn go_back(&mut self, before: &[State]) -> Result<(), Error> {
-        let members = self.members.iter_mut().zip(before);
-        members.into_iter().try_for_each(|(member, state)| member.optimizer.load_state(state))
-    }
-
-    /// Everything of its own is read and checked before the first optimizer inside goes on.
+    /// Everything of its own is read and checked before the first optimizer inside goes on; then all of them do, or
+    /// none.
     pub(super) fn load(&mut self, state: &State) -> Result<(), Error> {
         let record = state.record::<F>(NAME)?;
         record.compare_count("groups", self.members.len() as u64 - 1)?;
@@ -87,13 +82,8 @@ impl<F: Scalar> ByGroup<F> {
         }
         record.assert_like(&like)?;
 
-        let before: Vec<State> = self.inner().map(Optimizer::state).collect();
-        for i in 0..self.members.len() {
-            if let Err(error) = self.members[i].optimizer.load_state(&inside[i]) {
-                self.go_back(&before[..i])?;
-                return Err(error);
-            }
-        }
+        let all: Vec<usize> = (0..self.members.len()).collect();
+        self.all_or_none(&all, |member, optimizer| optimizer.load_state(&inside[member]))?;
         (self.ledger, self.steps, self.skipped) = (ledger, steps, skipped);
         Ok(())
     }

@@ -3,13 +3,13 @@
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 
+use super::together::Before;
 use super::tree::{Part, PartGrads};
 use super::{ByGroup, Ledger};
 use crate::error::{Error, ErrorKind, Tree};
 use crate::optimizer::{Call, Optimizer, StepInfo, step_by};
 use crate::params::{LeafMut, Params, ParamsMut, Roster, Snapshot};
 use crate::scalar::Scalar;
-use crate::state::State;
 
 impl<F: Scalar> ByGroup<F> {
     pub(super) fn take_step(
@@ -64,7 +64,7 @@ impl<F: Scalar> ByGroup<F> {
                 roster.meet_gradients(grads, |index, g| gs[index] = Some(g))
             });
         let outcome = paired.and_then(|()| {
-            let mut states: Vec<State> = Vec::new();
+            let mut stood: Vec<Before> = Vec::new();
             let mut info = None;
             let last = ledger_now.order.len() - 1;
             for (at, &member) in ledger_now.order.iter().enumerate() {
@@ -74,7 +74,7 @@ impl<F: Scalar> ByGroup<F> {
                         Some(kept) => kept.take(&part)?,
                         None => kept.push(Snapshot::of(&part)?),
                     }
-                    states.push(self.members[member].optimizer.state());
+                    stood.push(Before::of(&*self.members[member].optimizer));
                 }
                 let grads = PartGrads { ledger: ledger_now, member, grads: &gs };
                 let optimizer = &mut *self.members[member].optimizer;
@@ -87,11 +87,11 @@ impl<F: Scalar> ByGroup<F> {
                     continue;
                 }
                 // Those before it take their steps back.
-                let before = ledger_now.order.iter().zip(&kept).zip(&states).take(at);
-                for ((&member, kept), state) in before {
+                let before = ledger_now.order.iter().zip(&kept).zip(&stood).take(at);
+                for ((&member, kept), stood) in before {
                     let mut part = Part { ledger: ledger_now, member, params: &mut ws };
                     kept.restore(&mut part)?;
-                    self.members[member].optimizer.load_state(state)?;
+                    stood.restore(&mut *self.members[member].optimizer)?;
                 }
                 return match stepped {
                     Ok(Ok(_)) => Ok(StepInfo::skipped()),
@@ -127,17 +127,35 @@ impl<F: Scalar> ByGroup<F> {
         Ok(())
     }
 
-    /// Swaps the averages of those that keep one.
+    /// Swaps the averages of those that keep one; where one of them fails, those before it swap back.
     pub(super) fn swap(&mut self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
-        let mut swapped = 0;
-        self.each_part(params, |optimizer, part| match optimizer.swap_average(part) {
-            Err(error) if matches!(error.kind(), ErrorKind::NoAverage) => Ok(()),
-            result => {
-                swapped += 1;
-                result
+        let (mut swapped, mut panicked) = (Vec::new(), None);
+        let done = self.each_part(params, |optimizer, part| {
+            let swap = AssertUnwindSafe(|| optimizer.swap_average(part));
+            match panic::catch_unwind(swap) {
+                Ok(Ok(())) => {
+                    swapped.push(part.member);
+                    Ok(())
+                }
+                Ok(Err(error)) if matches!(error.kind(), ErrorKind::NoAverage) => Ok(()),
+                Ok(error) => error,
+                Err(payload) => {
+                    panicked = Some(payload);
+                    Err(ErrorKind::NoAverage.into())
+                }
             }
+        });
+        if done.is_ok() {
+            return if swapped.is_empty() { Err(ErrorKind::NoAverage.into()) } else { done };
+        }
+        self.each_part(params, |optimizer, part| match swapped.contains(&part.member) {
+            true => optimizer.swap_average(part),
+            false => Ok(()),
         })?;
-        if swapped == 0 { Err(ErrorKind::NoAverage.into()) } else { Ok(()) }
+        match panicked {
+            Some(payload) => panic::resume_unwind(payload),
+            None => done,
+        }
     }
 }
 
