@@ -143,17 +143,18 @@ fn the_extreme_eigenvalues_are_scipys_and_pyhessians() {
 #[test]
 fn trace_and_density_agree_with_pyhessians_within_both_errors() {
     use thalweg::curvature::{Quadrature, Trace};
+    use thalweg_tests_support::Optimized;
     let golden = golden();
     let torch_trace = golden.file["torch"]["trace"].as_f64().unwrap();
     let theirs = &golden.file["pyhessian"];
     let mut rng = super::planted::rng(61);
     let trace = Trace::hutchinson().tolerance(0.02).max_samples(4096);
-    let trace = trace.estimate(&mut golden.hessian(), &mut rng).unwrap();
+    let trace = trace.optimized(&mut golden.hessian(), &mut rng).unwrap();
     assert!((trace.value - torch_trace).abs() < 3.0 * trace.standard_error);
     let error = theirs["trace_error"].as_f64().unwrap().hypot(trace.standard_error);
     assert!((trace.value - theirs["trace"].as_f64().unwrap()).abs() < 3.0 * error);
 
-    let density = Quadrature::new(25, 100).run(&mut golden.hessian(), &mut rng).unwrap();
+    let density = Quadrature::new(25, 100).optimized(&mut golden.hessian(), &mut rng).unwrap();
     let width = theirs["width"].as_f64().unwrap();
     let ours = density.density(&numbers(&theirs["places"]), width).unwrap();
     let (values, errors) = (numbers(&theirs["density"]), numbers(&theirs["density_error"]));

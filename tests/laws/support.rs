@@ -1,7 +1,10 @@
 //! What the laws share: data, memory layouts, runs and comparisons.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::process::Command;
+use std::rc::Rc;
 
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, Slice};
 use thalweg::params::Path;
@@ -77,7 +80,12 @@ fn assert_same_of<F: Scalar>(
     what: &dyn Debug,
 ) {
     assert_eq!(found.shape(), expected.shape(), "{what:?}");
-    // Indices cost more than the comparison.
+    // Of arrays that lie alike their memory is compared; indices cost more than the comparison.
+    if let (Some(a), Some(b)) = (found.as_slice(), expected.as_slice())
+        && F::bytes(a) == F::bytes(b)
+    {
+        return;
+    }
     if found.iter().zip(&expected).all(|(&a, &b)| bits(a) == bits(b)) {
         return;
     }
@@ -240,7 +248,7 @@ fn has_hidden_norms(settings: &Settings) -> bool {
 }
 
 /// Where a logical array lies in a larger buffer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Layout {
     /// The logical axes from the slowest to the fastest in memory.
     pub order: Vec<usize>,
@@ -359,6 +367,12 @@ impl<F: Scalar> Placed<F> {
         view_of!(self, self.buffer.view_mut())
     }
 
+    /// Whether all of the buffer is the same, what is outside the array too.
+    pub fn is_same<'a>(&'a self, other: &'a Self) -> bool {
+        let of = |placed: &'a Self| F::bytes(placed.buffer.as_slice().unwrap());
+        self.layout == other.layout && of(self) == of(other)
+    }
+
     #[track_caller]
     pub fn assert_guarded(&self, what: impl Debug) {
         for (&value, &outside) in self.buffer.iter().zip(&self.outside) {
@@ -374,6 +388,15 @@ pub struct Run<F: Scalar> {
     pub start: ArrayD<F>,
     pub gradients: Vec<ArrayD<F>>,
     pub expected: Vec<(ArrayD<F>, StepInfo)>,
+    /// Of each layout that was asked for: the gradients and what is expected, laid out once for all pairs.
+    placed: RefCell<HashMap<Layout, Rc<Laid<F>>>>,
+}
+
+/// The arrays of a run in a layout.
+struct Laid<F> {
+    gradients: Vec<Placed<F>>,
+    start: Placed<F>,
+    expected: Vec<Placed<F>>,
 }
 
 /// Large enough that a wrong step shows in both precisions.
@@ -399,7 +422,23 @@ impl<F: Scalar> Run<F> {
             (w.clone(), info)
         });
         let expected = expected.collect();
-        Self { entry, settings: settings.clone(), start, gradients, expected }
+        let placed = RefCell::default();
+        Self { entry, settings: settings.clone(), start, gradients, expected, placed }
+    }
+
+    fn laid(&self, layout: &Layout) -> Rc<Laid<F>> {
+        if let Some(laid) = self.placed.borrow().get(layout) {
+            return laid.clone();
+        }
+        let (outside, poison) = (F::from_f64(-1.25e30), F::nan());
+        let placed = |array: &ArrayD<F>, guard| Placed::new(layout, array.view(), guard);
+        let laid = Rc::new(Laid {
+            gradients: self.gradients.iter().map(|g| placed(g, poison)).collect(),
+            start: placed(&self.start, outside),
+            expected: self.expected.iter().map(|(w, _)| placed(w, outside)).collect(),
+        });
+        self.placed.borrow_mut().insert(layout.clone(), laid.clone());
+        laid
     }
 
     pub fn optimizer(&self) -> Box<dyn Optimizer<F>> {
@@ -415,25 +454,26 @@ impl<F: Scalar> Run<F> {
     #[track_caller]
     fn check_by(&self, layouts: &dyn Fn(usize) -> (Layout, Layout)) {
         let mut optimizer = self.optimizer();
-        let (outside, poison) = (F::from_f64(-1.25e30), F::nan());
-        let mut w = Placed::new(&layouts(0).0, self.start.view(), outside);
+        let mut w = self.laid(&layouts(0).0).start.clone();
         let mut equal_norms = !has_hidden_norms(&self.settings);
-        for (step, (g, (expected, report))) in self.gradients.iter().zip(&self.expected).enumerate()
-        {
+        for (step, (expected, report)) in self.expected.iter().enumerate() {
             let (of_w, of_g) = layouts(step);
             let what = (self.entry.name, F::NAME, self.start.shape(), step, &of_w, &of_g);
             if w.layout != of_w {
-                w = Placed::new(&of_w, w.view(), outside);
+                w = Placed::new(&of_w, w.view(), w.guard);
             }
-            let g = Placed::new(&of_g, g.view(), poison);
-            let before = g.buffer.clone();
+            let g = &self.laid(&of_g).gradients[step];
+            let before = g.clone();
             let info = optimizer.step_with_loss(&mut w.view_mut(), &g.view(), LOSS).unwrap();
-            assert_same(g.buffer.view(), before.view(), ("gradient", &what));
-            w.assert_guarded(what);
+            assert_same(g.buffer.view(), before.buffer.view(), ("gradient", &what));
             equal_norms &= info.grad_norm.map(bits) == report.grad_norm.map(bits);
             if let (Some(a), Some(b)) = (info.grad_norm, report.grad_norm) {
                 assert!((a - b).abs() <= 1e-15 * b, "{what:?}: norm {a} and not {b}");
             }
+            if w.is_same(&self.laid(&of_w).expected[step]) {
+                continue;
+            }
+            w.assert_guarded(what);
             // Sums in another order may round otherwise; whatever does not depend on them may not.
             if equal_norms {
                 assert_agrees(self.entry, w.view(), expected.view(), what);
