@@ -183,8 +183,8 @@ fn single_precision_bounds_hold_too() {
     let mut rng = rng(7);
     for n in [20, 200, 800] {
         let planted = Planted::new((0..n).map(|i| (f64::from(i) * 0.1).sin()).collect(), &mut rng);
-        let matrix = planted.matrix().mapv(|x| x as f32);
-        let found = Lanczos::ends(1, 1).run(&mut { matrix }).unwrap();
+        let mut matrix = planted.matrix().mapv(|x| x as f32);
+        let found = optimized::lanczos_f32(&Lanczos::ends(1, 1), &mut matrix).unwrap();
         let (low, high) = (&found.lowest[0], &found.highest[0]);
         assert!((low.value - planted.eigenvalues[0]).abs() <= low.bound && low.bound < 1e-3);
         assert!((high.value - planted.eigenvalues[n as usize - 1]).abs() <= high.bound);

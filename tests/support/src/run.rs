@@ -1,15 +1,15 @@
 //! Runs of the library's algorithms on operators in `f64`.
 
-use ndarray::Array2;
+use ndarray::{Array1, Array2};
 #[cfg(feature = "rand")]
 use rand::rngs::StdRng;
-use thalweg::Error;
-use thalweg::curvature::{Condition, Lanczos, LinearOperator, Spectrum};
+use thalweg::curvature::{Classifier, Condition, CriticalPoint, Lanczos, LinearOperator, Spectrum};
 #[cfg(feature = "rand")]
 use thalweg::curvature::{
     Diagonal, DiagonalEstimate, Estimate, Quadrature, SpectralDensity, Trace,
 };
-use thalweg::solvers::{LinearConjugateGradient, LinearSolution};
+use thalweg::solvers::{GradientVerdict, LinearConjugateGradient, LinearSolution, check_gradient};
+use thalweg::{Error, Scalar};
 
 type Operator<'a> = &'a mut dyn LinearOperator<f64>;
 
@@ -31,6 +31,16 @@ pub fn lanczos(lanczos: &Lanczos, operator: Operator<'_>) -> Result<Spectrum<f64
     lanczos.run(operator)
 }
 
+/// The same of a matrix in `f32`.
+pub fn lanczos_f32(lanczos: &Lanczos, matrix: &mut Array2<f32>) -> Result<Spectrum<f32>, Error> {
+    lanczos.run(matrix)
+}
+
+/// `Classifier::new().classify(gradient, hessian)`.
+pub fn classify(gradient: &[f64], hessian: Operator<'_>) -> Result<CriticalPoint<f64>, Error> {
+    Classifier::new().classify(gradient, hessian)
+}
+
 /// `Condition::of(operator)`.
 pub fn condition(operator: Operator<'_>) -> Result<Condition, Error> {
     Condition::of(operator)
@@ -50,6 +60,34 @@ pub fn solve(
 ) -> Result<LinearSolution, Error> {
     solver.solve(a, b, x)
 }
+
+type Function<'a, F> = &'a dyn Fn(&[F]) -> (F, Vec<F>);
+
+/// A precision in which gradients are judged.
+pub trait Judged: Scalar {
+    /// What a check says of f's gradient with each element times its factor.
+    fn verdict(at: &[Self], factors: &[f64], f: Function<'_, Self>) -> GradientVerdict;
+}
+
+macro_rules! judged {
+    ($($F:ident)+) => {$(
+        impl Judged for $F {
+            fn verdict(at: &[$F], factors: &[f64], f: Function<'_, $F>) -> GradientVerdict {
+                let mut w = Array1::from(at.to_vec());
+                let mut objective = |w: &Array1<$F>| {
+                    let (value, gradient) = f(w.as_slice().unwrap());
+                    let pairs = gradient.into_iter().zip(factors);
+                    let times = pairs.map(|(g, &x)| $F::from_f64(g.into_f64() * x));
+                    (value, times.collect::<Array1<$F>>())
+                };
+                let check = check_gradient(&mut w, &mut objective).unwrap();
+                assert_eq!(w.as_slice().unwrap(), at);
+                check.verdict()
+            }
+        }
+    )+};
+}
+judged!(f32 f64);
 
 /// An estimate by random vectors: its `run` or `estimate`.
 #[cfg(feature = "rand")]
