@@ -4,7 +4,11 @@
 //! for operators behind a `dyn`, so that it is compiled here, with optimization.
 
 pub mod network;
+#[path = "../nist.rs"]
+pub mod nist;
 pub mod planted;
+#[path = "../problems/mod.rs"]
+pub mod problems;
 mod run;
 pub mod truth;
 
