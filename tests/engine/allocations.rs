@@ -173,6 +173,6 @@ fn a_steady_state_step_allocates_nothing_in_f64() {
 fn the_first_step_is_seen_to_allocate() {
     let entry = &catalog::<f32>()[8];
     let mut optimizer = entry.build(0.1, Settings::default());
-    let (mut w, g) = (Array1::ones(10), Array1::ones(10));
+    let (mut w, g) = (Array1::<f32>::ones(10), Array1::<f32>::ones(10));
     assert!(allocations_of(|| _ = optimizer.step_with_loss(&mut w, &g, LOSS).unwrap()) > 0);
 }
