@@ -39,6 +39,13 @@ pub(crate) fn dithers(key: u32, parameter: u32) -> [u32; 4] {
     [x, x >> 16, y, y >> 16]
 }
 
+/// That of the parameter itself, by the first: other bits than those of the slots.
+#[inline(always)]
+pub(crate) fn of_parameter(first: u32) -> u32 {
+    let z = first.rotate_left(16).wrapping_mul(0xc2b2_ae35);
+    z >> 16
+}
+
 /// The stream of numbers of a seed and a step.
 pub(crate) fn stream(seed: u64, step: u64) -> u64 {
     let of_seed = mixed(seed.wrapping_add(GOLDEN));
@@ -223,5 +230,27 @@ mod tests {
         // At one place, over steps.
         let found = mean(&|step| at(step, 7).powi(2));
         assert!((found - 1.0).abs() <= 5.0 * (2.0 / n).sqrt(), "{found}");
+    }
+
+    #[test]
+    fn the_chance_of_a_parameter_is_even_and_not_that_of_its_slots() {
+        let (n, uniform) = (400_000_u32, |bits: u32| f64::from(bits & 0xffff) / 65_536.0 - 0.5);
+        let sample = |i: u32| {
+            let x = first(key(u64::from(i % 1000)), (0.5 + (i / 1000) as f32 * 1e-4).to_bits());
+            let y = next(x);
+            [of_parameter(x), x, x >> 16, y, y >> 16].map(uniform)
+        };
+        let mut means = [0.0; 6];
+        for i in 0..n {
+            let [own, slots @ ..] = sample(i);
+            means[0] += own;
+            means[1] += own * own;
+            means.iter_mut().skip(2).zip(slots).for_each(|(mean, slot)| *mean += own * slot);
+        }
+        let means = means.map(|mean| mean / f64::from(n));
+        let sigma = 1.0 / f64::from(n).sqrt();
+        assert!(means[0].abs() <= 5.0 * sigma / 12.0_f64.sqrt(), "{means:?}");
+        assert!((means[1] - 1.0 / 12.0).abs() <= 5.0 * sigma / 180.0_f64.sqrt(), "{means:?}");
+        assert!(means[2..].iter().all(|mean| mean.abs() <= 5.0 * sigma / 12.0), "{means:?}");
     }
 }

@@ -126,6 +126,7 @@ pub mod safetensors;
 mod scalar;
 pub mod schedule;
 mod simd;
+mod sixteen;
 pub mod solvers;
 pub mod state;
 mod threads;
@@ -133,7 +134,9 @@ pub mod train;
 mod vector;
 
 // The trait and the engine.
-pub use engine::{Average, Elementwise, NonFinite, Precedence, Precision, Settings, Untouched};
+pub use engine::{
+    Average, Elementwise, NonFinite, Precedence, Precision, Rounding, Settings, Untouched,
+};
 pub use leafwise::Leafwise;
 #[doc(hidden)]
 pub use optimizer::{Call, OtherRanks, Partwise, Wholes};

@@ -7,7 +7,7 @@
 use ndarray::{ArrayView, ArrayViewD, Dimension};
 
 use crate::error::{Error, ErrorKind};
-use crate::params::{Leaf, Params, Path, summed};
+use crate::params::{Leaf, Params, Path, copy_of, summed};
 use crate::scalar::Scalar;
 use crate::simd::{Simd, Work};
 use crate::threads::join;
@@ -203,6 +203,7 @@ pub(crate) fn sum_tree<F: Scalar, T: Term>(tree: &dyn Params<F>, term: T) -> f64
     tree.visit(Path::ROOT, &mut |_, leaf| {
         sum = sum.add(match leaf.as_slice() {
             Some(slice) => sum_slice(slice, term, how),
+            None if leaf.is_sixteen() => sum_view(copy_of(leaf).view(), term, how),
             None => sum_view(leaf.view(), term, how),
         });
     });
@@ -287,7 +288,14 @@ pub(crate) fn all_finite_view<F: Scalar>(x: &ArrayViewD<'_, F>) -> bool {
 
 /// The first NaN or infinite element in logical order: its index and value.
 pub(crate) fn first_non_finite<F: Scalar>(leaf: &dyn Leaf<F>) -> Option<(Vec<usize>, f64)> {
-    first_beyond_view(&leaf.view(), F::max_value().into_f64())
+    first_beyond(leaf, F::max_value().into_f64())
+}
+
+fn first_beyond<F: Scalar>(leaf: &dyn Leaf<F>, limit: f64) -> Option<(Vec<usize>, f64)> {
+    match leaf.sixteen_view() {
+        None => first_beyond_view(&leaf.view(), limit),
+        Some(_) => first_beyond_view(&copy_of(leaf).view(), limit),
+    }
 }
 
 /// The first element in logical order that is not at most `limit` in size: its index and value.
@@ -321,12 +329,13 @@ pub(crate) fn find_beyond<F: Scalar>(
         }
         let largest = match leaf.as_slice() {
             Some(slice) => largest_slice(slice, How::default()),
+            None if leaf.is_sixteen() => largest_view(&copy_of(leaf).view()),
             None => largest_view(&leaf.view()),
         };
         if is_finite_size::<F>(largest) && F::of_size(largest).into_f64() <= limit {
             return;
         }
-        let beyond = first_beyond_view(&leaf.view(), within);
+        let beyond = first_beyond(leaf, within);
         first = beyond.map(|(index, value)| beyond_kind(path, index, value, within));
     });
     first.map(Error::from)

@@ -93,6 +93,10 @@ pub trait Scalar:
     #[doc(hidden)]
     fn bytes_mut(numbers: &mut [Self]) -> &mut [u8];
 
+    /// The slice, where it is of `f32`.
+    #[doc(hidden)]
+    fn as_f32_mut(numbers: &mut [Self]) -> Option<&mut [f32]>;
+
     /// Its bits, brought down to 32.
     #[doc(hidden)]
     fn folded(self) -> u32;
@@ -183,6 +187,11 @@ impl Scalar for f32 {
     const NAME: &'static str = "f32";
 
     #[inline(always)]
+    fn as_f32_mut(numbers: &mut [Self]) -> Option<&mut [f32]> {
+        Some(numbers)
+    }
+
+    #[inline(always)]
     fn folded(self) -> u32 {
         self.to_bits()
     }
@@ -216,6 +225,11 @@ impl Scalar for f64 {
     }
 
     const NAME: &'static str = "f64";
+
+    #[inline(always)]
+    fn as_f32_mut(_: &mut [Self]) -> Option<&mut [f32]> {
+        None
+    }
 
     #[inline(always)]
     fn folded(self) -> u32 {

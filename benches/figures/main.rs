@@ -8,6 +8,8 @@
 
 mod around;
 mod compact;
+#[cfg(feature = "half")]
+mod half;
 mod layouts;
 mod loops;
 mod measure;
@@ -30,6 +32,8 @@ fn main() {
         loops::denormal(),
         around::around(),
         compact::compact(),
+        #[cfg(feature = "half")]
+        half::half(),
         layouts::layouts(),
         rows::rows(),
         small::small(),

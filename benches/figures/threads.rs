@@ -14,7 +14,7 @@ fn duel_with_one<R: Rule<f32>>(
 ) -> (f64, f64) {
     let (mut many, mut single) = (make(), make().parallel_above(usize::MAX));
     let mut wa = vec![Array1::from_elem(n, 1.0); count];
-    let g = vec![gradient(n); count];
+    let g = vec![gradient::<f32>(n); count];
     many.step(&mut wa, &g).expect("one shape");
     let mut wb = wa.clone();
     duel(

@@ -119,7 +119,7 @@ fn collect<F: Scalar>(mut optimizer: Box<dyn Optimizer<F>>, states: &mut Vec<Sta
 
 fn ascended() -> State {
     let mut sam = Sam::new(Momentum::<f32>::new(0.1), 0.05);
-    sam.ascend(&mut model(0.5), &model(0.25)).unwrap();
+    sam.ascend(&mut model::<f32>(0.5), &model::<f32>(0.25)).unwrap();
     sam.state()
 }
 

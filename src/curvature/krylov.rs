@@ -32,8 +32,8 @@ pub(super) struct Krylov<F> {
     /// The sum of their squares: what QᵀAQ - T has been.
     strays: f64,
     products: usize,
-    /// Whether the products have led to an end, and another vector was begun.
-    broken: bool,
+    /// How often the products have led to an end, and another vector was begun.
+    breaks: usize,
     noise: Noise,
     partial: Partial,
 }
@@ -103,7 +103,7 @@ impl<F: Scalar> Krylov<F> {
             skew: 0.0,
             strays: 0.0,
             products: 0,
-            broken: false,
+            breaks: 0,
             noise: Noise(!Noise::start().0),
             partial: Partial::default(),
         })
@@ -132,7 +132,15 @@ impl<F: Scalar> Krylov<F> {
     /// Whether an invariant subspace was used up, outside of which there may be more copies of its
     /// eigenvalues.
     pub(super) fn is_broken(&self) -> bool {
-        self.broken
+        self.breaks > 0
+    }
+
+    /// How many invariant subspaces were used up, where the last step used up one; else 0.
+    ///
+    /// A start vector by chance has a part along an eigenvector of each eigenvalue that is left: each subspace holds
+    /// another copy.
+    pub(super) fn used_up(&self) -> usize {
+        if self.beta == 0.0 { self.breaks } else { 0 }
     }
 
     pub(super) fn products(&self) -> usize {
@@ -213,7 +221,8 @@ impl<F: Scalar> Krylov<F> {
         if self.is_complete() {
             self.beta = 0.0;
         } else if length <= bound * self.scale {
-            (self.beta, self.broken) = (0.0, true);
+            self.beta = 0.0;
+            self.breaks += 1;
             self.start_anew();
         } else {
             self.w.iter_mut().for_each(|w| *w = F::from_f64(w.into_f64() / length));

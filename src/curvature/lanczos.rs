@@ -242,7 +242,10 @@ impl Lanczos {
             let look = m >= self.count().saturating_add(4)
                 && m % 10 == 0
                 && !(krylov.is_broken() || self.whole);
-            if !(full || spent || look) {
+            // A start that was given may have a part along few eigenvectors.
+            let copies = self.most().saturating_add(usize::from(start.is_some()));
+            let settled = krylov.used_up() >= copies && !self.whole;
+            if !(full || spent || look || settled) {
                 continue;
             }
             let ritz = krylov.ritz(full);
@@ -334,11 +337,16 @@ impl Lanczos {
         }
     }
 
-    fn capacity(&self, n: usize) -> Result<usize, Error> {
-        let most = match self.wanted {
+    /// How many of them may be copies of one.
+    fn most(&self) -> usize {
+        match self.wanted {
             Wanted::Ends { lowest, highest } => lowest.max(highest),
             Wanted::Magnitude(count) => count,
-        };
+        }
+    }
+
+    fn capacity(&self, n: usize) -> Result<usize, Error> {
+        let most = self.most();
         let fewest = self.count();
         if fewest == 0 || most > n {
             let wrong = if fewest == 0 { 0 } else { most };

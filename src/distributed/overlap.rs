@@ -149,6 +149,9 @@ impl<F: Scalar> Running<F> {
         if gradient.rows().is_some() {
             return Err(ErrorKind::WholeArrays { leaf: name.to_owned() }.into());
         }
+        if gradient.is_sixteen() {
+            return Err(ErrorKind::FullNumbers { leaf: name.to_owned() }.into());
+        }
         if let Some(problem) = gradient.contradiction() {
             return Err(ErrorKind::ContradictoryLeaf { leaf: name.to_owned(), problem }.into());
         }

@@ -6,7 +6,7 @@ use ndarray::{
 
 use crate::error::{Error, ErrorKind};
 use crate::optimizer::OtherRanks;
-use crate::params::{Leaf, Order, Params, Path};
+use crate::params::{Leaf, Order, Params, Path, copy_of};
 use crate::regularize::{GradientNoise, Units};
 use crate::scalar::Scalar;
 
@@ -68,6 +68,8 @@ impl<F: Scalar> Copied<F> {
             values.iter_mut().zip(&view).for_each(|(to, from)| assign(to, from));
         } else if let Some(view) = leaf.six() {
             values.iter_mut().zip(&view).for_each(|(to, from)| assign(to, from));
+        } else if leaf.is_sixteen() {
+            values.iter_mut().zip(&copy_of(leaf)).for_each(|(to, from)| assign(to, from));
         } else {
             values.iter_mut().zip(&leaf.view()).for_each(|(to, from)| assign(to, from));
         }
@@ -182,7 +184,8 @@ impl<F: Scalar> Altered<F> {
                 refused.get_or_insert_with(|| refusal(name, alteration));
                 return;
             }
-            if leaf.contradiction().is_some() || leaf.shape().contains(&0) {
+            let is_contradictory = leaf.contradiction().is_some() && !leaf.is_sixteen();
+            if is_contradictory || leaf.shape().contains(&0) {
                 return;
             }
             while leaves.len() <= at {

@@ -8,6 +8,7 @@ use super::compact::{self, Codes, Rounding};
 use super::program::{Before, Kernel, Penalized, RowsOf, Stretch};
 use super::scale::Scale;
 use super::settings::Settings;
+use super::sixteen::Encoding;
 use crate::reduce::{BLOCK, Sum};
 use crate::rule::{MOST, SUMS};
 use crate::scalar::Scalar;
@@ -29,6 +30,8 @@ pub(super) struct Outer<F> {
     pub(super) average: Option<F>,
     /// What the rounding of state goes by, where it is kept in fewer bits.
     pub(super) rounding: Option<Rounding>,
+    /// How parameters of 16 bits are rounded.
+    pub(super) encoding: Encoding,
 }
 
 impl<F: Scalar> Outer<F> {
@@ -39,6 +42,7 @@ impl<F: Scalar> Outer<F> {
         rate: f64,
         scale: Scale<F>,
         average: Option<F>,
+        encoding: Encoding,
     ) -> Self {
         if is_plain && scale.is_one() {
             let before = Some(Before::Nothing);
@@ -48,10 +52,11 @@ impl<F: Scalar> Outer<F> {
                 caution: None,
                 average,
                 rounding: None,
+                encoding,
             };
         }
         let around = Around::new(settings, rate, scale);
-        Self { around, before: around.before(), caution: None, average, rounding: None }
+        Self { around, before: around.before(), caution: None, average, rounding: None, encoding }
     }
 
     /// What gradients are multiplied by, where nothing else is done around the rule but the average.
@@ -72,7 +77,8 @@ impl<F: Scalar> Outer<F> {
         rate: f64,
         scale: Scale<F>,
     ) -> Self {
-        Self { rounding: self.rounding, ..Self::new(settings, is_plain, rate, scale, self.average) }
+        let outer = Self::new(settings, is_plain, rate, scale, self.average, self.encoding);
+        Self { rounding: self.rounding, ..outer }
     }
 }
 

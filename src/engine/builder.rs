@@ -6,6 +6,7 @@ use super::average::Average;
 use super::compact::Precision;
 use super::elementwise::Elementwise;
 use super::settings::{NonFinite, Precedence, Settings};
+use super::sixteen::Rounding;
 use super::untouched::Untouched;
 use crate::params::Pattern;
 use crate::regularize::{AdaptiveClip, Decay, GradientNoise, MaxNorm, Penalty, Units};
@@ -121,6 +122,20 @@ impl<F: Scalar, R: Rule<F>> Elementwise<F, R> {
     #[must_use]
     pub fn state_precision(self, precision: Precision) -> Self {
         self.set(|s| s.state_precision = precision)
+    }
+
+    /// Sets how parameters of `half::bf16` and `half::f16` take the result of a step: see [`Rounding`].
+    ///
+    /// A [`group`](Self::group) may have another way than the rest, and it can be changed between steps. Parameters
+    /// of `f32` and `f64` are as they are.
+    ///
+    /// ```
+    /// use thalweg::{AdamW, Rounding};
+    /// let adamw = AdamW::<f32>::new(1e-3).parameter_rounding(Rounding::Compensated);
+    /// ```
+    #[must_use]
+    pub fn parameter_rounding(self, rounding: Rounding) -> Self {
+        self.set(|s| s.parameter_rounding = rounding)
     }
 
     /// Sets what becomes of rows that a gradient of [`Rows`](crate::params::Rows) does not touch: see

@@ -16,10 +16,10 @@ const SHORT: usize = 32;
 
 /// In how many bits an optimizer keeps its state.
 ///
-/// A large model's step takes the time that its bytes take through the memory: Adam's in `f32` moves 28 a
-/// parameter, 8 of them to read and 8 to write its state. In 16 bits the state takes half the room, and the step
-/// moves 20; in 8 bits it takes a bit more than a quarter, and the step moves 16.5. The arithmetic stays that of
-/// the parameters.
+/// With 16 bits the state takes half the room, with 8 bits a bit more than a quarter. A step on a model that is larger
+/// than the processor's cache also takes less time with 16 bits: Adam's in `f32` moves 20 bytes a parameter in place
+/// of 28. With 8 bits a step takes longer; [the guide](crate::guide::memory) has the times. The arithmetic stays that
+/// of the parameters.
 ///
 /// A number x becomes the next one below or above that there is a code for, the upper one with the probability
 /// (x - below)/(above - below), so that the mean of the codes is x: to the nearest, an average of β = 0.999

@@ -31,7 +31,7 @@ impl Rulings<'_> {
 }
 
 /// The settings that a result depends on, each with its value.
-fn settings_of(settings: &Settings) -> [(&'static str, String); 18] {
+fn settings_of(settings: &Settings) -> [(&'static str, String); 19] {
     // Named one by one, so that a new one is not forgotten.
     let Settings {
         non_finite,
@@ -43,6 +43,7 @@ fn settings_of(settings: &Settings) -> [(&'static str, String); 18] {
         frozen,
         // The arrays tell theirs, and go on in what is built here.
         state_precision: _,
+        parameter_rounding,
         untouched,
         // It says what a gradient may be, and changes no result.
         sparse: _,
@@ -65,6 +66,7 @@ fn settings_of(settings: &Settings) -> [(&'static str, String); 18] {
         ("clip_norm", format!("{clip_norm:?}")),
         ("average", format!("{average:?}")),
         ("frozen", format!("{frozen:?}")),
+        ("parameter_rounding", format!("{parameter_rounding:?}")),
         ("untouched", format!("{untouched:?}")),
         ("rate_factor", format!("{rate_factor:?}")),
         ("maximize", format!("{maximize:?}")),

@@ -5,9 +5,10 @@ use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
 use super::average::{Average, averaged};
 use super::compact::{Codes, Coding};
 use super::settings::Settings;
+use super::sixteen::{Encoding, Given, Held, Rounding};
 use super::slot::Slot;
-use super::view::Source;
-use crate::params::{Fit, Leaf, Order};
+use crate::params::{Fit, Leaf, LeafMut, Order};
+use crate::regularize::MaxNorm;
 use crate::rule::{MOST, Slices};
 use crate::scalar::Scalar;
 use crate::state::Numbers;
@@ -44,6 +45,8 @@ pub(super) struct LeafState<F: Scalar> {
     keeps: [bool; 2],
     /// How the slots are kept.
     pub(super) coding: [Coding; MOST],
+    /// What is left of a parameter of 16 bits, in 65,536ths of its last digit; empty where that is not kept.
+    pub(super) remainders: Slot<u16>,
 }
 
 impl<F: Scalar> LeafState<F> {
@@ -61,6 +64,7 @@ impl<F: Scalar> LeafState<F> {
             is_placed: true,
             keeps: [false; 2],
             coding: Default::default(),
+            remainders: Slot::default(),
         }
     }
 
@@ -235,6 +239,57 @@ impl<F: Scalar> LeafState<F> {
         }
     }
 
+    /// Makes room for what is left of a parameter of 16 bits, where that is to be kept: nothing yet.
+    pub(super) fn keep_remainders(&mut self, w: &dyn Leaf<F>, settings: &Settings) {
+        let keeps = settings.parameter_rounding == Rounding::Compensated;
+        if keeps && self.remainders.len() != self.len() && w.is_sixteen() {
+            self.remainders = Slot::filled(0, self.len(), 0);
+        }
+    }
+
+    /// Brings the units of a parameter of 16 bits within their bound.
+    pub(super) fn bound(&mut self, bound: MaxNorm, encoding: Encoding, w: &mut dyn LeafMut<F>) {
+        let Self { order, shape, remainders, .. } = self;
+        let remainders = match encoding.rounding {
+            Rounding::Compensated => remainders.as_mut_slice(),
+            _ => &mut [],
+        };
+        Held::of(w, order).rewrite(encoding, remainders, |numbers| {
+            let Some(array) = order.logical(numbers, shape) else { return };
+            let mut array = array.to_owned();
+            bound.apply_leaf(&mut array);
+            let moved = order.arrange(array.view());
+            numbers.iter_mut().zip(&moved).for_each(|(to, &from)| *to = from);
+        });
+    }
+
+    /// What is left of a parameter of 16 bits, row by row, where it is kept.
+    pub(super) fn remainders(&self) -> Option<Vec<F>> {
+        if self.remainders.len() != self.len() || self.is_empty() {
+            return None;
+        }
+        let remainders = self.order.logical(self.remainders.as_slice(), &self.shape)?;
+        Some(remainders.iter().map(|&left| F::from_f64(f64::from(left as i16))).collect())
+    }
+
+    /// Goes on from what was left; whether it is possible.
+    pub(super) fn set_remainders(&mut self, values: ArrayViewD<'_, F>) -> bool {
+        let fits = |x: f64| x == f64::from(x as i16);
+        if !values.iter().all(|x| fits(x.into_f64())) {
+            return false;
+        }
+        let mut remainders = Slot::filled(0, self.len(), 0);
+        let arranged = self.order.arrange(values);
+        let pairs = remainders.as_mut_slice().iter_mut().zip(&arranged);
+        pairs.for_each(|(to, from)| *to = from.into_f64() as i16 as u16);
+        self.remainders = remainders;
+        true
+    }
+
+    pub(super) fn drop_remainders(&mut self) {
+        self.remainders = Slot::default();
+    }
+
     /// Lets the average, which has so many terms, take the parameter as it is.
     pub(super) fn take_term(&mut self, average: Average, terms: u64, w: &dyn Leaf<F>) {
         let rate = F::from_f64(average.rate(terms));
@@ -243,12 +298,9 @@ impl<F: Scalar> LeafState<F> {
         let averages = self.average.as_mut_slice().iter_mut();
         match w.as_slice().filter(|_| is_packed) {
             Some(w) => averages.zip(w).for_each(take),
-            None => match Source::of(w, &self.order) {
-                Source::Slice(w) => averages.zip(w).for_each(take),
-                Source::View(w) => averages.zip(&w).for_each(take),
-                Source::Five(w) => averages.zip(&w).for_each(take),
-                Source::Six(w) => averages.zip(&w).for_each(take),
-            },
+            None => Given::of(w, &self.order).visit(|w| {
+                averages.zip(w).for_each(|(average, w)| take((average, &w)));
+            }),
         }
     }
 
@@ -258,7 +310,8 @@ impl<F: Scalar> LeafState<F> {
         let shape = shape.clone();
         let slots = self.slots.iter_mut().chain([&mut self.average]);
         slots.for_each(|slot| slot.reorder(&shape, &orders));
-        self.codes.iter_mut().for_each(|codes| codes.reorder(&shape, &orders));
+        let codes = self.codes.iter_mut().chain([&mut self.remainders]);
+        codes.for_each(|codes| codes.reorder(&shape, &orders));
         self.packed = order.packed(&self.shape);
         self.order = order;
     }

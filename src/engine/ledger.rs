@@ -6,6 +6,7 @@ use super::average::Average;
 use super::leaf::{Kept, LeafState};
 use super::plan::{Course, Group, Plan};
 use super::settings::Settings;
+use super::sixteen::Rounding;
 use crate::error::{Error, ErrorKind, Tree};
 use crate::optimizer::Wholes;
 use crate::params::{Entry, Order, Params, ParamsMut, Path, Pattern, Roster};
@@ -80,7 +81,7 @@ impl<F: Scalar> Ledger<F> {
         groups: &[Group<F>],
         wholes: Option<Arc<Wholes>>,
     ) -> Result<Self, Error> {
-        let mut ledger = Self { roster: Roster::of(params)?, wholes, ..Self::default() };
+        let mut ledger = Self { roster: Roster::of_any(params)?, wholes, ..Self::default() };
         params.visit(Path::ROOT, &mut |_, leaf| {
             let order = Order::of(leaf.shape(), leaf.strides());
             ledger.leaves.push(LeafState::new(leaf.shape(), order));
@@ -195,7 +196,7 @@ impl<F: Scalar> Ledger<F> {
         before: &mut Before<F>,
     ) -> Result<(), Error> {
         let Self { roster, leaves, courses, cohorts, .. } = self;
-        roster.meet(params, Tree::Parameters, |index, w| {
+        roster.meet_any(params, Tree::Parameters, |index, w| {
             let leaf = &mut leaves[index];
             let address = w.as_slice().map_or(0, |slice| slice.as_ptr().addr());
             let made = make(leaf, &courses[cohorts[leaf.cohort].course], address);
@@ -214,12 +215,16 @@ impl<F: Scalar> Ledger<F> {
         }
     }
 
-    /// Drops averages that are no longer kept.
+    /// Drops averages that are no longer kept, and what is left of parameters that are rounded otherwise.
     pub(super) fn drop_averages(&mut self) {
         let Self { leaves, courses, cohorts, .. } = self;
         for leaf in leaves {
-            if courses[cohorts[leaf.cohort].course].settings.average.is_none() {
+            let settings = &courses[cohorts[leaf.cohort].course].settings;
+            if settings.average.is_none() {
                 leaf.drop_average();
+            }
+            if settings.parameter_rounding != Rounding::Compensated && !settings.frozen {
+                leaf.drop_remainders();
             }
         }
     }
@@ -231,8 +236,8 @@ impl<F: Scalar> Ledger<F> {
         params: &mut dyn ParamsMut<F>,
     ) -> Result<(), Error> {
         let Self { roster, leaves, courses, cohorts, .. } = self;
-        roster.meet(&*params, Tree::Parameters, |_, _| {})?;
-        roster.meet_mut(params, Tree::Parameters, |index, w| {
+        roster.meet_any(&*params, Tree::Parameters, |_, _| {})?;
+        roster.meet_any_mut(params, Tree::Parameters, |index, w| {
             let leaf = &mut leaves[index];
             let cohort = &cohorts[leaf.cohort];
             let settings = &courses[cohort.course].settings;

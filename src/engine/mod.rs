@@ -13,6 +13,8 @@
 //!    are (`total`);
 //! 7. the loops of the rule (`loops`), and what is around them (`around`), run over all jobs.
 //!
+//! Where numbers of a leaf have 16 bits (`sixteen`), its tiles are decoded before the loops and rounded after them.
+//!
 //! A rule reaches the engine as an object (`program`). The engine (`core`) is one type for each scalar,
 //! and itself an object (`object`) to the crates that use it; what they type is `elementwise` and
 //! `builder`.
@@ -41,6 +43,7 @@ mod saved;
 mod scale;
 mod scratch;
 mod settings;
+mod sixteen;
 mod slot;
 mod strided;
 mod sweep;
@@ -58,4 +61,5 @@ pub(crate) use program::Program;
 pub(crate) use scale::{Norm, Scale};
 pub(crate) use scratch::recycle;
 pub use settings::{NonFinite, Precedence, Settings};
+pub use sixteen::Rounding;
 pub use untouched::Untouched;

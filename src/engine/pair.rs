@@ -5,9 +5,10 @@ use super::program::Stretch;
 use super::rows;
 use super::scratch::Lists;
 use super::settings::Settings;
+use super::sixteen::{Given, Held, Rounding};
 use super::strided::{Strided, Units};
 use super::sweep::Flat;
-use super::view::{Source, Target};
+use super::view::Source;
 use crate::error::{Error, Tree};
 use crate::params::{Fit, Leaf, LeafMut, Params, ParamsMut, Roster};
 use crate::scalar::Scalar;
@@ -44,11 +45,11 @@ pub(super) fn pair<'a, 's, F: Scalar>(
     };
     if let Err(error) = paired {
         // Of two mistakes, the parameters' is named.
-        roster.meet(&*params, Tree::Parameters, |_, _| {})?;
+        roster.meet_any(&*params, Tree::Parameters, |_, _| {})?;
         return Err(error);
     }
     let (mut states, mut next) = (leaves.iter_mut(), 0);
-    roster.meet_mut(params, Tree::Parameters, |index, w| {
+    roster.meet_any_mut(params, Tree::Parameters, |index, w| {
         if index == next
             && lists.late.is_empty()
             && let (Some(leaf), Some(&g)) = (states.next(), lists.grads.get(index))
@@ -56,7 +57,7 @@ pub(super) fn pair<'a, 's, F: Scalar>(
             next += 1;
             match g {
                 Some(g) => job(leaf, w, g, index, settings, lists),
-                None => rows::leave_out(leaf, w, settings(leaf.cohort), lists),
+                None => rows::leave_out(leaf, w, index, settings(leaf.cohort), lists),
             }
         } else {
             lists.late.push((index, w));
@@ -68,7 +69,7 @@ pub(super) fn pair<'a, 's, F: Scalar>(
             if let Some((index, w)) = lists.late.pop() {
                 match lists.grads[index] {
                     Some(g) => job(leaf, w, g, index, settings, lists),
-                    None => rows::leave_out(leaf, w, settings(leaf.cohort), lists),
+                    None => rows::leave_out(leaf, w, index, settings(leaf.cohort), lists),
                 }
             }
         }
@@ -117,9 +118,13 @@ fn job<'a, 's, F: Scalar>(
     settings: &dyn Fn(usize) -> &'s Settings,
     lists: &mut Lists<'a, F>,
 ) {
-    if leaf.is_direct && leaf.is_packed(w.strides()) && leaf.is_packed(g.strides()) {
+    if leaf.is_direct
+        && leaf.is_packed(w.strides())
+        && leaf.is_packed(g.strides())
+        && let Some(g) = g.as_slice()
+        && w.as_slice().is_some()
+    {
         let w = w.as_slice_mut().unwrap_or_default();
-        let g = g.as_slice().unwrap_or_default();
         lists.flat.push(flat(leaf, w, g, false));
     } else {
         rarer(leaf, w, g, index, settings, lists);
@@ -155,6 +160,7 @@ fn rarer<'a, 's, F: Scalar>(
         return;
     }
     leaf.settle(&*w, settings);
+    leaf.keep_remainders(&*w, settings);
     if g.rows().is_some() {
         lists.is_partial = true;
         return rows::touch(leaf, w, g, index, settings, lists);
@@ -170,26 +176,27 @@ fn rarer<'a, 's, F: Scalar>(
         |leaf: &LeafState<F>, shape, strides| leaf.order.fit(shape, strides) == Fit::Packed;
     let w_packed = packed(leaf, w.shape(), w.strides());
     let g_packed = packed(leaf, g.shape(), g.strides());
+    let is_full = w.as_slice().is_some() && g.as_slice().is_some();
     let (w, g) = match place {
-        None if w_packed && g_packed => {
+        None if w_packed && g_packed && is_full => {
             let w = w.as_slice_mut().unwrap_or_default();
             lists.flat.push(flat(leaf, w, g.as_slice().unwrap_or_default(), bounded));
             return;
         }
-        None if w_packed => {
-            (Target::Slice(w.as_slice_mut().unwrap_or_default()), Source::of(g, &leaf.order))
+        None if w_packed && g_packed => {
+            // One axis, in the order of both.
+            let shape = [leaf.len()];
+            (Held::packed(w, Some(&shape)), Given::packed(g, Some(&shape)))
         }
-        None if g_packed => {
-            (Target::of(w, &leaf.order), Source::Slice(g.as_slice().unwrap_or_default()))
-        }
+        None if w_packed => (Held::packed(w, None), Given::of(g, &leaf.order)),
+        None if g_packed => (Held::of(w, &leaf.order), Given::packed(g, None)),
         Some(units) if w_packed && g_packed => {
             // All that is before the units' axis is one, and so is all that is after it.
             place = Some(1);
             let shape = leaf.order.around(units, &leaf.shape);
-            let w = w.as_slice_mut().unwrap_or_default();
-            (Target::grid(shape, w), Source::grid(shape, g.as_slice().unwrap_or_default()))
+            (Held::packed(w, Some(&shape)), Given::packed(g, Some(&shape)))
         }
-        _ => (Target::of(w, &leaf.order), Source::of(g, &leaf.order)),
+        _ => (Held::of(w, &leaf.order), Given::of(g, &leaf.order)),
     };
     let slots = LeafState::slices(&mut leaf.slots);
     let average = if bounded { &mut [] } else { leaf.average.as_mut_slice() };
@@ -201,6 +208,10 @@ fn rarer<'a, 's, F: Scalar>(
         slots,
         codes: LeafState::<F>::codes(&mut leaf.codes, leaf.coding),
         average,
+        remainders: match settings.parameter_rounding {
+            Rounding::Compensated => leaf.remainders.as_mut_slice(),
+            _ => &mut [],
+        },
         factors: Source::Slice(&[]),
         units: place.map(Units::along),
     });

@@ -12,6 +12,7 @@ use super::rows;
 use super::scale::{Norm, Scale};
 use super::scratch::{Lists, Scratch};
 use super::settings::{NonFinite, Settings};
+use super::sixteen::Encoding;
 use super::strided;
 use super::{sweep, total};
 use crate::error::{Error, Tree};
@@ -128,7 +129,8 @@ pub(super) fn begin<F: Scalar>(
         scratch.kernel.begin(course.program(), clock, rate);
         let average = now.average.map(|average| F::from_f64(average.rate(cohort.terms)));
         let is_plain = course.traits.is_plain;
-        let mut outer = Outer::new(&course.settings, is_plain, rate, scale, average);
+        let encoding = Encoding::of(course.settings.parameter_rounding, now.step);
+        let mut outer = Outer::new(&course.settings, is_plain, rate, scale, average, encoding);
         outer.rounding = Rounding::of(course.traits.coding, now.step);
         scratch.outer.push(outer);
     }
@@ -180,11 +182,16 @@ fn bound<F: Scalar>(
     params: &mut dyn ParamsMut<F>,
 ) {
     let Ledger { roster, leaves, courses, cohorts, .. } = ledger;
-    let met = roster.meet_mut(params, Tree::Parameters, |index, w| {
+    let met = roster.meet_any_mut(params, Tree::Parameters, |index, w| {
         let leaf = &mut leaves[index];
         let cohort = &cohorts[leaf.cohort];
         let settings = &courses[cohort.course].settings;
         match settings.max_norm.filter(|_| !settings.frozen) {
+            Some(bound) if w.is_sixteen() => {
+                // Another chance than that of the step.
+                let step = !cohort.clock.step();
+                leaf.bound(bound, Encoding::of(settings.parameter_rounding, step), w);
+            }
             Some(bound) => bound.apply_leaf(w),
             None if settings.frozen && cohort.terms > 0 => leaf.settle(&*w, settings),
             // An average begins with the whole leaf; that of what was updated is there already.

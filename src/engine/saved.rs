@@ -23,6 +23,8 @@ use crate::state::{Numbers, Record, State, compare, invalid, missing};
 
 /// What the array of an average is called; slots have a prefix.
 const AVERAGE: &str = "average";
+/// What the array of what is left of a parameter of 16 bits is called: in 65,536ths of its last digit.
+const REMAINDER: &str = "remainder";
 
 impl<F: Scalar> Engine<F> {
     pub(super) fn save(&self) -> State {
@@ -93,6 +95,10 @@ impl<F: Scalar> Engine<F> {
             if let Some(average) = leaf.average() {
                 let numbers = if whole { Numbers::of(average) } else { Numbers::NONE };
                 record.put(name, shape, AVERAGE, numbers);
+            }
+            if let Some(left) = leaf.remainders() {
+                let numbers = if whole { Numbers::of_vec(left) } else { Numbers::NONE };
+                record.put(name, shape, REMAINDER, numbers);
             }
         }
         record
@@ -368,6 +374,13 @@ fn load_leaf<F: Scalar>(
         let values = record.array_of::<F>(place, AVERAGE)?;
         leaf.make_average(0);
         fill(&mut leaf.average, leaf.order.arrange(values.view()));
+    }
+    if has(REMAINDER) {
+        let values = record.array_of::<F>(place, REMAINDER)?;
+        if !leaf.set_remainders(values.view()) {
+            let problem = "has other numbers than whole ones of 16 bits".to_owned();
+            return Err(invalid(format!("`{REMAINDER}`"), problem));
+        }
     }
     leaf.misplace();
     Ok(())

@@ -2,6 +2,7 @@
 
 use super::average::Average;
 use super::compact::Precision;
+use super::sixteen::Rounding;
 use super::untouched::Untouched;
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
@@ -90,6 +91,8 @@ pub struct Settings {
     pub frozen: bool,
     /// In how many bits the state is kept.
     pub state_precision: Precision,
+    /// How parameters of 16 bits take the result of a step.
+    pub parameter_rounding: Rounding,
     /// What becomes of rows that a gradient of [`Rows`](crate::params::Rows) does not touch.
     pub untouched: Untouched,
     /// Whether gradients may leave the leaves out.
@@ -133,6 +136,7 @@ impl Default for Settings {
             parallel_above: 1 << 19,
             frozen: false,
             state_precision: Precision::Full,
+            parameter_rounding: Rounding::Stochastic,
             untouched: Untouched::Lazy,
             sparse: false,
             rate_factor: 1.0,

@@ -5,22 +5,27 @@
 
 mod blocked;
 
-use ndarray::{ArrayBase, ArrayViewMut2, Axis, Ix2, IxDyn, RawData, Slice};
+use std::ops::Range;
+
+use ndarray::{ArrayBase, ArrayView2, ArrayViewMut2, Axis, Ix2, IxDyn, RawData, Slice};
 
 use super::around::{Loop, Quantities, Sums};
 use super::compact::Codes;
 use super::program::{Stretch, range_of, split_slots};
 use super::scale::Norm;
+use super::sixteen::{Encoding, Given, Held, Stored};
 use super::sweep;
 use super::view::{Source, Target};
 use crate::reduce::{How, Square, Sum, Term};
 use crate::regularize::AdaptiveClip;
 use crate::rule::Slices;
 use crate::scalar::Scalar;
+use crate::simd::Simd;
+use crate::sixteen::Sixteen;
 use crate::threads::join;
 
 /// Elements of a tile.
-const TILE: usize = 1024;
+pub(super) const TILE: usize = 1024;
 /// Side of a tile that is copied across the order of its memory: that many cache lines at a time.
 const SIDE: usize = 32;
 /// A measured leaf is halved above this many elements, whatever the threads: so are its sums.
@@ -32,13 +37,15 @@ pub(super) struct Strided<'a, F> {
     pub(super) cohort: usize,
     /// The place of its constants.
     pub(super) constants: usize,
-    pub(super) w: Target<'a, F>,
-    pub(super) g: Source<'a, F>,
+    pub(super) w: Held<'a, F>,
+    pub(super) g: Given<'a, F>,
     pub(super) slots: Slices<'a, F>,
     /// Of the slots that are kept in fewer bits.
     pub(super) codes: Codes<'a>,
     /// Empty where no average is kept.
     pub(super) average: &'a mut [F],
+    /// What is left of parameters of 16 bits; empty where nothing is kept of it.
+    pub(super) remainders: &'a mut [u16],
     /// A factor of each gradient, in the leaf's shape; a slice means there is none.
     pub(super) factors: Source<'a, F>,
     /// The units that are to have factors.
@@ -78,13 +85,15 @@ impl<'a, F: Scalar> Strided<'a, F> {
         while axis > 0 && self.shape().len() > 1 {
             axis -= 1;
             if self.shape()[axis] == 1 {
-                self = self.map(|w| w.drop_axis(axis), |g| g.drop_axis(axis));
+                self =
+                    self.map(|w| w.drop_axis(axis), |g| g.drop_axis(axis), |f| f.drop_axis(axis));
             } else if axis + 1 < self.shape().len()
                 && self.w.joins(axis)
                 && self.g.joins(axis)
                 && self.factors.joins(axis)
             {
-                self = self.map(|w| w.join_axis(axis), |g| g.join_axis(axis));
+                self =
+                    self.map(|w| w.join_axis(axis), |g| g.join_axis(axis), |f| f.join_axis(axis));
             }
         }
         self
@@ -92,10 +101,11 @@ impl<'a, F: Scalar> Strided<'a, F> {
 
     fn map(
         self,
-        w: impl FnOnce(Target<'a, F>) -> Target<'a, F>,
-        g: impl Fn(Source<'a, F>) -> Source<'a, F>,
+        w: impl FnOnce(Held<'a, F>) -> Held<'a, F>,
+        g: impl FnOnce(Given<'a, F>) -> Given<'a, F>,
+        factors: impl FnOnce(Source<'a, F>) -> Source<'a, F>,
     ) -> Self {
-        Self { w: w(self.w), g: g(self.g), factors: g(self.factors), ..self }
+        Self { w: w(self.w), g: g(self.g), factors: factors(self.factors), ..self }
     }
 
     /// ‖g‖₂
@@ -153,6 +163,7 @@ impl<'a, F: Scalar> Strided<'a, F> {
             slots: self.slots.each_mut().map(|slot| &mut **slot),
             codes: self.codes.reborrow(),
             average: self.average,
+            remainders: self.remainders,
             factors: self.factors.reborrow(),
             units: self.units,
         }
@@ -171,6 +182,7 @@ impl<'a, F: Scalar> Strided<'a, F> {
         let (s0, s1) = split_slots(self.slots, at);
         let (c0, c1) = self.codes.split_at(at);
         let (a0, a1) = self.average.split_at_mut(at.min(self.average.len()));
+        let (r0, r1) = self.remainders.split_at_mut(at.min(self.remainders.len()));
         let (cohort, constants, units) = (self.cohort, self.constants, self.units);
         (
             Self {
@@ -181,6 +193,7 @@ impl<'a, F: Scalar> Strided<'a, F> {
                 slots: s0,
                 codes: c0,
                 average: a0,
+                remainders: r0,
                 factors: f0,
                 units,
             },
@@ -192,6 +205,7 @@ impl<'a, F: Scalar> Strided<'a, F> {
                 slots: s1,
                 codes: c1,
                 average: a1,
+                remainders: r1,
                 factors: f1,
                 units,
             },
@@ -200,7 +214,7 @@ impl<'a, F: Scalar> Strided<'a, F> {
 }
 
 /// ‖x‖₂
-fn norm<F: Scalar>(x: &Source<'_, F>, how: How) -> Norm {
+fn norm<F: Scalar>(x: &Given<'_, F>, how: How) -> Norm {
     Norm::from_sums(x.sum(Square, how).value(), |term| x.sum(term, how).value())
 }
 
@@ -208,7 +222,8 @@ fn norm<F: Scalar>(x: &Source<'_, F>, how: How) -> Norm {
 pub(super) fn sweep<F: Scalar>(constants: Loop<'_, F>, how: How, leaf: Strided<'_, F>) {
     let place = leaf.constants;
     let largest = if cfg!(feature = "rayon") { how.parallel_above } else { usize::MAX };
-    halve(leaf, how, largest, true, &|mut stretch| {
+    let write = Some(constants.outer[place].encoding);
+    halve(leaf, how, largest, write, &|mut stretch| {
         constants.update(place, how.simd, &mut stretch);
         Sums::default()
     });
@@ -222,7 +237,7 @@ pub(super) fn measure<F: Scalar>(
     how: How,
     leaf: Strided<'_, F>,
 ) -> Sums {
-    halve(leaf, how, MEASURED, false, &|stretch| {
+    halve(leaf, how, MEASURED, None, &|stretch| {
         sweep::measure(constants, place, quantities, how, stretch)
     })
 }
@@ -231,12 +246,12 @@ pub(super) fn measure<F: Scalar>(
 type Each<'e, F> = &'e (dyn Fn(Stretch<'_, F>) -> Sums + Sync);
 
 /// Halves a leaf until its pieces have at most two axes and no more than `largest` elements, or one
-/// row, and calls `each` with their stretches; `write` says whether to copy the parameters back.
+/// row, and calls `each` with their stretches; `write` says how to copy the parameters back, if at all.
 fn halve<F: Scalar>(
     leaf: Strided<'_, F>,
     how: How,
     largest: usize,
-    write: bool,
+    write: Option<Encoding>,
     each: Each<'_, F>,
 ) -> Sums {
     if leaf.codes.is_blocked() {
@@ -246,7 +261,7 @@ fn halve<F: Scalar>(
     let (rank, len) = (shape.len(), shape.iter().product::<usize>());
     let slowest = shape.first().copied().unwrap_or(1);
     if rank > 2 && slowest == 1 {
-        let leaf = leaf.map(|w| w.drop_axis(0), |g| g.drop_axis(0));
+        let leaf = leaf.map(|w| w.drop_axis(0), |g| g.drop_axis(0), |f| f.drop_axis(0));
         return halve(leaf, how, largest, write, each);
     }
     if rank > 2 || (len > largest && slowest > 1) {
@@ -259,7 +274,7 @@ fn halve<F: Scalar>(
         return sweep::added(left, right);
     }
     match leaf.grid() {
-        Some((rows, columns)) => tiles(leaf, rows, columns, write, each),
+        Some((rows, columns)) => tiles(leaf, rows, columns, how.simd, write, each),
         None => Sums::default(),
     }
 }
@@ -286,6 +301,10 @@ enum Grid<Slice, View> {
     View(View),
 }
 
+/// A parameter as that, and a gradient.
+type GridMut<'a, E> = Grid<&'a mut [E], ArrayViewMut2<'a, E>>;
+type GridOf<'a, E> = Grid<&'a [E], ArrayView2<'a, E>>;
+
 /// A view of at most two axes as one of two.
 fn two_axes<S: RawData>(mut view: ArrayBase<S, IxDyn>) -> Option<ArrayBase<S, Ix2>> {
     while view.ndim() < 2 {
@@ -294,85 +313,272 @@ fn two_axes<S: RawData>(mut view: ArrayBase<S, IxDyn>) -> Option<ArrayBase<S, Ix
     view.into_dimensionality().ok()
 }
 
+fn to_write<E>(w: Target<'_, E>) -> Option<GridMut<'_, E>> {
+    match w {
+        Target::Slice(slice) => Some(Grid::Slice(slice)),
+        Target::View(view) => two_axes(view).map(Grid::View),
+        _ => None,
+    }
+}
+
+fn to_read<E>(g: Source<'_, E>) -> Option<GridOf<'_, E>> {
+    match g {
+        Source::Slice(slice) => Some(Grid::Slice(slice)),
+        Source::View(view) => two_axes(view).map(Grid::View),
+        _ => None,
+    }
+}
+
+/// A piece of a leaf of two axes.
+#[derive(Clone, Copy)]
+struct Piece {
+    rows: usize,
+    columns: usize,
+    simd: Simd,
+    write: Option<Encoding>,
+}
+
+/// A part of a piece that is copied at a time.
+#[derive(Clone, Copy)]
+struct Tile {
+    top: usize,
+    left: usize,
+    height: usize,
+    width: usize,
+}
+
+impl Tile {
+    /// The runs of a tile that follow each other in the slots: how many, and how long. Whole rows do; parts of
+    /// rows do not.
+    fn runs(self, of: Piece) -> (usize, usize) {
+        let Self { height, width, .. } = self;
+        if width == of.columns { (1, height * width) } else { (height, width) }
+    }
+
+    /// Where a run begins in the piece.
+    fn start(self, of: Piece, run: usize) -> usize {
+        (self.top + run) * of.columns + self.left
+    }
+
+    fn len(self) -> usize {
+        self.height * self.width
+    }
+
+    /// The place of each run in the tile and in the piece.
+    fn places(self, of: Piece) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+        let (runs, run) = self.runs(of);
+        (0..runs).map(move |i| {
+            let at = self.start(of, i);
+            (i * run..(i + 1) * run, at..at + run)
+        })
+    }
+
+    fn rows(self) -> Slice {
+        Slice::from(self.top..self.top + self.height)
+    }
+
+    fn columns(self) -> Slice {
+        Slice::from(self.left..self.left + self.width)
+    }
+}
+
+/// A gradient, a tile at a time.
+trait ToRead<F> {
+    /// Whether a view has neighbours in a column closer than those in a row.
+    fn runs_down(&self) -> bool;
+
+    /// Copies a tile, where its numbers can't be lent.
+    fn read(&self, tile: Tile, of: Piece, to: &mut [F]);
+
+    /// The numbers of a run.
+    fn lend(&self, run: Range<usize>) -> Option<&[F]>;
+}
+
+impl<F: Scalar, E: Stored<F>> ToRead<F> for GridOf<'_, E> {
+    fn runs_down(&self) -> bool {
+        matches!(self, Grid::View(view) if runs_down(view.strides()))
+    }
+
+    fn read(&self, tile: Tile, of: Piece, to: &mut [F]) {
+        match self {
+            Grid::Slice(slice) if E::lend(slice).is_none() => {
+                tile.places(of).for_each(|(here, there)| {
+                    E::decode(of.simd, &slice[there], &mut to[here]);
+                });
+            }
+            Grid::Slice(_) => {}
+            Grid::View(view) => {
+                let rows = view.slice_axis(Axis(0), tile.rows());
+                E::decode_view(of.simd, rows.slice_axis(Axis(1), tile.columns()), to);
+            }
+        }
+    }
+
+    #[inline]
+    fn lend(&self, run: Range<usize>) -> Option<&[F]> {
+        match self {
+            Grid::Slice(slice) => E::lend(&slice[run]),
+            Grid::View(_) => None,
+        }
+    }
+}
+
+/// A parameter, a tile at a time.
+trait ToWrite<F> {
+    fn runs_down(&self) -> bool;
+
+    fn read(&self, tile: Tile, of: Piece, remainders: &[u16], to: &mut [F]);
+
+    fn lend(&mut self, run: Range<usize>) -> Option<&mut [F]>;
+
+    /// Copies a tile back, where its numbers can't be lent.
+    fn write(
+        &mut self,
+        tile: Tile,
+        of: Piece,
+        encoding: Encoding,
+        remainders: &mut [u16],
+        from: &mut [F],
+    );
+}
+
+impl<F: Scalar, E: Stored<F>> ToWrite<F> for GridMut<'_, E> {
+    fn runs_down(&self) -> bool {
+        matches!(self, Grid::View(view) if runs_down(view.strides()))
+    }
+
+    fn read(&self, tile: Tile, of: Piece, remainders: &[u16], to: &mut [F]) {
+        match self {
+            Grid::Slice(slice) => Grid::<_, ArrayView2<'_, E>>::Slice(&**slice).read(tile, of, to),
+            Grid::View(view) => Grid::<&[E], _>::View(view.view()).read(tile, of, to),
+        }
+        if !remainders.is_empty() {
+            let runs = tile.places(of);
+            runs.for_each(|(here, there)| E::restore(of.simd, &mut to[here], &remainders[there]));
+        }
+    }
+
+    #[inline]
+    fn lend(&mut self, run: Range<usize>) -> Option<&mut [F]> {
+        match self {
+            Grid::Slice(slice) => E::lend_mut(&mut slice[run]),
+            Grid::View(_) => None,
+        }
+    }
+
+    fn write(
+        &mut self,
+        tile: Tile,
+        of: Piece,
+        encoding: Encoding,
+        remainders: &mut [u16],
+        from: &mut [F],
+    ) {
+        let is_lent = matches!(self, Grid::Slice(slice) if E::lend(slice).is_some());
+        if is_lent {
+            return;
+        }
+        for (here, there) in tile.places(of) {
+            let kept = if remainders.is_empty() { 0..0 } else { there.clone() };
+            E::round(encoding, of.simd, &mut from[here.clone()], &mut remainders[kept]);
+            if let Grid::Slice(slice) = self {
+                E::encode(of.simd, &mut from[here], &mut slice[there]);
+            }
+        }
+        if let Grid::View(view) = self {
+            let mut rows = view.slice_axis_mut(Axis(0), tile.rows());
+            E::encode_view(of.simd, from, rows.slice_axis_mut(Axis(1), tile.columns()));
+        }
+    }
+}
+
 /// The stretches of a piece, copied tile by tile where they are not slices.
 fn tiles<F: Scalar>(
     leaf: Strided<'_, F>,
     rows: usize,
     columns: usize,
-    write: bool,
+    simd: Simd,
+    write: Option<Encoding>,
     each: Each<'_, F>,
 ) -> Sums {
-    let mut sums = Sums::default();
-    let Strided { w, g, mut slots, mut codes, average, factors, .. } = leaf;
-    let mut w = match w {
-        Target::Slice(slice) => Grid::Slice(slice),
-        Target::View(view) => match two_axes(view) {
-            Some(view) => Grid::View(view),
-            None => return sums,
-        },
-        _ => return sums,
-    };
-    let g = match g {
-        Source::Slice(slice) => Grid::Slice(slice),
-        Source::View(view) => match two_axes(view) {
-            Some(view) => Grid::View(view),
-            None => return sums,
-        },
-        _ => return sums,
-    };
+    let Strided { w, g, slots, codes, average, remainders, factors, .. } = leaf;
     let factors = match factors {
         Source::View(view) => two_axes(view),
         _ => None,
     };
-    let crosses = match (&w, &g) {
-        _ if rows == 1 || columns == 1 => false,
-        (Grid::View(w), _) if runs_down(w.strides()) => true,
-        (_, Grid::View(g)) => runs_down(g.strides()),
-        _ => false,
+    let (mut w_own, mut w_half) = (None, None);
+    match w {
+        Held::Own(w) => w_own = to_write(w),
+        Held::Half(Sixteen::BFloat16(w)) => w_half = to_write(w).map(Sixteen::BFloat16),
+        Held::Half(Sixteen::Float16(w)) => w_half = to_write(w).map(Sixteen::Float16),
+    }
+    let w: &mut dyn ToWrite<F> = match (&mut w_own, &mut w_half) {
+        (Some(own), _) => own,
+        (_, Some(Sixteen::BFloat16(half))) => half,
+        (_, Some(Sixteen::Float16(half))) => half,
+        _ => return Sums::default(),
     };
+    let (mut g_own, mut g_half) = (None, None);
+    match g {
+        Given::Own(g) => g_own = to_read(g),
+        Given::Half(Sixteen::BFloat16(g)) => g_half = to_read(g).map(Sixteen::BFloat16),
+        Given::Half(Sixteen::Float16(g)) => g_half = to_read(g).map(Sixteen::Float16),
+    }
+    let g: &dyn ToRead<F> = match (&g_own, &g_half) {
+        (Some(own), _) => own,
+        (_, Some(Sixteen::BFloat16(half))) => half,
+        (_, Some(Sixteen::Float16(half))) => half,
+        _ => return Sums::default(),
+    };
+    let rest = Stretch { w: &mut [], g: &[], slots, codes, average };
+    let piece = Piece { rows, columns, simd, write };
+    copied(w, g, factors, remainders, rest, piece, each)
+}
+/// What `each` finds in the tiles of a piece, of which `rest` has what is beside parameter and gradient.
+fn copied<F: Scalar>(
+    w: &mut dyn ToWrite<F>,
+    g: &dyn ToRead<F>,
+    factors: Option<ArrayView2<'_, F>>,
+    remainders: &mut [u16],
+    rest: Stretch<'_, F>,
+    piece: Piece,
+    each: Each<'_, F>,
+) -> Sums {
+    let mut sums = Sums::default();
+    let Stretch { mut slots, mut codes, average, .. } = rest;
+    let Piece { rows, columns, .. } = piece;
+    let crosses = rows > 1 && columns > 1 && (w.runs_down() || g.runs_down());
     let (tall, wide) = if crosses { (SIDE, SIDE) } else { ((TILE / columns.max(1)).max(1), TILE) };
     let (mut w_tile, mut g_tile) = ([F::zero(); TILE], [F::zero(); TILE]);
     for top in (0..rows).step_by(tall) {
         let height = tall.min(rows - top);
         for left in (0..columns).step_by(wide) {
-            let width = wide.min(columns - left);
-            let (down, across) = (Slice::from(top..top + height), Slice::from(left..left + width));
-            if let Grid::View(view) = &w {
-                let rows = view.slice_axis(Axis(0), down);
-                buffer(&mut w_tile, height, width).assign(&rows.slice_axis(Axis(1), across));
-            }
-            if let Grid::View(view) = &g {
-                let rows = view.slice_axis(Axis(0), down);
-                buffer(&mut g_tile, height, width).assign(&rows.slice_axis(Axis(1), across));
-            }
+            let tile = Tile { top, left, height, width: wide.min(columns - left) };
+            w.read(tile, piece, remainders, &mut w_tile[..tile.len()]);
+            g.read(tile, piece, &mut g_tile[..tile.len()]);
             if let Some(factors) = &factors {
-                let rows = factors.slice_axis(Axis(0), down);
-                let factors = rows.slice_axis(Axis(1), across);
-                buffer(&mut g_tile, height, width).zip_mut_with(&factors, |g, &f| *g = *g * f);
+                let rows = factors.slice_axis(Axis(0), tile.rows());
+                let factors = rows.slice_axis(Axis(1), tile.columns());
+                let numbers = &mut g_tile[..tile.len()];
+                numbers.iter_mut().zip(&factors).for_each(|(g, &f)| *g = *g * f);
             }
-            // Whole rows follow each other in the slots; parts of rows do not.
-            let (runs, run) = if width == columns { (1, height * width) } else { (height, width) };
-            for i in 0..runs {
-                let (at, in_tile) = ((top + i) * columns + left, i * run);
-                let w = match &mut w {
-                    Grid::Slice(slice) => &mut slice[at..at + run],
-                    Grid::View(_) => &mut w_tile[in_tile..in_tile + run],
+            for (here, there) in tile.places(piece) {
+                let (at, end) = (there.start, there.end);
+                let kept = if average.is_empty() { 0..0 } else { at..end };
+                let stretch = Stretch {
+                    w: match w.lend(there.clone()) {
+                        Some(lent) => lent,
+                        None => &mut w_tile[here.clone()],
+                    },
+                    g: g.lend(there).unwrap_or(&g_tile[here]),
+                    slots: range_of(&mut slots, at, end),
+                    codes: codes.range(at, end),
+                    average: &mut average[kept],
                 };
-                let g = match &g {
-                    Grid::Slice(slice) => &slice[at..at + run],
-                    Grid::View(_) => &g_tile[in_tile..in_tile + run],
-                };
-                let kept = if average.is_empty() { 0..0 } else { at..at + run };
-                let average = &mut average[kept];
-                let slots = range_of(&mut slots, at, at + run);
-                let codes = codes.range(at, at + run);
-                sums = sweep::added(sums, each(Stretch { w, g, slots, codes, average }));
+                sums = sweep::added(sums, each(stretch));
             }
-            if let Grid::View(view) = &mut w
-                && write
-            {
-                let mut rows = view.slice_axis_mut(Axis(0), down);
-                rows.slice_axis_mut(Axis(1), across).assign(&buffer(&mut w_tile, height, width));
+            if let Some(encoding) = piece.write {
+                w.write(tile, piece, encoding, remainders, &mut w_tile[..tile.len()]);
             }
         }
     }
@@ -382,10 +588,4 @@ fn tiles<F: Scalar>(
 /// Whether neighbours in a column are closer in memory than neighbours in a row.
 fn runs_down(strides: &[isize]) -> bool {
     strides[0].unsigned_abs() < strides[1].unsigned_abs()
-}
-
-/// The part of a buffer that holds a tile, row by row.
-fn buffer<F: Scalar>(buffer: &mut [F; TILE], rows: usize, columns: usize) -> ArrayViewMut2<'_, F> {
-    ArrayViewMut2::from_shape((rows, columns), &mut buffer[..rows * columns])
-        .expect("the slice has the length of the shape")
 }

@@ -13,19 +13,19 @@ use crate::reduce::{self, How, Sum, Term};
 use crate::scalar::Scalar;
 
 /// A parameter, arranged in the order of its slots.
-pub(super) enum Target<'a, F> {
-    Slice(&'a mut [F]),
-    View(ArrayViewMutD<'a, F>),
-    Five(ArrayViewMut<'a, F, Ix5>),
-    Six(ArrayViewMut<'a, F, Ix6>),
+pub(super) enum Target<'a, E> {
+    Slice(&'a mut [E]),
+    View(ArrayViewMutD<'a, E>),
+    Five(ArrayViewMut<'a, E, Ix5>),
+    Six(ArrayViewMut<'a, E, Ix6>),
 }
 
 /// A gradient, arranged likewise.
-pub(super) enum Source<'a, F> {
-    Slice(&'a [F]),
-    View(ArrayViewD<'a, F>),
-    Five(ArrayView<'a, F, Ix5>),
-    Six(ArrayView<'a, F, Ix6>),
+pub(super) enum Source<'a, E> {
+    Slice(&'a [E]),
+    View(ArrayViewD<'a, E>),
+    Five(ArrayView<'a, E, Ix5>),
+    Six(ArrayView<'a, E, Ix6>),
 }
 
 fn pair<T, U>((a, b): (T, T), of: impl Fn(T) -> U) -> [U; 2] {
@@ -43,14 +43,16 @@ impl<'a, F: Scalar> Target<'a, F> {
         // A leaf that says what it is not would have been refused.
         .unwrap_or(Target::Slice(&mut []))
     }
+}
 
+impl<'a, E> Target<'a, E> {
     /// A slice as an array of that shape.
-    pub(super) fn grid(shape: [usize; 3], slice: &'a mut [F]) -> Self {
-        ArrayViewMutD::from_shape(&shape[..], slice)
+    pub(super) fn grid(shape: &[usize], slice: &'a mut [E]) -> Self {
+        ArrayViewMutD::from_shape(shape, slice)
             .map_or_else(|_| Target::Slice(&mut []), Target::View)
     }
 
-    pub(super) fn reborrow(&mut self) -> Target<'_, F> {
+    pub(super) fn reborrow(&mut self) -> Target<'_, E> {
         match self {
             Target::Slice(slice) => Target::Slice(slice),
             Target::View(view) => Target::View(view.view_mut()),
@@ -60,7 +62,7 @@ impl<'a, F: Scalar> Target<'a, F> {
     }
 
     /// The same to read.
-    pub(super) fn read(&self) -> Source<'_, F> {
+    pub(super) fn read(&self) -> Source<'_, E> {
         match self {
             Target::Slice(slice) => Source::Slice(slice),
             Target::View(view) => Source::View(view.view()),
@@ -78,6 +80,16 @@ impl<'a, F: Scalar> Target<'a, F> {
             Target::Six(view) => pair(view.split_at(Axis(0), index), Target::Six),
         }
     }
+
+    /// Calls `with` with the elements, in their order.
+    pub(super) fn visit<R>(self, with: impl FnOnce(&mut dyn Iterator<Item = &mut E>) -> R) -> R {
+        match self {
+            Target::Slice(slice) => with(&mut slice.iter_mut()),
+            Target::View(view) => with(&mut view.into_iter()),
+            Target::Five(view) => with(&mut view.into_iter()),
+            Target::Six(view) => with(&mut view.into_iter()),
+        }
+    }
 }
 
 impl<'a, F: Scalar> Source<'a, F> {
@@ -90,14 +102,26 @@ impl<'a, F: Scalar> Source<'a, F> {
         }
         .unwrap_or_else(|| Source::View(order.arrange(g.view())))
     }
+}
 
+impl<'a, E> Source<'a, E> {
     /// A slice as an array of that shape.
-    pub(super) fn grid(shape: [usize; 3], slice: &'a [F]) -> Self {
-        ArrayViewD::from_shape(&shape[..], slice).map_or_else(|_| Source::Slice(&[]), Source::View)
+    pub(super) fn grid(shape: &[usize], slice: &'a [E]) -> Self {
+        ArrayViewD::from_shape(shape, slice).map_or_else(|_| Source::Slice(&[]), Source::View)
+    }
+
+    /// Calls `with` with the elements, in their order.
+    pub(super) fn visit<R>(&self, with: impl FnOnce(&mut dyn Iterator<Item = &E>) -> R) -> R {
+        match self {
+            Source::Slice(slice) => with(&mut slice.iter()),
+            Source::View(view) => with(&mut view.iter()),
+            Source::Five(view) => with(&mut view.iter()),
+            Source::Six(view) => with(&mut view.iter()),
+        }
     }
 
     /// A value for each index along an axis, in that shape.
-    pub(super) fn along(axis: usize, shape: &[usize], values: &'a [F]) -> Option<Self> {
+    pub(super) fn along(axis: usize, shape: &[usize], values: &'a [E]) -> Option<Self> {
         fn view<'a, F, D: Dimension>(
             axis: usize,
             shape: &[usize],
@@ -109,13 +133,13 @@ impl<'a, F: Scalar> Source<'a, F> {
             ArrayView::from_shape(lengths.strides(strides), values).ok()
         }
         match shape.len() {
-            5 => view::<F, Ix5>(axis, shape, values).map(Source::Five),
-            6 => view::<F, Ix6>(axis, shape, values).map(Source::Six),
-            _ => view::<F, IxDyn>(axis, shape, values).map(Source::View),
+            5 => view::<E, Ix5>(axis, shape, values).map(Source::Five),
+            6 => view::<E, Ix6>(axis, shape, values).map(Source::Six),
+            _ => view::<E, IxDyn>(axis, shape, values).map(Source::View),
         }
     }
 
-    pub(super) fn reborrow(&self) -> Source<'_, F> {
+    pub(super) fn reborrow(&self) -> Source<'_, E> {
         match self {
             Source::Slice(slice) => Source::Slice(slice),
             Source::View(view) => Source::View(view.view()),
@@ -135,7 +159,7 @@ impl<'a, F: Scalar> Source<'a, F> {
     }
 
     /// What has one index of an axis.
-    pub(super) fn at(&self, axis: usize, index: usize) -> Source<'_, F> {
+    pub(super) fn at(&self, axis: usize, index: usize) -> Source<'_, E> {
         match self {
             Source::Slice(slice) => Source::Slice(slice),
             Source::View(view) => Source::View(view.index_axis(Axis(axis), index)),
@@ -143,7 +167,9 @@ impl<'a, F: Scalar> Source<'a, F> {
             Source::Six(view) => Source::Five(view.index_axis(Axis(axis), index)),
         }
     }
+}
 
+impl<F: Scalar> Source<'_, F> {
     /// The largest |x|, as [`Scalar::size`] tells it.
     pub(super) fn largest(&self, how: How) -> F::Size {
         match self {

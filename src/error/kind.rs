@@ -137,6 +137,17 @@ pub enum ErrorKind {
         leaf: String,
     },
 
+    /// A leaf of 16 bits, where numbers of the tree's own are needed.
+    #[error(
+        "{} has numbers of 16 bits, and full numbers are needed here: let it be an `f32` array, of which a copy in 16 \
+         bits is made after the step",
+        Name(leaf)
+    )]
+    FullNumbers {
+        /// The leaf's name.
+        leaf: String,
+    },
+
     /// Rows without a gradient are to be as if theirs were 0, and cannot be.
     #[error(
         "`Untouched::Exact` is not possible for {rule}: {reason}; use `Untouched::Lazy`, or gradients that \

@@ -117,6 +117,7 @@ kinds! {
     RowsShape { leaf, parameter, rows, values }
     RowOutOfRange { leaf, row, rows }
     WholeArrays { leaf }
+    FullNumbers { leaf }
     NotExact { rule, reason }
     NeedsAllRows { leaf, what, remedy }
     NonFiniteGradient { leaf, index, value }

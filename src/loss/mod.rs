@@ -11,6 +11,7 @@
 //! | [`weighted_smoothed_cross_entropy`], [`weighted_multiclass_hinge`] | with a weight for each example | a class y for each row |
 //! | [`kl_divergence`] | Σⱼ tⱼ (ln tⱼ + ln Σₖ exp sₖ - sⱼ) | probabilities t in each row |
 //! | [`soft_cross_entropy`] | Σⱼ tⱼ (ln Σₖ exp sₖ - sⱼ) | probabilities t in each row |
+//! | [`weighted_soft_cross_entropy`], [`weighted_kl_divergence`] | with a weight for each example | probabilities t in each row |
 //! | [`binary_cross_entropy`] | ln(1 + exp s) - t·s | t in [0, 1] |
 //! | [`mean_squared_error`] | (s - t)², without a ½ | any t |
 //! | [`huber`] | ½r² where \|r\| ≤ δ, else δ(\|r\| - ½δ); r = s - t | any t |
@@ -53,6 +54,7 @@
 mod elementwise;
 mod likelihoods;
 mod multiclass_hinge;
+mod soft;
 mod softmax;
 mod weighted;
 mod zero_one;
@@ -69,11 +71,15 @@ pub use multiclass_hinge::{
     multiclass_hinge, multiclass_hinge_into, weighted_multiclass_hinge,
     weighted_multiclass_hinge_into,
 };
+pub use soft::{
+    kl_divergence, kl_divergence_into, soft_cross_entropy, soft_cross_entropy_into,
+    weighted_kl_divergence, weighted_kl_divergence_into, weighted_soft_cross_entropy,
+    weighted_soft_cross_entropy_into,
+};
 pub use softmax::{
-    kl_divergence, kl_divergence_into, smoothed_cross_entropy, smoothed_cross_entropy_into,
-    soft_cross_entropy, soft_cross_entropy_into, softmax_cross_entropy, softmax_cross_entropy_into,
-    weighted_cross_entropy, weighted_cross_entropy_into, weighted_smoothed_cross_entropy,
-    weighted_smoothed_cross_entropy_into,
+    smoothed_cross_entropy, smoothed_cross_entropy_into, softmax_cross_entropy,
+    softmax_cross_entropy_into, weighted_cross_entropy, weighted_cross_entropy_into,
+    weighted_smoothed_cross_entropy, weighted_smoothed_cross_entropy_into,
 };
 pub use weighted::{ElementLoss, weighted, weighted_into};
 pub use zero_one::{accuracy, binary_zero_one, zero_one};

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayRef2, ArrayViewMut1};
 
-use super::{check_classes, check_shape, check_targets, check_weights};
+use super::{check_classes, check_shape, check_weights};
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
 use crate::reduce::Sum;
@@ -196,129 +196,6 @@ pub fn weighted_smoothed_cross_entropy_into<F: Scalar>(
     classes_into(OWNER, scores, classes, smoothing, Some(weights), gradient)
 }
 
-/// The mean over the rows of Σⱼ tⱼ (ln Σₖ exp sₖ - sⱼ), the cross-entropy of softmax(s) and the
-/// probabilities t, and its gradient.
-///
-/// For targets that are not certain: those of a larger model, or of mixed images. Each row of
-/// `targets` has numbers in [0, 1] that sum to 1 within 1e-3.
-///
-/// # Errors
-/// [`ErrorKind::Target`], [`ErrorKind::Shape`] and
-/// [`ErrorKind::EmptyBatch`].
-///
-/// Source: Hinton, Vinyals & Dean, "Distilling the knowledge in a neural network", 2015.
-///
-/// ```
-/// use ndarray::array;
-/// use thalweg::loss::soft_cross_entropy;
-/// let (value, gradient) = soft_cross_entropy(&array![[0.0, 0.0]], &array![[0.25, 0.75]])?;
-/// assert_eq!((value, gradient), (2.0_f64.ln(), array![[0.25, -0.25]]));
-/// # Ok::<(), thalweg::Error>(())
-/// ```
-pub fn soft_cross_entropy<F: Scalar>(
-    scores: &ArrayRef2<F>,
-    targets: &ArrayRef2<F>,
-) -> Result<(f64, Array2<F>), Error> {
-    let mut gradient = Array2::zeros(scores.raw_dim());
-    Ok((soft_cross_entropy_into(scores, targets, &mut gradient)?, gradient))
-}
-
-/// As [`soft_cross_entropy`], with the gradient written into an array of the scores' shape.
-///
-/// # Errors
-/// As [`soft_cross_entropy`]; the array is then as it was.
-pub fn soft_cross_entropy_into<F: Scalar>(
-    scores: &ArrayRef2<F>,
-    targets: &ArrayRef2<F>,
-    gradient: &mut ArrayRef2<F>,
-) -> Result<f64, Error> {
-    soft_into("soft_cross_entropy", scores, targets, |_| 0.0, gradient)
-}
-
-/// The mean over the rows of Σⱼ tⱼ (ln tⱼ + ln Σₖ exp sₖ - sⱼ), the Kullback-Leibler divergence of the
-/// probabilities t from softmax(s), and its gradient.
-///
-/// It is [`soft_cross_entropy`] less the entropy of t, so that its minimum is 0; the gradient is the same. As
-/// PyTorch's `KLDivLoss` of the logarithms of a softmax, with `reduction="batchmean"`.
-///
-/// # Errors
-/// As [`soft_cross_entropy`].
-///
-/// Source: Kullback & Leibler, "On information and sufficiency", 1951.
-///
-/// ```
-/// use ndarray::array;
-/// use thalweg::loss::kl_divergence;
-/// let (value, gradient) = kl_divergence(&array![[0.0, 0.0]], &array![[1.0, 0.0]])?;
-/// assert_eq!((value, gradient), (2.0_f64.ln(), array![[-0.5, 0.5]]));
-/// # Ok::<(), thalweg::Error>(())
-/// ```
-pub fn kl_divergence<F: Scalar>(
-    scores: &ArrayRef2<F>,
-    targets: &ArrayRef2<F>,
-) -> Result<(f64, Array2<F>), Error> {
-    let mut gradient = Array2::zeros(scores.raw_dim());
-    Ok((kl_divergence_into(scores, targets, &mut gradient)?, gradient))
-}
-
-/// As [`kl_divergence`], with the gradient written into an array of the scores' shape.
-///
-/// # Errors
-/// As [`kl_divergence`]; the array is then as it was.
-pub fn kl_divergence_into<F: Scalar>(
-    scores: &ArrayRef2<F>,
-    targets: &ArrayRef2<F>,
-    gradient: &mut ArrayRef2<F>,
-) -> Result<f64, Error> {
-    soft_into("kl_divergence", scores, targets, f64::ln, gradient)
-}
-
-/// The mean of Σⱼ tⱼ (`of_target`(tⱼ) + ln Σₖ exp sₖ - sⱼ).
-fn soft_into<F: Scalar>(
-    owner: &'static str,
-    scores: &ArrayRef2<F>,
-    targets: &ArrayRef2<F>,
-    of_target: fn(f64) -> f64,
-    gradient: &mut ArrayRef2<F>,
-) -> Result<f64, Error> {
-    check_shape(owner, "array of targets", scores.shape(), targets)?;
-    check_shape(owner, "gradient", scores.shape(), gradient)?;
-    if scores.is_empty() {
-        return Err(ErrorKind::EmptyBatch { owner }.into());
-    }
-    let is_probability = |t: F| t >= F::zero() && t <= F::one();
-    check_targets(owner, targets, is_probability, "a number in [0, 1]")?;
-    for (row, target) in targets.rows().into_iter().enumerate() {
-        let value = target.iter().map(|t| t.into_f64()).sum::<f64>();
-        if (value - 1.0).abs() > 1e-3 {
-            let (index, allowed) = (vec![row], "a row of probabilities, which sum to 1");
-            return Err(ErrorKind::Target { owner, index, value, allowed }.into());
-        }
-    }
-
-    let share = 1.0 / scores.nrows() as f64;
-    let mut total = Sum::default();
-    let rows = scores.rows().into_iter().zip(targets.rows());
-    for ((scores, targets), mut by_score) in rows.zip(gradient.rows_mut()) {
-        let soft = Softmax::of(scores.iter(), &mut by_score);
-        let mut weight = 0.0;
-        for (&s, &t) in scores.iter().zip(&targets) {
-            let t = t.into_f64();
-            weight += t;
-            // A class that cannot be may have the score -∞.
-            if t != 0.0 {
-                let behind = soft.log_sum() - (s.into_f64() - soft.largest);
-                total = total.add(Sum::of(t * (of_target(t) + behind)));
-            }
-        }
-        for (g, &t) in by_score.iter_mut().zip(&targets) {
-            let p = g.into_f64() / soft.sum();
-            *g = F::from_f64((weight * p - t.into_f64()) * share);
-        }
-    }
-    Ok(total.value() / scores.nrows() as f64)
-}
-
 fn classes_into<F: Scalar>(
     owner: &'static str,
     scores: &ArrayRef2<F>,
@@ -369,15 +246,15 @@ fn classes_into<F: Scalar>(
 }
 
 /// What the softmax of a row needs to know of it.
-struct Softmax {
-    largest: f64,
+pub(super) struct Softmax {
+    pub(super) largest: f64,
     /// Σ exp(sⱼ - largest), without the 1 of the largest itself.
     rest: f64,
 }
 
 impl Softmax {
     /// Of these scores, whose exp(sⱼ - largest) are written down.
-    fn of<'a, F: Scalar>(
+    pub(super) fn of<'a, F: Scalar>(
         scores: impl Iterator<Item = &'a F> + Clone,
         exps: &mut ArrayViewMut1<'_, F>,
     ) -> Self {
@@ -400,12 +277,12 @@ impl Softmax {
     }
 
     /// Σ exp(sⱼ - largest)
-    fn sum(&self) -> f64 {
+    pub(super) fn sum(&self) -> f64 {
         1.0 + self.rest
     }
 
     /// ln Σ exp(sⱼ - largest), which keeps its digits when one score is far above the others.
-    fn log_sum(&self) -> f64 {
+    pub(super) fn log_sum(&self) -> f64 {
         self.rest.ln_1p()
     }
 }

@@ -8,13 +8,13 @@ use ndarray::{ArrayBase, Data, DataMut, Dimension};
 use super::{Leaf, LeafMut, Params, ParamsMut, Path};
 use crate::scalar::Scalar;
 
-impl<F: Scalar, S: Data<Elem = F>, D: Dimension> Params<F> for ArrayBase<S, D> {
+impl<F: Scalar, S: Data<Elem = F>, D: Dimension> Params<F> for ArrayBase<S, D, F> {
     fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, &'a dyn Leaf<F>)) {
         visit(path, self);
     }
 }
 
-impl<F: Scalar, S: DataMut<Elem = F>, D: Dimension> ParamsMut<F> for ArrayBase<S, D> {
+impl<F: Scalar, S: DataMut<Elem = F>, D: Dimension> ParamsMut<F> for ArrayBase<S, D, F> {
     fn visit_mut<'a>(
         &'a mut self,
         path: Path<'_>,

@@ -7,11 +7,30 @@ use ndarray::{
 
 use super::RowNumbers;
 use crate::scalar::Scalar;
+use crate::sixteen::{Sixteen, bf16, f16};
+
+/// What contradicts the view of a leaf of 16 bits where numbers of the tree's own are asked for.
+pub(crate) const HOLDS_SIXTEEN: &str = "its numbers have 16 bits";
+
+/// The slice of a leaf of 16 bits.
+pub(crate) type SixteenSlice<'a> = Sixteen<&'a [bf16], &'a [f16]>;
+
+/// That to write.
+pub(crate) type SixteenSliceMut<'a> = Sixteen<&'a mut [bf16], &'a mut [f16]>;
+
+/// A view of such a leaf.
+pub(crate) type SixteenView<'a> = Sixteen<ArrayViewD<'a, bf16>, ArrayViewD<'a, f16>>;
+
+/// That to write.
+pub(crate) type SixteenViewMut<'a> = Sixteen<ArrayViewMutD<'a, bf16>, ArrayViewMutD<'a, f16>>;
 
 /// An array to read: a leaf of [`Params`](super::Params).
 ///
 /// It is implemented for every array of `ndarray`, owned, view or shared, of any dimension; for numbers, without
 /// axes; and for rows of numbers in a `Vec`, an array or a slice.
+///
+/// With the feature `half`, arrays of `half::bf16` and `half::f16` are leaves of trees of `f32`. They have no
+/// `f32` to lend: `as_slice` is `None`, and `view` has no elements.
 pub trait Leaf<F: Scalar> {
     /// Length of each axis.
     fn shape(&self) -> &[usize];
@@ -32,6 +51,25 @@ pub trait Leaf<F: Scalar> {
     /// shape and view are then those of their values. `None` of an array.
     fn rows(&self) -> Option<RowNumbers<'_>> {
         None
+    }
+
+    /// The elements in memory order, where they are of 16 bits and leave no gap.
+    #[doc(hidden)]
+    fn sixteen_slice(&self) -> Option<SixteenSlice<'_>> {
+        None
+    }
+
+    /// A view of them, where they are of 16 bits.
+    #[doc(hidden)]
+    fn sixteen_view(&self) -> Option<SixteenView<'_>> {
+        None
+    }
+
+    /// Whether they are of 16 bits.
+    #[doc(hidden)]
+    #[inline]
+    fn is_sixteen(&self) -> bool {
+        false
     }
 
     /// The rank, where the type tells it: its views then need no memory of their own.
@@ -84,6 +122,18 @@ pub trait LeafMut<F: Scalar>: Leaf<F> {
     /// A mutable view of it with the rank at run time.
     fn view_mut(&mut self) -> ArrayViewMutD<'_, F>;
 
+    /// As [`sixteen_slice`](Leaf::sixteen_slice), to write.
+    #[doc(hidden)]
+    fn sixteen_slice_mut(&mut self) -> Option<SixteenSliceMut<'_>> {
+        None
+    }
+
+    /// As [`sixteen_view`](Leaf::sixteen_view), to write.
+    #[doc(hidden)]
+    fn sixteen_view_mut(&mut self) -> Option<SixteenViewMut<'_>> {
+        None
+    }
+
     /// As [`five`](Leaf::five), to write.
     #[doc(hidden)]
     fn five_mut(&mut self) -> Option<ArrayViewMut5<'_, F>> {
@@ -111,7 +161,25 @@ pub trait LeafMut<F: Scalar>: Leaf<F> {
     }
 }
 
-impl<F: Scalar, S: Data<Elem = F>, D: Dimension> Leaf<F> for ArrayBase<S, D> {
+/// The slice of an array without gaps, in memory order.
+#[inline]
+pub(super) fn packed<S: Data, D: Dimension>(array: &ArrayBase<S, D>) -> Option<&[S::Elem]> {
+    // Of a row-major array of more than four axes the first allocates nothing.
+    ArrayRef::as_slice(array).or_else(|| array.as_slice_memory_order())
+}
+
+#[inline]
+pub(super) fn packed_mut<S: DataMut, D: Dimension>(
+    array: &mut ArrayBase<S, D>,
+) -> Option<&mut [S::Elem]> {
+    if array.is_standard_layout() {
+        ArrayRef::as_slice_mut(array)
+    } else {
+        array.as_slice_memory_order_mut()
+    }
+}
+
+impl<F: Scalar, S: Data<Elem = F>, D: Dimension> Leaf<F> for ArrayBase<S, D, F> {
     fn shape(&self) -> &[usize] {
         ArrayBase::shape(self)
     }
@@ -121,8 +189,7 @@ impl<F: Scalar, S: Data<Elem = F>, D: Dimension> Leaf<F> for ArrayBase<S, D> {
     }
 
     fn as_slice(&self) -> Option<&[F]> {
-        // Of a row-major array of more than four axes this one allocates nothing.
-        ArrayRef::as_slice(self).or_else(|| self.as_slice_memory_order())
+        packed(self)
     }
 
     fn view(&self) -> ArrayViewD<'_, F> {
@@ -156,13 +223,9 @@ impl<F: Scalar, S: Data<Elem = F>, D: Dimension> Leaf<F> for ArrayBase<S, D> {
     }
 }
 
-impl<F: Scalar, S: DataMut<Elem = F>, D: Dimension> LeafMut<F> for ArrayBase<S, D> {
+impl<F: Scalar, S: DataMut<Elem = F>, D: Dimension> LeafMut<F> for ArrayBase<S, D, F> {
     fn as_slice_mut(&mut self) -> Option<&mut [F]> {
-        if self.is_standard_layout() {
-            ArrayRef::as_slice_mut(self)
-        } else {
-            self.as_slice_memory_order_mut()
-        }
+        packed_mut(self)
     }
 
     fn view_mut(&mut self) -> ArrayViewMutD<'_, F> {

@@ -43,6 +43,12 @@ pub trait TheNumberOfTheList {}
 
 impl TheNumberOfTheList for f32 {}
 
+#[cfg(feature = "half")]
+impl TheNumberOfTheList for half::bf16 {}
+
+#[cfg(feature = "half")]
+impl TheNumberOfTheList for half::f16 {}
+
 /// Makes a struct a tree of parameters without a procedural macro: implements
 /// [`Params`](trait@crate::Params) and [`ParamsMut`](crate::ParamsMut) by listing the fields to train.
 ///

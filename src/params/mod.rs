@@ -4,7 +4,8 @@
 //! `Vec`, an array or a slice, of one axis. References, tuples, arrays, slices, `Vec`,
 //! `Option`, `Box`, `BTreeMap<String, _>` and a struct with `#[derive(Params)]` or after
 //! [`params!`](crate::params!) join trees into larger ones; their keys join by dots into the leaf's name. The parameters and the gradients
-//! of a step must have the same names and shapes; they may differ in type and in memory layout. The gradient of a table of which few rows are
+//! of a step must have the same names and shapes; they may differ in type and in memory layout. With the feature `half`,
+//! arrays of `half::bf16` and `half::f16` stand in trees of `f32`. The gradient of a table of which few rows are
 //! touched is [`Rows`].
 
 mod bounds;
@@ -17,6 +18,8 @@ mod path;
 mod pattern;
 mod roster;
 mod rows;
+#[cfg(feature = "half")]
+mod sixteen;
 mod slices;
 mod snapshot;
 
@@ -35,7 +38,7 @@ pub use rows::{HasRowNumbers, RowNumber, RowNumbers, Rows};
 #[doc(hidden)]
 pub use slices::{Items, ItemsMut};
 pub use snapshot::Snapshot;
-pub(crate) use snapshot::{copy_of, pairs, pairs_mut};
+pub(crate) use snapshot::{by_copy, copy_of, pairs, pairs_mut};
 
 /// Makes a struct or an enum of arrays a tree of parameters: implements
 /// [`Params`](trait@Params) and [`ParamsMut`].
@@ -148,7 +151,8 @@ use crate::scalar::Scalar;
     message = "`{Self}` is no tree of arrays of `{F}`",
     note = "arrays and views of `ndarray` are; references, tuples, arrays and `Vec`s of such; structs with `#[derive(thalweg::Params)]`",
     note = "a field that is not trained is left out by `#[params(skip)]`",
-    note = "so are numbers, and rows of numbers: `f64`, `Vec<f64>`, `[f64; 3]`, `&[f64]`"
+    note = "so are numbers, and rows of numbers: `f64`, `Vec<f64>`, `[f64; 3]`, `&[f64]`",
+    note = "with the feature `half`, arrays of `half::bf16` and `half::f16` are trees of `f32`"
 )]
 pub trait Params<F: Scalar> {
     /// Calls `visit` once for each leaf, in an order that does not change from call to call.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use super::leaf::HOLDS_SIXTEEN;
 use super::rows::{self, HOLDS_ROWS};
 use super::{Leaf, LeafMut, Params, ParamsMut, Path};
 use crate::error::{Error, ErrorKind, Tree};
@@ -39,15 +40,36 @@ impl Roster {
         Self::of_each(tree, |_| ()).map(|(roster, _)| roster)
     }
 
+    /// As [`of`](Roster::of), of a tree of which some leaves may be of 16 bits.
+    pub(crate) fn of_any<F: Scalar>(tree: &dyn Params<F>) -> Result<Self, Error> {
+        Self::of_each_as(tree, takes_sixteen, |_| ()).map(|(roster, _)| roster)
+    }
+
     /// As [`of`](Roster::of), with what `each` makes of each leaf.
     pub(crate) fn of_each<F: Scalar, T>(
         tree: &dyn Params<F>,
+        each: impl FnMut(&dyn Leaf<F>) -> T,
+    ) -> Result<(Self, Vec<T>), Error> {
+        Self::of_each_as(tree, |problem| problem, each)
+    }
+
+    /// As [`of_each`](Roster::of_each), of a tree of which some leaves may be of 16 bits.
+    pub(crate) fn of_each_any<F: Scalar, T>(
+        tree: &dyn Params<F>,
+        each: impl FnMut(&dyn Leaf<F>) -> T,
+    ) -> Result<(Self, Vec<T>), Error> {
+        Self::of_each_as(tree, takes_sixteen, each)
+    }
+
+    fn of_each_as<F: Scalar, T>(
+        tree: &dyn Params<F>,
+        takes: Takes,
         mut each: impl FnMut(&dyn Leaf<F>) -> T,
     ) -> Result<(Self, Vec<T>), Error> {
         let (mut entries, mut made, mut broken) = (Vec::new(), Vec::new(), None);
         tree.visit(Path::ROOT, &mut |path, leaf| {
             let entry = Entry { name: path.to_string(), shape: leaf.shape().to_vec() };
-            match leaf.contradiction() {
+            match takes(leaf.contradiction()) {
                 None => {
                     entries.push(entry);
                     made.push(each(leaf));
@@ -95,11 +117,33 @@ impl Roster {
         &self,
         tree: &'a dyn Params<F>,
         role: Tree,
+        each: impl FnMut(usize, &'a dyn Leaf<F>),
+    ) -> Result<(), Error> {
+        self.meet_as(tree, role, |problem| problem, each)
+    }
+
+    /// As [`meet`](Roster::meet), of a tree of which some leaves may be of 16 bits.
+    #[inline]
+    pub(crate) fn meet_any<'a, F: Scalar>(
+        &self,
+        tree: &'a dyn Params<F>,
+        role: Tree,
+        each: impl FnMut(usize, &'a dyn Leaf<F>),
+    ) -> Result<(), Error> {
+        self.meet_as(tree, role, takes_sixteen, each)
+    }
+
+    #[inline(always)]
+    fn meet_as<'a, F: Scalar>(
+        &self,
+        tree: &'a dyn Params<F>,
+        role: Tree,
+        takes: Takes,
         mut each: impl FnMut(usize, &'a dyn Leaf<F>),
     ) -> Result<(), Error> {
         let mut visit = Visit::default();
         tree.visit(Path::ROOT, &mut |path, leaf| match self.find(path, leaf.shape(), &mut visit) {
-            Some(index) => match leaf.contradiction() {
+            Some(index) => match takes(leaf.contradiction()) {
                 None => each(index, leaf),
                 Some(problem) => visit.contradict(index, problem),
             },
@@ -115,13 +159,35 @@ impl Roster {
         &self,
         tree: &'a mut dyn ParamsMut<F>,
         role: Tree,
+        each: impl FnMut(usize, &'a mut dyn LeafMut<F>),
+    ) -> Result<(), Error> {
+        self.meet_mut_as(tree, role, |problem| problem, each)
+    }
+
+    /// As [`meet_mut`](Roster::meet_mut), of a tree of which some leaves may be of 16 bits.
+    #[inline]
+    pub(crate) fn meet_any_mut<'a, F: Scalar>(
+        &self,
+        tree: &'a mut dyn ParamsMut<F>,
+        role: Tree,
+        each: impl FnMut(usize, &'a mut dyn LeafMut<F>),
+    ) -> Result<(), Error> {
+        self.meet_mut_as(tree, role, takes_sixteen, each)
+    }
+
+    #[inline(always)]
+    fn meet_mut_as<'a, F: Scalar>(
+        &self,
+        tree: &'a mut dyn ParamsMut<F>,
+        role: Tree,
+        takes: Takes,
         mut each: impl FnMut(usize, &'a mut dyn LeafMut<F>),
     ) -> Result<(), Error> {
         let mut visit = Visit::default();
         tree.visit_mut(
             Path::ROOT,
             &mut |path, leaf| match self.find(path, leaf.shape(), &mut visit) {
-                Some(index) => match leaf.contradiction_mut() {
+                Some(index) => match takes(leaf.contradiction_mut()) {
                     None => each(index, leaf),
                     Some(problem) => visit.contradict(index, problem),
                 },
@@ -132,7 +198,7 @@ impl Roster {
         self.conclude(visit, role)
     }
 
-    /// As [`meet`](Roster::meet), of gradients, of which some may be of rows.
+    /// As [`meet`](Roster::meet), of gradients, of which some may be of rows or of 16 bits.
     #[inline]
     pub(crate) fn meet_gradients<'a, F: Scalar>(
         &self,
@@ -144,7 +210,7 @@ impl Roster {
             if visit.strays.is_none()
                 && let Some(index) = visit.next()
                 && self.is_at(index, path, |known| same(leaf.shape(), known))
-                && leaf.contradiction().is_none()
+                && takes_sixteen(leaf.contradiction()).is_none()
             {
                 visit.met += 1;
                 each(index, leaf);
@@ -163,7 +229,7 @@ impl Roster {
     ) -> Option<usize> {
         let Some(numbers) = leaf.rows() else {
             let index = self.find(path, leaf.shape(), visit)?;
-            let problem = leaf.contradiction();
+            let problem = takes_sixteen(leaf.contradiction());
             problem.into_iter().for_each(|problem| visit.contradict(index, problem));
             return problem.is_none().then_some(index);
         };
@@ -210,7 +276,8 @@ impl Roster {
                     Some(ErrorKind::GradientShape { leaf, parameter, gradient }.into())
                 }
                 None => {
-                    leaf.contradiction().map(|problem| contradictory(name.clone(), problem).into())
+                    let problem = takes_sixteen(leaf.contradiction());
+                    problem.map(|problem| contradictory(name.clone(), problem).into())
                 }
             };
             if error.is_some() {
@@ -421,10 +488,20 @@ struct Strays {
     misfit: Option<Error>,
 }
 
+/// What remains of what contradicts a leaf.
+type Takes = fn(Option<&'static str>) -> Option<&'static str>;
+
+/// A leaf of 16 bits is right for who decodes it.
+#[inline(always)]
+fn takes_sixteen(problem: Option<&'static str>) -> Option<&'static str> {
+    problem.filter(|&problem| problem != HOLDS_SIXTEEN)
+}
+
 /// The error of a leaf that is not the array that is asked for.
 fn contradictory(leaf: String, problem: &'static str) -> ErrorKind {
     match problem {
         HOLDS_ROWS => ErrorKind::WholeArrays { leaf },
+        HOLDS_SIXTEEN => ErrorKind::FullNumbers { leaf },
         problem => ErrorKind::ContradictoryLeaf { leaf, problem },
     }
 }

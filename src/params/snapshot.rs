@@ -1,11 +1,12 @@
 //! A copy of a tree.
 
-use ndarray::{ArrayD, ArrayViewD, Zip};
+use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Zip};
 
 use super::roster::{Entry, Roster};
 use super::{Leaf, LeafMut, Params, ParamsMut, Path};
 use crate::error::{Error, Tree};
 use crate::scalar::Scalar;
+use crate::sixteen::{Format, Sixteen};
 
 /// The names, shapes and values of a tree at one moment; it is a tree of the same leaves itself.
 ///
@@ -36,6 +37,16 @@ impl<F: Scalar> Snapshot<F> {
     /// [`ErrorKind::DuplicateLeaf`](crate::ErrorKind::DuplicateLeaf).
     pub fn of(tree: &dyn Params<F>) -> Result<Self, Error> {
         let (roster, leaves) = Roster::of_each(tree, copy_of)?;
+        Ok(Self { roster, leaves })
+    }
+
+    /// A tree of the same leaves, all zero; some of them may be of 16 bits there.
+    pub(crate) fn zeros_of(tree: &dyn Params<F>) -> Result<Self, Error> {
+        let (roster, leaves) = Roster::of_each_any(tree, |leaf| {
+            let mut zeros = copy_of(leaf);
+            zeros.fill(F::zero());
+            zeros
+        })?;
         Ok(Self { roster, leaves })
     }
 
@@ -95,6 +106,11 @@ impl<F: Scalar> Snapshot<F> {
         self.check_as(tree, Tree::Parameters)
     }
 
+    /// As [`check`](Snapshot::check), of a tree of which some leaves may be of 16 bits.
+    pub(crate) fn check_any(&self, tree: &dyn Params<F>) -> Result<(), Error> {
+        self.roster.meet_any(tree, Tree::Parameters, |_, _| {})
+    }
+
     /// As [`check`](Snapshot::check), for a tree that an error calls by another role.
     pub(crate) fn check_as(&self, tree: &dyn Params<F>, role: Tree) -> Result<(), Error> {
         self.roster.meet(tree, role, |_, _| {})
@@ -144,7 +160,7 @@ impl<F: Scalar> Snapshot<F> {
         role: Tree,
         mut each: impl FnMut(usize, &ArrayD<F>, &dyn Leaf<F>),
     ) -> Result<(), Error> {
-        self.roster.meet(tree, role, |index, leaf| each(index, &self.leaves[index], leaf))
+        self.roster.meet_any(tree, role, |index, leaf| each(index, &self.leaves[index], leaf))
     }
 
     /// As [`each_leaf`](Snapshot::each_leaf), to change the values here; nothing is called where the
@@ -155,9 +171,9 @@ impl<F: Scalar> Snapshot<F> {
         role: Tree,
         mut each: impl FnMut(usize, &mut ArrayD<F>, &dyn Leaf<F>),
     ) -> Result<(), Error> {
-        self.check_as(tree, role)?;
+        self.roster.meet_any(tree, role, |_, _| {})?;
         let Self { roster, leaves } = self;
-        roster.meet(tree, role, |index, leaf| each(index, &mut leaves[index], leaf))
+        roster.meet_any(tree, role, |index, leaf| each(index, &mut leaves[index], leaf))
     }
 
     /// Calls `each` with each element and the one of a tree of the same leaves.
@@ -206,8 +222,39 @@ impl<F: Scalar> Snapshot<F> {
 /// A copy of a leaf, in its layout.
 pub(crate) fn copy_of<F: Scalar>(leaf: &dyn Leaf<F>) -> ArrayD<F> {
     // Of an empty view that is cut out of an array ndarray makes no copy.
-    let is_empty = leaf.shape().contains(&0);
-    if is_empty { ArrayD::zeros(leaf.shape()) } else { leaf.view().to_owned() }
+    if leaf.shape().contains(&0) {
+        return ArrayD::zeros(leaf.shape());
+    }
+    match leaf.sixteen_view() {
+        None => leaf.view().to_owned(),
+        Some(Sixteen::BFloat16(view)) => view.mapv(number),
+        Some(Sixteen::Float16(view)) => view.mapv(number),
+    }
+}
+
+/// The number of a code.
+fn number<E: Format, F: Scalar>(code: E) -> F {
+    F::from_f64(f64::from(code.decoded()))
+}
+
+/// Changes a leaf in a copy of full numbers, where its own are of 16 bits, which are then the nearest.
+pub(crate) fn by_copy<F: Scalar>(
+    leaf: &mut dyn LeafMut<F>,
+    change: impl FnOnce(&mut dyn LeafMut<F>),
+) {
+    if !leaf.is_sixteen() {
+        return change(leaf);
+    }
+    let mut copy = copy_of(&*leaf);
+    change(&mut copy);
+    fn nearest<E: Format, F: Scalar>(mut to: ArrayViewMutD<'_, E>, from: &ArrayD<F>) {
+        Zip::from(&mut to).and(from).for_each(|to, from| *to = E::nearest(from.into_f64() as f32));
+    }
+    match leaf.sixteen_view_mut() {
+        Some(Sixteen::BFloat16(view)) => nearest(view, &copy),
+        Some(Sixteen::Float16(view)) => nearest(view, &copy),
+        None => {}
+    }
 }
 
 /// Whether leaves of that shape with these strides have their elements in one order, if neither has
@@ -222,12 +269,14 @@ pub(crate) fn pairs<F: Scalar>(a: &dyn Leaf<F>, b: &dyn Leaf<F>, mut each: impl 
         && let (Some(a), Some(b)) = (a.as_slice(), b.as_slice())
     {
         a.iter().zip(b).for_each(|(&a, &b)| each(a, b));
+    } else if a.is_sixteen() || b.is_sixteen() {
+        Zip::from(&copy_of(a)).and(&copy_of(b)).for_each(|&a, &b| each(a, b));
     } else {
         Zip::from(a.view()).and(b.view()).for_each(|&a, &b| each(a, b));
     }
 }
 
-/// As [`pairs`], to change the first.
+/// As [`pairs`], to change the first, which is of full numbers.
 pub(crate) fn pairs_mut<F: Scalar>(
     a: &mut dyn LeafMut<F>,
     b: &dyn Leaf<F>,
@@ -239,7 +288,12 @@ pub(crate) fn pairs_mut<F: Scalar>(
         a.iter_mut().zip(b).for_each(|(a, &b)| each(a, b));
         return;
     }
-    Zip::from(a.view_mut()).and(b.view()).for_each(|a, &b| each(a, b));
+    let a = Zip::from(a.view_mut());
+    match b.sixteen_view() {
+        None => a.and(b.view()).for_each(|a, &b| each(a, b)),
+        Some(Sixteen::BFloat16(b)) => a.and(b).for_each(|a, &b| each(a, number(b))),
+        Some(Sixteen::Float16(b)) => a.and(b).for_each(|a, &b| each(a, number(b))),
+    }
 }
 
 impl<F: Scalar> Params<F> for Snapshot<F> {

@@ -4,7 +4,7 @@ use ndarray::{ArrayView, ArrayViewMut, ArrayViewMut3, Axis, Dimension, RemoveAxi
 
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
-use crate::params::{LeafMut, Params, ParamsMut, Path};
+use crate::params::{LeafMut, Params, ParamsMut, Path, by_copy};
 use crate::reduce::{BLOCK, How, LANES, Square, Sum, sum_slice, sum_view};
 use crate::scalar::Scalar;
 
@@ -69,7 +69,7 @@ impl MaxNorm {
     pub fn apply<F: Scalar>(self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
         self.check::<F>()?;
         self.check_leaves::<F>(&*params)?;
-        params.visit_mut(Path::ROOT, &mut |_, leaf| self.apply_leaf(leaf));
+        params.visit_mut(Path::ROOT, &mut |_, leaf| by_copy(leaf, |leaf| self.apply_leaf(leaf)));
         Ok(())
     }
 

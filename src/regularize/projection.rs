@@ -6,7 +6,7 @@ use ndarray::ArrayViewMutD;
 
 use crate::error::Error;
 use crate::interval::Interval;
-use crate::params::{LeafMut, ParamsMut, Path};
+use crate::params::{LeafMut, ParamsMut, Path, by_copy};
 use crate::scalar::Scalar;
 use crate::vector;
 
@@ -113,7 +113,9 @@ impl Projection {
     pub fn apply<F: Scalar>(self, params: &mut dyn ParamsMut<F>) -> Result<(), Error> {
         self.check::<F>()?;
         let mut scratch = Scratch::default();
-        params.visit_mut(Path::ROOT, &mut |_, leaf| self.apply_leaf(leaf, &mut scratch));
+        params.visit_mut(Path::ROOT, &mut |_, leaf| {
+            by_copy(leaf, |leaf| self.apply_leaf(leaf, &mut scratch));
+        });
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
 pub(crate) use numbers::Numbers;
 
 use crate::error::{Error, ErrorKind, Tree};
-use crate::params::{Params, Roster, Snapshot};
+use crate::params::{Params, Roster, Snapshot, copy_of};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 
@@ -189,7 +189,7 @@ impl State {
     /// # Errors
     /// [`ErrorKind::Leaves`] and [`ErrorKind::StateInvalid`] for a shape.
     pub fn check_leaves<F: Scalar>(&self, params: &dyn Params<F>) -> Result<(), Error> {
-        self.check_roster(&Roster::of(params)?)
+        self.check_roster(&Roster::of_any(params)?)
     }
 
     /// As [`check_leaves`](Self::check_leaves), of leaves that are known.
@@ -256,7 +256,11 @@ impl Record {
     /// Puts in the leaves of a tree, each as the array of that name.
     pub fn tree<F: Scalar>(&mut self, name: &str, tree: &dyn Params<F>) {
         tree.visit(crate::params::Path::ROOT, &mut |path, leaf| {
-            self.array(&path.to_string(), name, leaf.view());
+            let name_of_leaf = path.to_string();
+            match leaf.is_sixteen() {
+                true => self.array(&name_of_leaf, name, copy_of(leaf).view()),
+                false => self.array(&name_of_leaf, name, leaf.view()),
+            }
         });
     }
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Tree};
 use crate::optimizer::{Optimizer, Treatment};
-use crate::params::{Leaf, Params, Snapshot};
+use crate::params::{Leaf, Params, Snapshot, copy_of};
 use crate::reduce::{How, all_finite_slice, all_finite_view, first_non_finite};
 use crate::scalar::Scalar;
 
@@ -43,6 +43,7 @@ pub(super) fn check_gradients<F: Scalar>(
 fn all_finite<F: Scalar>(leaf: &dyn Leaf<F>) -> bool {
     match leaf.as_slice() {
         Some(slice) => all_finite_slice(slice, How::default()),
+        None if leaf.is_sixteen() => all_finite_view(&copy_of(leaf).view()),
         None => all_finite_view(&leaf.view()),
     }
 }

@@ -232,7 +232,7 @@ fn langevin_samples_the_normal_distribution() {
     let mut langevin = Sgd::langevin(0.1, 4).penalty(Penalty::l2(2.0));
     let mut w = Array1::<f32>::zeros(N);
     for _ in 0..200 {
-        langevin.step(&mut w, &Array1::zeros(N)).unwrap();
+        langevin.step(&mut w, &Array1::<f32>::zeros(N)).unwrap();
     }
     let square = f64::from(w.dot(&w)) / n;
     let expected = 1.0 / (2.0 * 0.9);

@@ -107,7 +107,7 @@ fn the_state_of_another_model_is_found_at_once_or_at_the_first_step() {
         sgd.state()
     };
     let mut other = (array![1.0, 2.0], array![3.0], array![4.0]);
-    let mut reshaped = (Array2::zeros((2, 1)), array![3.0]);
+    let mut reshaped = (Array2::<f32>::zeros((2, 1)), array![3.0]);
     let error = state.check_leaves(&other).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Leaves { .. }), "{error}");
     let error = state.check_leaves(&reshaped).unwrap_err();

@@ -4,12 +4,8 @@
 mod counting;
 #[path = "../support/solvers.rs"]
 mod every_solver;
-#[path = "../support/nist.rs"]
-mod nist;
 #[path = "../support/objective.rs"]
 mod objective;
-#[path = "../support/problems/mod.rs"]
-mod problems;
 #[path = "../support/starts.rs"]
 mod starts;
 
@@ -33,6 +29,8 @@ mod natural_gradient;
 mod oracle;
 #[path = "../solvers/mod.rs"]
 mod solvers;
+
+use thalweg_tests_support::{nist, problems};
 
 /// The loss that rules are told which may want one.
 const LOSS: f64 = 1.5;

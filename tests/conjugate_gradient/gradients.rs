@@ -6,28 +6,19 @@ use thalweg::solvers::{
     check_gradient_with_sizes, minimize,
 };
 use thalweg::{ErrorKind, Scalar};
+use thalweg_tests_support::Judged;
 
 /// What a check says of f's gradient with each element times its factor.
-fn verdict<F: Scalar>(at: &[F], factors: &[f64], f: impl Fn(&[F]) -> (F, Vec<F>)) -> GradientVerdict
-where
-    f64: From<F>,
-{
-    let mut w = Array1::from(at.to_vec());
-    let mut objective = |w: &Array1<F>| {
-        let (value, gradient) = f(w.as_slice().unwrap());
-        let times = gradient.into_iter().zip(factors).map(|(g, &x)| F::from_f64(g.into_f64() * x));
-        (value, times.collect::<Array1<F>>())
-    };
-    let check = check_gradient(&mut w, &mut objective).unwrap();
-    assert_eq!(w.as_slice().unwrap(), at);
-    check.verdict()
+fn verdict<F: Judged>(
+    at: &[F],
+    factors: &[f64],
+    f: impl Fn(&[F]) -> (F, Vec<F>),
+) -> GradientVerdict {
+    F::verdict(at, factors, &f)
 }
 
 /// The right gradient is right; with any one element doubled, reversed, or off by a tenth it is not.
-fn holds<F: Scalar>(what: &str, at: &[F], f: impl Fn(&[F]) -> (F, Vec<F>) + Copy)
-where
-    f64: From<F>,
-{
+fn holds<F: Judged>(what: &str, at: &[F], f: impl Fn(&[F]) -> (F, Vec<F>) + Copy) {
     let ones = vec![1.0; at.len()];
     assert_eq!(verdict(at, &ones, f), GradientVerdict::Right, "{what}");
     let (_, gradient) = f(at);
@@ -179,10 +170,7 @@ fn differences_take_steps_of_the_parameters_own_sizes_and_stay_on_the_side_that_
 
 /// Σ cᵢφ(wᵢ/sᵢ) of random sizes s and weights c, φ one of four.
 #[allow(clippy::type_complexity)]
-fn random_sum<F: Scalar>(seed: u64) -> (Vec<F>, impl Fn(&[F]) -> (F, Vec<F>))
-where
-    f64: From<F>,
-{
+fn random_sum<F: Scalar>(seed: u64) -> (Vec<F>, impl Fn(&[F]) -> (F, Vec<F>)) {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut uniform = move || {
         state ^= state << 13;
@@ -216,10 +204,7 @@ where
 }
 
 /// No verdict is false; returns how often there was none.
-fn no_false_verdict<F: Scalar>(seeds: u64) -> (usize, usize)
-where
-    f64: From<F>,
-{
+fn no_false_verdict<F: Judged>(seeds: u64) -> (usize, usize) {
     let mut untold = (0, 0);
     for seed in 0..seeds {
         let (at, f) = random_sum::<F>(seed + 1);

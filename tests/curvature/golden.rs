@@ -1,20 +1,17 @@
 //! The curvature of a small network, against PyTorch, SciPy and PyHessian.
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+use std::ops::Deref;
+
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde_json::Value;
-use thalweg::Error;
 use thalweg::curvature::{
     Dense, Differences, Fisher, GaussNewton, Hessian, Lanczos, LinearOperator,
 };
+use thalweg_tests_support::network::Network;
 
 struct Golden {
     file: Value,
-    inputs: usize,
-    units: usize,
-    classes: usize,
-    w: Vec<f64>,
-    x: Array2<f64>,
-    y: Vec<usize>,
+    network: Network,
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -28,72 +25,19 @@ fn golden() -> Golden {
     let (inputs, units, classes) = (size("inputs"), size("units"), size("classes"));
     let y: Vec<usize> = numbers(&file["y"]).iter().map(|&y| y as usize).collect();
     let x = Array2::from_shape_vec((y.len(), inputs), numbers(&file["x"])).unwrap();
-    Golden { w: numbers(&file["w"]), inputs, units, classes, x, y, file }
+    let network = Network { w: numbers(&file["w"]), inputs, units, classes, x, y };
+    Golden { network, file }
 }
 
-/// The parts of a flat vector: two weights and two biases.
-struct Parts<'a> {
-    w1: ArrayView2<'a, f64>,
-    b1: ArrayView1<'a, f64>,
-    w2: ArrayView2<'a, f64>,
-    b2: ArrayView1<'a, f64>,
+impl Deref for Golden {
+    type Target = Network;
+
+    fn deref(&self) -> &Network {
+        &self.network
+    }
 }
 
 impl Golden {
-    fn parts<'a>(&self, w: &'a [f64]) -> Parts<'a> {
-        let (w1, rest) = w.split_at(self.inputs * self.units);
-        let (b1, rest) = rest.split_at(self.units);
-        let (w2, b2) = rest.split_at(self.units * self.classes);
-        Parts {
-            w1: ArrayView2::from_shape((self.inputs, self.units), w1).unwrap(),
-            b1: ArrayView1::from(b1),
-            w2: ArrayView2::from_shape((self.units, self.classes), w2).unwrap(),
-            b2: ArrayView1::from(b2),
-        }
-    }
-
-    fn hidden(&self, w: &[f64]) -> Array2<f64> {
-        let parts = self.parts(w);
-        (self.x.dot(&parts.w1) + parts.b1).mapv(f64::tanh)
-    }
-
-    fn probabilities(&self, w: &[f64]) -> Array2<f64> {
-        let parts = self.parts(w);
-        let mut p = (self.hidden(w).dot(&parts.w2) + parts.b2).mapv(f64::exp);
-        p.rows_mut().into_iter().for_each(|mut row| row /= row.sum());
-        p
-    }
-
-    fn loss(&self, w: &[f64]) -> f64 {
-        let p = self.probabilities(w);
-        let sum: f64 = self.y.iter().enumerate().map(|(i, &class)| -p[[i, class]].ln()).sum();
-        sum / self.y.len() as f64
-    }
-
-    /// Jᵀu for u by the scores: back-propagation.
-    fn back(&self, w: &[f64], u: &Array2<f64>, samples: std::ops::Range<usize>) -> Vec<f64> {
-        let rows = ndarray::s![samples, ..];
-        let (a, x, u) = (self.hidden(w), self.x.slice(rows), u.slice(rows));
-        let a = a.slice(rows);
-        let d = u.dot(&self.parts(w).w2.t()) * a.mapv(|a| 1.0 - a * a);
-        let (w1, b1) = (x.t().dot(&d), d.sum_axis(Axis(0)));
-        let (w2, b2) = (a.t().dot(&u), u.sum_axis(Axis(0)));
-        w1.iter().chain(&b1).chain(&w2).chain(&b2).copied().collect()
-    }
-
-    /// The gradients of the samples' losses by the scores.
-    fn by_scores(&self, w: &[f64]) -> Array2<f64> {
-        let mut p = self.probabilities(w);
-        self.y.iter().enumerate().for_each(|(i, &class)| p[[i, class]] -= 1.0);
-        p
-    }
-
-    fn gradient(&self, w: &[f64], g: &mut [f64]) -> Result<(), Error> {
-        let u = self.by_scores(w) / self.y.len() as f64;
-        g.copy_from_slice(&self.back(w, &u, 0..self.y.len()));
-        Ok(())
-    }
-
     fn hessian(&self) -> impl LinearOperator<f64> {
         let gradient = |w: &[f64], g: &mut [f64]| self.gradient(w, g);
         Hessian::new(&self.w, gradient).unwrap().differences(Differences::Fourth)
@@ -143,17 +87,18 @@ fn the_extreme_eigenvalues_are_scipys_and_pyhessians() {
 #[test]
 fn trace_and_density_agree_with_pyhessians_within_both_errors() {
     use thalweg::curvature::{Quadrature, Trace};
+    use thalweg_tests_support::Optimized;
     let golden = golden();
     let torch_trace = golden.file["torch"]["trace"].as_f64().unwrap();
     let theirs = &golden.file["pyhessian"];
     let mut rng = super::planted::rng(61);
     let trace = Trace::hutchinson().tolerance(0.02).max_samples(4096);
-    let trace = trace.estimate(&mut golden.hessian(), &mut rng).unwrap();
+    let trace = trace.optimized(&mut golden.hessian(), &mut rng).unwrap();
     assert!((trace.value - torch_trace).abs() < 3.0 * trace.standard_error);
     let error = theirs["trace_error"].as_f64().unwrap().hypot(trace.standard_error);
     assert!((trace.value - theirs["trace"].as_f64().unwrap()).abs() < 3.0 * error);
 
-    let density = Quadrature::new(25, 100).run(&mut golden.hessian(), &mut rng).unwrap();
+    let density = Quadrature::new(25, 100).optimized(&mut golden.hessian(), &mut rng).unwrap();
     let width = theirs["width"].as_f64().unwrap();
     let ours = density.density(&numbers(&theirs["places"]), width).unwrap();
     let (values, errors) = (numbers(&theirs["density"]), numbers(&theirs["density_error"]));

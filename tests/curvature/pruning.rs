@@ -3,29 +3,9 @@
 use ndarray::{Array1, Array2};
 use rand::RngExt;
 use thalweg::curvature::{Fisher, Obs, obd_saliency, prune_lowest};
+use thalweg_tests_support::truth::{best_without, loss};
 
 use super::planted::{Planted, normal, rng};
-
-/// The change of ½(w - m)ᵀH(w - m) from its minimum.
-fn loss(hessian: &Array2<f64>, minimum: &[f64], w: &[f64]) -> f64 {
-    let d: Array1<f64> = w.iter().zip(minimum).map(|(w, m)| w - m).collect();
-    0.5 * d.dot(&hessian.dot(&d))
-}
-
-/// The lowest loss with these weights at 0: the others solve H_kk·d = -H_kq·d_q, here by descent.
-fn best_without(hessian: &Array2<f64>, minimum: &[f64], zeros: &[usize], norm: f64) -> f64 {
-    let mut w: Array1<f64> = minimum.iter().copied().collect();
-    zeros.iter().for_each(|&q| w[q] = 0.0);
-    for _ in 0..20_000 {
-        let gradient = hessian.dot(&(&w - &Array1::from(minimum.to_vec())));
-        for i in 0..w.len() {
-            if !zeros.contains(&i) {
-                w[i] -= gradient[i] / norm;
-            }
-        }
-    }
-    loss(hessian, minimum, w.as_slice().unwrap())
-}
 
 #[cfg(feature = "linalg")]
 #[test]

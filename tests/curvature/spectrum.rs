@@ -1,10 +1,11 @@
 //! Eigenvalues against planted ones.
 
-use ndarray::Array2;
+use ndarray::{Array1, Array2, ArrayView1};
 use rand::RngExt;
 use thalweg::curvature::{
     Condition, Eigenpair, Lanczos, LinearOperator, Preconditioned, Scaled, Shifted, operator_fn,
 };
+use thalweg_tests_support as optimized;
 
 use super::planted::{Planted, normal, rng, spectra};
 
@@ -36,7 +37,7 @@ fn both_ends_of_planted_spectra_are_found_with_one_copy_of_each() {
                 // A low end whose gaps are 1e-12 of the norm takes the whole space.
                 lanczos = lanczos.basis(n);
             }
-            let found = lanczos.run(&mut planted).unwrap();
+            let found = optimized::lanczos(&lanczos, &mut planted).unwrap();
             assert!(found.converged, "{what}");
             let (exact, norm) = (planted.eigenvalues.clone(), planted.norm());
             check(&what, &found.lowest, exact.iter().copied(), &exact, norm);
@@ -89,7 +90,7 @@ fn the_bounds_hold_in_a_thousand_random_cases() {
             .basis(n.min(low + high + 4))
             .max_products(rng.random_range(1..40))
             .tolerance(10.0_f64.powi(rng.random_range(-14..0)));
-        let found = lanczos.run(&mut planted).unwrap();
+        let found = optimized::lanczos(&lanczos, &mut planted).unwrap();
         for pair in found.lowest.iter().chain(&found.highest) {
             let off = nearest(&planted.eigenvalues, pair.value);
             assert!(
@@ -107,7 +108,7 @@ fn an_eigenvector_has_the_residual_that_the_bound_says() {
     for (name, values) in spectra(300, &mut rng) {
         let mut planted = Planted::new(values, &mut rng);
         let lanczos = Lanczos::ends(2, 2).vectors(true).max_products(400);
-        let found = lanczos.run(&mut planted).unwrap();
+        let found = optimized::lanczos(&lanczos, &mut planted).unwrap();
         for pair in found.lowest.iter().chain(&found.highest) {
             let v = pair.vector.as_ref().unwrap();
             let mut av = vec![0.0; 300];
@@ -160,7 +161,7 @@ fn copies_of_a_multiple_eigenvalue_are_claimed_of_a_complete_basis_alone() {
         let sine = |k: usize| 4.0 * (std::f64::consts::PI * k as f64 / n as f64).sin().powi(2);
         let mut exact: Vec<f64> = (0..n).map(sine).collect();
         exact.sort_by(|a, b| b.total_cmp(a));
-        let found = Lanczos::ends(0, 5).run(&mut cycle).unwrap();
+        let found = optimized::lanczos(&Lanczos::ends(0, 5), &mut cycle).unwrap();
         assert!(found.converged);
         assert_eq!(found.complete, n <= 50, "{n}");
         let copies = |pair: &Eigenpair<f64>| {
@@ -177,13 +178,48 @@ fn copies_of_a_multiple_eigenvalue_are_claimed_of_a_complete_basis_alone() {
     }
 }
 
+/// Of a matrix of low rank the products lead to an end: each subspace that they use up holds one more copy of every
+/// eigenvalue.
+#[test]
+fn a_low_rank_takes_a_product_for_each_distinct_eigenvalue_and_each_copy() {
+    let n = 2000;
+    let v = Array1::from_shape_fn(n, |i| (1.3 * i as f64 + 0.4).sin());
+    let v = &v / v.dot(&v).sqrt();
+    // 1 to 5 behind a reflection, and 0.
+    let mut operator = operator_fn(n, |x: &[f64], y: &mut [f64]| {
+        let reflected = |x: ArrayView1<'_, f64>| &x - &(&v * (2.0 * v.dot(&x)));
+        let mut z = reflected(ArrayView1::from(x));
+        z.iter_mut().enumerate().for_each(|(i, z)| *z *= if i < 5 { i as f64 + 1.0 } else { 0.0 });
+        y.copy_from_slice(reflected(z.view()).as_slice().unwrap());
+        Ok(())
+    });
+    // Six of the first subspace, one for each other copy of 0, and the probe.
+    for (k, products) in [(1, 7), (3, 9), (5, 11)] {
+        let found = Lanczos::ends(k, k).vectors(true).run(&mut operator).unwrap();
+        assert!(found.converged && !found.complete, "{k}");
+        assert!(found.products <= products + 1, "{k}: {}", found.products);
+        for (i, pair) in found.lowest.iter().enumerate() {
+            assert!(pair.value.abs() <= pair.bound && pair.bound < 1e-10, "{k}, {i}");
+        }
+        for (i, pair) in found.highest.iter().enumerate() {
+            assert!((pair.value - (5 - i) as f64).abs() <= pair.bound, "{k}, {i}");
+        }
+    }
+    // A start that lies along one eigenvector sees no other.
+    let start = Array1::from_shape_fn(n, |i| f64::from(u8::from(i == 4)));
+    let start = &start - &(&v * (2.0 * v.dot(&start)));
+    let found = Lanczos::ends(1, 1).run_from(&mut operator, start.as_slice().unwrap()).unwrap();
+    assert!(found.converged && found.lowest[0].value.abs() <= found.lowest[0].bound);
+    assert!((found.highest[0].value - 5.0).abs() <= found.highest[0].bound);
+}
+
 #[test]
 fn single_precision_bounds_hold_too() {
     let mut rng = rng(7);
     for n in [20, 200, 800] {
         let planted = Planted::new((0..n).map(|i| (f64::from(i) * 0.1).sin()).collect(), &mut rng);
-        let matrix = planted.matrix().mapv(|x| x as f32);
-        let found = Lanczos::ends(1, 1).run(&mut { matrix }).unwrap();
+        let mut matrix = planted.matrix().mapv(|x| x as f32);
+        let found = optimized::lanczos_f32(&Lanczos::ends(1, 1), &mut matrix).unwrap();
         let (low, high) = (&found.lowest[0], &found.highest[0]);
         assert!((low.value - planted.eigenvalues[0]).abs() <= low.bound && low.bound < 1e-3);
         assert!((high.value - planted.eigenvalues[n as usize - 1]).abs() <= high.bound);
@@ -205,7 +241,7 @@ fn one_thread_and_two_give_the_same_bits() {
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let lanczos = Lanczos::ends(1, 2).basis(8).max_products(12).vectors(true);
-        pool.install(|| lanczos.run(&mut diagonal()).unwrap())
+        pool.install(|| optimized::lanczos(&lanczos, &mut diagonal()).unwrap())
     };
     assert!(run(1) == run(2));
 }

@@ -6,13 +6,14 @@ use thalweg::curvature::{
     Diagonal, Filters, LinearOperator, Quadrature, Trace, filter_normalized, operator_fn,
 };
 use thalweg::params::Flatten;
+use thalweg_tests_support::{Matrix, Optimized};
 
 use super::planted::{Planted, normal, rng};
 
 /// A matrix whose diagonal does not say it all.
-fn matrix(n: usize) -> Array2<f64> {
+fn matrix(n: usize) -> Matrix {
     let values = (0..n).map(|i| if i < 3 { 40.0 } else { 0.1 * i as f64 }).collect();
-    Planted::new(values, &mut rng(41)).matrix()
+    Matrix(Planted::new(values, &mut rng(41)).matrix())
 }
 
 /// How many of 1,000 seeds have the truth in their interval.
@@ -23,7 +24,7 @@ fn coverage(mut holds: impl FnMut(u64) -> bool) -> usize {
 #[test]
 fn traces_lie_in_their_intervals_as_often_as_stated() {
     let mut a = matrix(40);
-    let exact = a.diag().sum();
+    let exact = a.0.diag().sum();
     // Samples that do not depend on what comes out, and the stopping rule.
     for (what, trace, low, high) in [
         ("fixed", Trace::hutchinson().tolerance(0.0).max_samples(64), 930, 970),
@@ -32,7 +33,7 @@ fn traces_lie_in_their_intervals_as_often_as_stated() {
         ("hutch++, stopping", Trace::hutch_plus_plus(5).tolerance(0.01), 925, 970),
     ] {
         let count = coverage(|seed| {
-            let (low, high) = trace.estimate(&mut a, &mut rng(seed)).unwrap().interval();
+            let (low, high) = trace.optimized(&mut a, &mut rng(seed)).unwrap().interval();
             low <= exact && exact <= high
         });
         println!("trace, {what}: {count} of 1000");
@@ -45,15 +46,15 @@ fn the_stopping_rule_is_honoured() {
     let mut a = matrix(40);
     for tolerance in [0.1, 0.02, 0.005] {
         let trace = Trace::hutchinson().tolerance(tolerance).max_samples(1 << 16);
-        let found = trace.estimate(&mut a, &mut rng(1)).unwrap();
+        let found = trace.optimized(&mut a, &mut rng(1)).unwrap();
         assert!(found.converged && found.standard_error <= tolerance * found.value);
         let diagonal = Diagonal::new().tolerance(tolerance).max_samples(1 << 16);
-        let found = diagonal.estimate(&mut a, &mut rng(1)).unwrap();
+        let found = diagonal.optimized(&mut a, &mut rng(1)).unwrap();
         let length = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
         assert!(length(&found.standard_errors) <= tolerance * length(&found.values));
     }
     let few = Trace::hutchinson().tolerance(1e-9).max_samples(40);
-    let found = few.estimate(&mut a, &mut rng(1)).unwrap();
+    let found = few.optimized(&mut a, &mut rng(1)).unwrap();
     assert!(!found.converged && found.samples == 40 && found.products == 40);
     assert!(Trace::hutchinson().max_samples(1).estimate(&mut a, &mut rng(1)).is_err());
     assert!(Trace::hutchinson().tolerance(-1.0).estimate(&mut a, &mut rng(1)).is_err());
@@ -63,9 +64,9 @@ fn the_stopping_rule_is_honoured() {
 fn hutch_plus_plus_needs_fewer_products_where_few_eigenvalues_make_the_trace() {
     let mut a = Planted::new((0..300).map(|i| 0.8_f64.powi(i)).collect(), &mut rng(42));
     let plain = Trace::hutchinson().tolerance(1e-3).max_samples(1 << 20);
-    let plain = plain.estimate(&mut a, &mut rng(2)).unwrap();
+    let plain = plain.optimized(&mut a, &mut rng(2)).unwrap();
     let better = Trace::hutch_plus_plus(30).tolerance(1e-3);
-    let better = better.estimate(&mut a, &mut rng(2)).unwrap();
+    let better = better.optimized(&mut a, &mut rng(2)).unwrap();
     assert!((better.value - 5.0).abs() < 6.0 * better.standard_error + 1e-9);
     assert!(better.converged && 20 * better.products < plain.products);
     // A sketch of the whole space leaves nothing to chance.
@@ -76,11 +77,11 @@ fn hutch_plus_plus_needs_fewer_products_where_few_eigenvalues_make_the_trace() {
 #[test]
 fn diagonals_lie_in_their_errors_as_often_as_stated() {
     let mut a = matrix(30);
-    let exact = a.diag().to_owned();
+    let exact = a.0.diag().to_owned();
     let diagonal = Diagonal::new().tolerance(0.0).max_samples(64);
     let mut inside = 0;
     for seed in 0..1000 {
-        let found = diagonal.estimate(&mut a, &mut rng(seed)).unwrap();
+        let found = diagonal.optimized(&mut a, &mut rng(seed)).unwrap();
         let entries = found.values.iter().zip(&found.standard_errors).zip(&exact);
         inside += entries
             .filter(|((value, error), exact)| (**value - **exact).abs() <= 2.0 * **error)
@@ -96,12 +97,16 @@ fn the_moments_of_a_density_are_those_of_the_spectrum() {
     let mut a = matrix(60);
     let eigenvalues: Vec<f64> =
         (0..60).map(|i| if i < 3 { 40.0 } else { 0.1 * i as f64 }).collect();
+    let moment = |power| move |x: &f64| x.powi(power);
+    // A quadrature of 8 steps is exact up to the power of 15: what is left is the vectors'.
+    let densities: Vec<_> = (0..1000)
+        .map(|seed| Quadrature::new(8, 16).optimized(&mut a, &mut rng(seed)).unwrap())
+        .collect();
     for power in [1, 2, 3] {
-        let exact = eigenvalues.iter().map(|x| x.powi(power)).sum::<f64>() / 60.0;
+        let exact = eigenvalues.iter().map(moment(power)).sum::<f64>() / 60.0;
         let count = coverage(|seed| {
-            // A quadrature of 8 steps is exact up to the power of 15: what is left is the vectors'.
-            let density = Quadrature::new(8, 16).run(&mut a, &mut rng(seed)).unwrap();
-            let (low, high) = density.mean(|x| x.powi(power)).unwrap().interval();
+            let mean = densities[seed as usize].mean(|x| moment(power)(&x)).unwrap();
+            let (low, high) = mean.interval();
             low <= exact && exact <= high
         });
         println!("moment {power}: {count} of 1000");
@@ -115,7 +120,7 @@ fn a_density_agrees_with_the_dense_one_within_its_error() {
     let mut rng = rng(43);
     let values: Vec<f64> = (0..n).map(|i| if i < 8 { 5.0 } else { normal(&mut rng) }).collect();
     let mut a = Planted::new(values.clone(), &mut rng);
-    let density = Quadrature::new(60, 30).run(&mut a, &mut rng).unwrap();
+    let density = Quadrature::new(60, 30).optimized(&mut a, &mut rng).unwrap();
     assert!(
         density.probes().iter().all(|p| (p.iter().map(|p| p.1).sum::<f64>() - 1.0).abs() < 1e-12)
     );

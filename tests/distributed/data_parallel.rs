@@ -205,7 +205,7 @@ fn a_state_goes_on_on_any_number_of_ranks_or_none() {
         let mut w = model::<f32>(1);
         for step in 0..2 {
             (0..4).for_each(|shard| {
-                _ = saved.step_with_loss(&mut w, &gradient(step, shard), LOSS).unwrap()
+                _ = saved.step_with_loss(&mut w, &gradient::<f32>(step, shard), LOSS).unwrap()
             });
         }
         for size in [1, 2, 3, 4] {
@@ -218,8 +218,11 @@ fn a_state_goes_on_on_any_number_of_ranks_or_none() {
                 let mut run = Vec::new();
                 for step in 2..STEPS {
                     for shard in optimizer.own() {
-                        let info =
-                            optimizer.step_with_loss(&mut w, &gradient(step, shard), LOSS)?;
+                        let info = optimizer.step_with_loss(
+                            &mut w,
+                            &gradient::<f32>(step, shard),
+                            LOSS,
+                        )?;
                         run.push(seen(&w, info));
                     }
                 }

@@ -127,7 +127,7 @@ fn undisturbed() -> Vec<u64> {
     let mut optimizer = thalweg::train::Accumulate::new(Adam::new(0.03), 6);
     let mut w = model::<f32>(1);
     for step in 0..4 {
-        (0..6).for_each(|shard| _ = optimizer.step(&mut w, &gradient(step, shard)).unwrap());
+        (0..6).for_each(|shard| _ = optimizer.step(&mut w, &gradient::<f32>(step, shard)).unwrap());
     }
     bits(&w)
 }

@@ -121,14 +121,14 @@ fn each_rank_goes_on_from_its_own_state() {
         let rank = ranks.rank();
         let (mut first, mut w) = (build(), model::<f32>(1));
         for call in 0..4 {
-            first.step(&mut w, &gradient(call, rank))?;
+            first.step(&mut w, &gradient::<f32>(call, rank))?;
         }
         let (mut second, mut again) = (build(), w.clone());
         second.load_state(&first.state())?;
         assert!(second.state() == first.state());
         for call in 4..10 {
-            first.step(&mut w, &gradient(call, rank))?;
-            second.step(&mut again, &gradient(call, rank))?;
+            first.step(&mut w, &gradient::<f32>(call, rank))?;
+            second.step(&mut again, &gradient::<f32>(call, rank))?;
             assert_eq!(bits(&w), bits(&again));
         }
         let state = first.state();

@@ -47,7 +47,7 @@ fn overlapped(
 ) -> Result<StepInfo, Error> {
     let own = of_both!(many, inner => inner.own());
     for shard in own.start..own.end - 1 {
-        of_both!(many, inner => inner.step(w, &gradient(step, shard)))?;
+        of_both!(many, inner => inner.step(w, &gradient::<f32>(step, shard)))?;
     }
     let g: Vec<(String, ArrayD<f32>)> = gradient(step, own.end - 1).into_iter().collect();
     of_both!(many, inner => {
@@ -77,7 +77,7 @@ fn leaf_by_leaf_is_all_at_once() {
                             }
                             let mut info = StepInfo::default();
                             for shard in of_both!(&many, inner => inner.own()) {
-                                let g = gradient(step, shard);
+                                let g = gradient::<f32>(step, shard);
                                 info = of_both!(&mut many, inner => inner.step(&mut w, &g))?;
                             }
                             seen.push(info.grad_norm);
@@ -159,7 +159,7 @@ fn a_step_that_is_begun_too_early_or_not_finished() {
             assert!(matches!(early.kind(), ErrorKind::OutOfTurn { .. }), "{early}");
             for step in 0..3 {
                 if step == 2 {
-                    of_both!(&mut many, inner => inner.step(&mut w, &gradient(step, 0)))?;
+                    of_both!(&mut many, inner => inner.step(&mut w, &gradient::<f32>(step, 0)))?;
                     of_both!(&mut many, inner => drop(inner.begin(&w, 1.0)?));
                 }
                 overlapped(&mut many, &mut w, step, 0)?;

@@ -339,7 +339,7 @@ fn a_wrapper_goes_around_one() {
         let mut w = model::<f32>(1);
         for step in 0..STEPS {
             for shard in own.clone() {
-                optimizer.step_with_loss(&mut w, &gradient(step, shard), LOSS)?;
+                optimizer.step_with_loss(&mut w, &gradient::<f32>(step, shard), LOSS)?;
             }
         }
         Ok((bits(&w), optimizer.inner().gather_state()?))
@@ -349,7 +349,7 @@ fn a_wrapper_goes_around_one() {
     let mut w = model::<f32>(1);
     for step in 0..STEPS {
         (0..3).for_each(|shard| {
-            _ = optimizer.step_with_loss(&mut w, &gradient(step, shard), LOSS).unwrap()
+            _ = optimizer.step_with_loss(&mut w, &gradient::<f32>(step, shard), LOSS).unwrap()
         });
     }
     for (found, state) in runs.unwrap() {
@@ -414,16 +414,18 @@ fn gradients_that_cannot_be_are_refused_as_one_process_refuses_them() {
                 let put = move |g: &mut Model<f32>| {
                     bad.iter().for_each(|(leaf, at, x)| g.get_mut(*leaf).unwrap()[*at] = *x);
                 };
-                let mut g = gradient(0, 0);
+                let mut g = gradient::<f32>(0, 0);
                 put(&mut g);
-                let expected =
-                    build().step_with_loss(&mut model(1), &g, LOSS).map_err(|e| e.to_string());
+                let expected = build()
+                    .step_with_loss(&mut model::<f32>(1), &g, LOSS)
+                    .map_err(|e| e.to_string());
                 for kind in KINDS {
                     let runs = on_ranks(3, move |ranks| {
                         let mut many = Many::new(kind, Box::new(build()), ranks, 3);
-                        let mut g = gradient(0, 0);
+                        let mut g = gradient::<f32>(0, 0);
                         put(&mut g);
-                        let result = many.optimizer().step_with_loss(&mut model(1), &g, LOSS);
+                        let result =
+                            many.optimizer().step_with_loss(&mut model::<f32>(1), &g, LOSS);
                         Ok((result.map_err(|e| e.to_string()), many.optimizer().skipped()))
                     });
                     for (found, skipped) in runs.unwrap() {

@@ -313,7 +313,7 @@ fn a_step_that_is_refused_gives_the_state_back_in_its_bits() {
             let mut layout = Array2::zeros(ndarray::ShapeBuilder::set_f((7, 30), column_major));
             layout.assign(&w);
             let (mut straight, mut w) = (saved, layout);
-            straight.step_with_loss(&mut w, &gradient(5), LOSS).unwrap();
+            straight.step_with_loss(&mut w, &gradient::<f32>(5), LOSS).unwrap();
             let mut changed = straight.clone().state_precision(precision);
             let mut bad = gradient::<f32>(6);
             bad[[3, 3]] = f32::NAN;
@@ -321,8 +321,8 @@ fn a_step_that_is_refused_gives_the_state_back_in_its_bits() {
             let mut back = changed.state_precision(Precision::Full);
             let (mut here, mut there) = (w.clone(), w);
             for step in 6..9 {
-                back.step_with_loss(&mut here, &gradient(step), LOSS).unwrap();
-                straight.step_with_loss(&mut there, &gradient(step), LOSS).unwrap();
+                back.step_with_loss(&mut here, &gradient::<f32>(step), LOSS).unwrap();
+                straight.step_with_loss(&mut there, &gradient::<f32>(step), LOSS).unwrap();
             }
             assert_eq!(here, there);
             assert_eq!(back.state(), straight.state());

@@ -10,6 +10,9 @@ mod around;
 mod checkpoints;
 mod compact;
 mod custom_rule;
+#[cfg(feature = "half")]
+#[path = "../half/mod.rs"]
+mod half;
 #[path = "../laws/mod.rs"]
 mod laws;
 mod properties;

@@ -401,9 +401,9 @@ fn without_bases_soap_is_adam_from_its_second_step_on() {
 #[test]
 fn bases_stay_orthonormal() {
     for every in [1, 3] {
-        let (mut soap, mut w) = (Soap::<f32>::new(0.01).every(every), model(1));
+        let (mut soap, mut w) = (Soap::<f32>::new(0.01).every(every), model::<f32>(1));
         for seed in 2..60 {
-            soap.step(&mut w, &model(seed)).unwrap();
+            soap.step(&mut w, &model::<f32>(seed)).unwrap();
         }
         for (leaf, slot) in [("square", "basis0"), ("tall", "basis0"), ("wide", "basis1")] {
             let q = soap.slot(leaf, slot).unwrap();

@@ -135,7 +135,7 @@ fn a_square_that_overflows_is_refused_and_what_is_below_stays_finite() {
         }
         assert!(w.values().flatten().all(|w| w.is_finite()), "{name}");
         for seed in 2..20 {
-            optimizer.step(&mut w, &model(seed)).unwrap();
+            optimizer.step(&mut w, &model::<f32>(seed)).unwrap();
         }
         assert!(w.values().flatten().all(|w| w.is_finite()), "{name}");
     }
@@ -251,7 +251,9 @@ fn threads_give_the_same_bits() {
             let mut w = numbers::<f32>(&[130, 150], 1);
             let mut optimizer = build();
             for seed in 2..5 {
-                pool.install(|| optimizer.step(&mut w, &numbers(&[130, 150], seed)).unwrap());
+                pool.install(|| {
+                    optimizer.step(&mut w, &numbers::<f32>(&[130, 150], seed)).unwrap()
+                });
             }
             w
         };

@@ -8,7 +8,7 @@ use crate::counting::allocations_of;
 
 #[test]
 fn a_steady_state_step_allocates_nothing() {
-    let (mut w, g) = (model::<f32>(1), model(2));
+    let (mut w, g) = (model::<f32>(1), model::<f32>(2));
     let mut muon = Muon::new(0.01);
     assert!(
         allocations_of(|| assert!(muon.step(&mut w, &g).is_ok())) > 0,

@@ -178,7 +178,7 @@ fn threads_give_the_same_bits() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let mut w = numbers::<f32>(&[150, 170], 1);
         let mut muon = Muon::new(0.1);
-        pool.install(|| muon.step(&mut w, &numbers(&[150, 170], 2)).unwrap());
+        pool.install(|| muon.step(&mut w, &numbers::<f32>(&[150, 170], 2)).unwrap());
         w
     };
     assert_eq!(run(1), run(3));

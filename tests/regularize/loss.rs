@@ -7,7 +7,8 @@ use thalweg::loss::{
     ElementLoss, accuracy, binary_cross_entropy, binary_zero_one, focal, gaussian, hinge, huber,
     kl_divergence, log_cosh, mean_squared_error, multiclass_hinge, poisson, quantile,
     smoothed_cross_entropy, soft_cross_entropy, softmax_cross_entropy, weighted,
-    weighted_cross_entropy, weighted_multiclass_hinge, weighted_smoothed_cross_entropy, zero_one,
+    weighted_cross_entropy, weighted_kl_divergence, weighted_multiclass_hinge,
+    weighted_smoothed_cross_entropy, weighted_soft_cross_entropy, zero_one,
 };
 use thalweg::{Error, Scalar};
 
@@ -64,7 +65,7 @@ fn element_weights<F: Scalar>(scores: &ArrayRef2<F>) -> Array2<F> {
     Array2::from_shape_fn(scores.raw_dim(), weight)
 }
 
-fn all<F: Scalar>() -> [(&'static str, Loss<F>); 25] {
+fn all<F: Scalar>() -> [(&'static str, Loss<F>); 27] {
     [
         ("softmax_cross_entropy", |s| softmax_cross_entropy(s, &classes(s.nrows()))),
         ("smoothed_cross_entropy", |s| smoothed_cross_entropy(s, &classes(s.nrows()), 0.2)),
@@ -90,6 +91,10 @@ fn all<F: Scalar>() -> [(&'static str, Loss<F>); 25] {
         ("weighted multiclass_hinge", |s| {
             weighted_multiclass_hinge(s, &classes(s.nrows()), &weights(s.nrows()))
         }),
+        ("weighted soft_cross_entropy", |s| {
+            weighted_soft_cross_entropy(s, &soft(s), &weights(s.nrows()))
+        }),
+        ("weighted kl_divergence", |s| weighted_kl_divergence(s, &soft(s), &weights(s.nrows()))),
         ("weighted binary_cross_entropy", |s| {
             weighted_by(ElementLoss::BinaryCrossEntropy, s, &soft(s))
         }),
@@ -214,6 +219,35 @@ fn what_weighs_nothing_is_not_looked_at_and_weights_that_cannot_be_are_named() {
     assert!(focal(&array![0.0], &array![1.0], 2.0, Some(1.5)).is_err());
     assert!(weighted_multiclass_hinge(&scores, &[0, 1], &[1.0, -1.0]).is_err());
     assert!(weighted_smoothed_cross_entropy(&scores, &[0, 1], 1.5, &[1.0, 1.0]).is_err());
+    assert!(weighted_kl_divergence(&scores, &targets, &[0.0, 0.0]).is_err());
+    assert!(weighted_soft_cross_entropy(&scores, &targets, &[1.0]).is_err());
+}
+
+#[test]
+fn what_is_in_a_row_of_weight_0_does_not_count_beside_probabilities() {
+    let (mut scores, mut targets) =
+        (array![[0.3, -1.2], [0.1, 0.7], [0.0, 0.0]], Array2::zeros((3, 2)));
+    targets.assign(&array![[0.25, 0.75], [0.5, 0.5], [0.0, 1.0]]);
+    let rest = (scores.select(Axis(0), &[0, 2]), targets.select(Axis(0), &[0, 2]));
+    scores.row_mut(1).fill(f64::NAN);
+    targets.row_mut(1).fill(7.0);
+    for (weighted, plain) in [
+        (
+            weighted_soft_cross_entropy(&scores, &targets, &[2.0, 0.0, 2.0]),
+            soft_cross_entropy(&rest.0, &rest.1),
+        ),
+        (
+            weighted_kl_divergence(&scores, &targets, &[2.0, 0.0, 2.0]),
+            kl_divergence(&rest.0, &rest.1),
+        ),
+    ] {
+        let ((value, gradient), (expected, by_row)) = (weighted.unwrap(), plain.unwrap());
+        assert!((value - expected).abs() < 1e-15);
+        assert_eq!(gradient.row(1), array![0.0, 0.0]);
+        for (row, of) in [(0, 0), (2, 1)] {
+            assert!((&gradient.row(row) - &by_row.row(of)).iter().all(|d| d.abs() < 1e-15));
+        }
+    }
 }
 
 /// PyTorch 2.15 (`poisson_nll_loss`, `kl_div` with `batchmean`, `cross_entropy` with `weight` and `ignore_index`)

@@ -85,6 +85,10 @@ pub(super) fn touch<'a, F: Scalar>(
         taken => taken,
     };
     let found = match found {
+        Ok(_) if w.is_sixteen() => Err(Problem::NeedsAll {
+            what: "a parameter of 16 bits",
+            remedy: "make it an array by `Rows::to_array`, or keep the parameter in `f32`",
+        }),
         Ok(_) if leaf.is_blocked() && !grid.width().is_multiple_of(int8::BLOCK) => {
             Err(Problem::NeedsAll {
                 what: "state of 8 bits, in blocks of 32 elements",
@@ -123,6 +127,7 @@ pub(super) fn touch<'a, F: Scalar>(
 pub(super) fn leave_out<'a, F: Scalar>(
     leaf: &'a mut LeafState<F>,
     w: &'a mut dyn LeafMut<F>,
+    index: usize,
     settings: &Settings,
     lists: &mut Lists<'a, F>,
 ) {
@@ -130,7 +135,13 @@ pub(super) fn leave_out<'a, F: Scalar>(
         return;
     }
     leaf.settle(&*w, settings);
-    lists.gathered.get_or_insert_default();
+    let gathered = lists.gathered.get_or_insert_default();
+    if w.is_sixteen() {
+        let what = "a parameter of 16 bits";
+        let remedy = "give this leaf a gradient of 0, or let what is left out stay as it is, by `Untouched::Lazy`";
+        gathered.problem.get_or_insert((index, Problem::NeedsAll { what, remedy }));
+        return;
+    }
     // All of it is one row, which is not touched.
     let grid = Grid { before: 1, rows: 1, after: leaf.len(), axis: 0, first: 0 };
     let found = Found { rows: 0..0, g: Gradients::Sums(0..0), by_rows: false };

@@ -3,11 +3,14 @@
 use super::{Each, Strided};
 use crate::engine::around::Sums;
 use crate::engine::program::{Stretch, range_of};
+use crate::engine::sixteen::{Encoding, Given, Held, Stored};
 use crate::engine::sweep;
-use crate::engine::view::{Source, Target};
+use crate::engine::view::Source;
 use crate::int8;
 use crate::reduce::How;
 use crate::scalar::Scalar;
+use crate::simd::Simd;
+use crate::sixteen::Sixteen;
 use crate::threads::join;
 
 /// Elements that are copied at a time; a whole number of blocks.
@@ -18,7 +21,7 @@ pub(super) fn halve<F: Scalar>(
     leaf: Strided<'_, F>,
     how: How,
     largest: usize,
-    write: bool,
+    write: Option<Encoding>,
     each: Each<'_, F>,
 ) -> Sums {
     let (slowest, len) = (leaf.shape().first().copied().unwrap_or(1), leaf.len());
@@ -26,7 +29,7 @@ pub(super) fn halve<F: Scalar>(
     let step = int8::BLOCK >> inner.trailing_zeros().min(int8::BLOCK.trailing_zeros());
     let at = (slowest / 2).next_multiple_of(step);
     if len <= largest || at == 0 || at >= slowest {
-        return tiles(leaf, write, each);
+        return tiles(leaf, how.simd, write, each);
     }
     let (left, right) = leaf.split_at(at);
     let (left, right) = join(
@@ -40,108 +43,101 @@ pub(super) fn halve<F: Scalar>(
 /// An iterator that need not be said the type of.
 type Elements<'i, T> = &'i mut dyn Iterator<Item = T>;
 
-fn tiles<F: Scalar>(leaf: Strided<'_, F>, write: bool, each: Each<'_, F>) -> Sums {
-    let Strided { w, g, slots, codes, average, factors, .. } = leaf;
-    let (mut a, mut b, mut c, mut d);
-    let w: Elements<'_, &mut F> = match w {
-        Target::Slice(slice) => {
-            a = slice.iter_mut();
-            &mut a
-        }
-        Target::View(view) => {
-            b = view.into_iter();
-            &mut b
-        }
-        Target::Five(view) => {
-            c = view.into_iter();
-            &mut c
-        }
-        Target::Six(view) => {
-            d = view.into_iter();
-            &mut d
-        }
-    };
-    let (mut a, mut b, mut c, mut d);
-    let g: Elements<'_, &F> = match &g {
-        Source::Slice(slice) => {
-            a = slice.iter();
-            &mut a
-        }
-        Source::View(view) => {
-            b = view.iter();
-            &mut b
-        }
-        Source::Five(view) => {
-            c = view.iter();
-            &mut c
-        }
-        Source::Six(view) => {
-            d = view.iter();
-            &mut d
-        }
-    };
-    let (mut b, mut c, mut d);
-    let factors: Option<Elements<'_, &F>> = match &factors {
-        Source::Slice(_) => None,
-        Source::View(view) => {
-            b = view.iter();
-            Some(&mut b)
-        }
-        Source::Five(view) => {
-            c = view.iter();
-            Some(&mut c)
-        }
-        Source::Six(view) => {
-            d = view.iter();
-            Some(&mut d)
-        }
-    };
-    let rest = Stretch { w: &mut [], g: &[], slots, codes, average };
-    copied(w, g, factors, rest, write, each)
-}
-
-/// What `each` finds in tiles of a leaf, of which `kept` has what is beside parameter and gradient.
-fn copied<F: Scalar>(
-    w: Elements<'_, &mut F>,
-    g: Elements<'_, &F>,
-    mut factors: Option<Elements<'_, &F>>,
-    kept: Stretch<'_, F>,
-    write: bool,
+fn tiles<F: Scalar>(
+    leaf: Strided<'_, F>,
+    simd: Simd,
+    write: Option<Encoding>,
     each: Each<'_, F>,
 ) -> Sums {
-    let Stretch { mut slots, mut codes, average, .. } = kept;
-    let mut places = [const { None::<&mut F> }; TILE];
-    let (mut w_tile, mut g_tile) = ([F::zero(); TILE], [F::zero(); TILE]);
-    let (mut at, mut sums) = (0, Sums::default());
-    loop {
-        let mut n = 0;
-        for (w, g) in (&mut *w).zip(&mut *g).take(TILE) {
-            (w_tile[n], g_tile[n], places[n]) = (*w, *g, Some(w));
-            n += 1;
-        }
-        if n == 0 {
-            return sums;
-        }
-        if let Some(factors) = &mut factors {
-            g_tile[..n].iter_mut().zip(factors).for_each(|(g, &factor)| *g = *g * factor);
-        }
-        let end = at + n;
-        let range = if average.is_empty() { 0..0 } else { at..end };
-        let stretch = Stretch {
-            w: &mut w_tile[..n],
-            g: &g_tile[..n],
-            slots: range_of(&mut slots, at, end),
-            codes: codes.range(at, end),
-            average: &mut average[range],
-        };
-        sums = sweep::added(sums, each(stretch));
-        if write {
-            for (place, &moved) in places[..n].iter_mut().zip(&w_tile) {
-                if let Some(w) = place.take() {
-                    *w = moved;
+    let Strided { w, g, slots, codes, average, remainders, factors, .. } = leaf;
+    let rest = Stretch { w: &mut [], g: &[], slots, codes, average };
+    let with = With { g, factors, remainders, rest, simd, write, each };
+    match w {
+        Held::Own(w) => w.visit(|w| with.copied(w)),
+        Held::Half(Sixteen::BFloat16(w)) => w.visit(|w| with.copied(w)),
+        Held::Half(Sixteen::Float16(w)) => w.visit(|w| with.copied(w)),
+    }
+}
+
+/// What is beside the parameter.
+struct With<'a, 'e, F: Scalar> {
+    g: Given<'a, F>,
+    factors: Source<'a, F>,
+    remainders: &'a mut [u16],
+    rest: Stretch<'a, F>,
+    simd: Simd,
+    write: Option<Encoding>,
+    each: Each<'e, F>,
+}
+
+impl<F: Scalar> With<'_, '_, F> {
+    /// What `each` finds in tiles of the leaf.
+    fn copied<E: Stored<F>>(self, w: Elements<'_, &mut E>) -> Sums {
+        let Self { g, factors, remainders, rest, simd, write, each } = self;
+        let by = By { remainders, rest, simd, write, each };
+        g.visit(|g| match &factors {
+            Source::Slice(_) => by.copied(w, g, None),
+            factors => factors.visit(|factors| by.copied(w, g, Some(factors))),
+        })
+    }
+}
+
+/// What is beside parameter, gradient and factors.
+struct By<'a, 'e, F: Scalar> {
+    remainders: &'a mut [u16],
+    rest: Stretch<'a, F>,
+    simd: Simd,
+    write: Option<Encoding>,
+    each: Each<'e, F>,
+}
+
+impl<F: Scalar> By<'_, '_, F> {
+    fn copied<E: Stored<F>>(
+        self,
+        w: Elements<'_, &mut E>,
+        g: Elements<'_, F>,
+        mut factors: Option<Elements<'_, &F>>,
+    ) -> Sums {
+        let Self { remainders, rest, simd, write, each } = self;
+        let Stretch { mut slots, mut codes, average, .. } = rest;
+        let mut places = [const { None::<&mut E> }; TILE];
+        let (mut w_tile, mut g_tile) = ([F::zero(); TILE], [F::zero(); TILE]);
+        let (mut at, mut sums) = (0, Sums::default());
+        loop {
+            let mut n = 0;
+            for (w, g) in (&mut *w).zip(&mut *g).take(TILE) {
+                (w_tile[n], g_tile[n], places[n]) = (w.number(), g, Some(w));
+                n += 1;
+            }
+            if n == 0 {
+                return sums;
+            }
+            if let Some(factors) = &mut factors {
+                g_tile[..n].iter_mut().zip(factors).for_each(|(g, &factor)| *g = *g * factor);
+            }
+            let end = at + n;
+            let range = if average.is_empty() { 0..0 } else { at..end };
+            let left = if remainders.is_empty() { 0..0 } else { at..end };
+            if !left.is_empty() {
+                E::restore(simd, &mut w_tile[..n], &remainders[left.clone()]);
+            }
+            let stretch = Stretch {
+                w: &mut w_tile[..n],
+                g: &g_tile[..n],
+                slots: range_of(&mut slots, at, end),
+                codes: codes.range(at, end),
+                average: &mut average[range],
+            };
+            sums = sweep::added(sums, each(stretch));
+            if let Some(encoding) = write {
+                E::round(encoding, simd, &mut w_tile[..n], &mut remainders[left]);
+                for (place, &moved) in places[..n].iter_mut().zip(&w_tile) {
+                    if let Some(w) = place.take() {
+                        *w = E::of(moved);
+                    }
                 }
             }
+            at = end;
         }
-        at = end;
     }
 }

@@ -153,7 +153,7 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
         let Some(waiting) = self.waiting.as_mut().filter(|_| self.added > 0) else {
             return Ok(None);
         };
-        waiting.leaves().check(&*params)?;
+        waiting.leaves().check_any(&*params)?;
         let (mean, loss) = waiting.mean_with(None, &[])?;
         let info = step_by(&mut self.inner, params, mean, Call { averages: true, loss })?;
         waiting.clear();
@@ -179,7 +179,7 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
                 first.insert(Waiting::of(&*params)?)
             }
         };
-        waiting.leaves().check(&*params)?;
+        waiting.leaves().check_any(&*params)?;
         self.inner.ready()?;
         if !waiting.has_room_for(weight) {
             let allowed = "weights whose sum is finite";

@@ -120,7 +120,7 @@ pub(super) struct Waiting<F: Scalar> {
 
 impl<F: Scalar> Waiting<F> {
     pub(super) fn of(params: &dyn Params<F>) -> Result<Self, Error> {
-        let all = Node::of(Snapshot::of(params)?.zeros_like());
+        let all = Node::of(Snapshot::zeros_of(params)?);
         Ok(Self { nodes: Vec::new(), free: Vec::new(), all })
     }
 
