@@ -53,7 +53,7 @@ use crate::vector::{combine, dot, norm};
 /// ```
 /// use ndarray::Array2;
 /// use thalweg::{Adafactor, Optimizer};
-/// let (mut w, g) = (Array2::<f32>::ones((200, 300)), Array2::ones((200, 300)));
+/// let (mut w, g) = (Array2::<f32>::ones((200, 300)), Array2::<f32>::ones((200, 300)));
 /// let mut adafactor = Adafactor::new(1e-2);
 /// adafactor.step(&mut w, &g)?;
 /// assert_eq!(adafactor.state_len(), 200 + 300);

@@ -11,6 +11,7 @@
 //! | choose an optimizer | [`choosing`] |
 //! | train an embedding, of which a batch touches few rows | [`sparse`] |
 //! | keep an optimizer's state in fewer bits | [`memory`] |
+//! | train parameters of 16 bits, or take gradients of 16 bits | [`memory`](memory#parameters-and-gradients-of-16-bits) |
 //! | train on several machines | [`distributed`] |
 //! | know which formula exactly, and who agrees with it | [`conventions`] |
 //! | come from PyTorch, Optax, Keras or argmin | [`migration`] |

@@ -120,7 +120,7 @@ type Predicate = Arc<dyn Fn(&str, &[usize]) -> bool + Send + Sync>;
 /// use ndarray::{array, Array1, Array2};
 /// use thalweg::{Muon, Optimizer};
 ///
-/// let (mut weight, mut bias) = (Array2::eye(2), Array1::zeros(2));
+/// let (mut weight, mut bias) = (Array2::<f64>::eye(2), Array1::<f64>::zeros(2));
 /// let (dweight, dbias) = (array![[20.0, 0.0], [0.0, -2.0]], array![1.0, -1.0]);
 /// let mut muon = Muon::new(0.1);
 /// muon.step(&mut (&mut weight, &mut bias), &(&dweight, &dbias))?;

@@ -103,8 +103,8 @@ pub(crate) use snapshot::{by_copy, copy_of, pairs, pairs_mut};
 /// let names = |tree: &dyn Params<f32>| -> Result<Vec<String>, thalweg::Error> {
 ///     Ok(Flatten::of(tree)?.leaves().map(|(name, ..)| name.to_string()).collect())
 /// };
-/// assert_eq!(names(&Activation::PRelu { slope: Array1::zeros(3) })?, ["PRelu.slope"]);
-/// assert_eq!(names(&Activation::Spline(Array1::zeros(3)))?, ["Spline.knots"]);
+/// assert_eq!(names(&Activation::PRelu { slope: Array1::<f32>::zeros(3) })?, ["PRelu.slope"]);
+/// assert_eq!(names(&Activation::Spline(Array1::<f32>::zeros(3)))?, ["Spline.knots"]);
 /// assert!(names(&Activation::<f32>::Relu).is_err()); // without a leaf
 /// assert_eq!(names(&Views((&[1.0]).into(), (&[2.0]).into()))?, ["0", "1"]);
 /// # Ok::<(), thalweg::Error>(())
@@ -143,7 +143,7 @@ use crate::scalar::Scalar;
 /// }
 ///
 /// let mut names = Vec::new();
-/// let tree = (Shared(Array1::zeros(3).into()), Array1::zeros(2));
+/// let tree = (Shared(Array1::zeros(3).into()), Array1::<f32>::zeros(2));
 /// tree.visit(Path::ROOT, &mut |path, leaf| names.push((path.to_string(), leaf.shape().to_vec())));
 /// assert_eq!(names, [("0".to_string(), vec![3]), ("1".to_string(), vec![2])]);
 /// ```

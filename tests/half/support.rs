@@ -89,8 +89,8 @@ impl<E: Copy> Laid<E> {
         let mut shape = values.shape().to_vec();
         let last = shape.len() - 1;
         match way {
-            Way::Gaps => shape[last] = 2 * shape[last],
-            Way::ColumnsWithGaps => shape[0] = 2 * shape[0],
+            Way::Gaps => shape[last] *= 2,
+            Way::ColumnsWithGaps => shape[0] *= 2,
             _ => {}
         }
         let columns = matches!(way, Way::Columns | Way::ColumnsWithGaps);

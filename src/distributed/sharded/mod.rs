@@ -51,7 +51,7 @@ const NAME: &str = "Sharded";
 /// let train = |ranks: Threads| {
 ///     let adamw = AdamW::new(1e-2).clip_norm(1.0).group("1", |bias| bias.weight_decay(0.0));
 ///     let mut optimizer = Sharded::new(adamw, ranks).shards(4);
-///     let mut w = (Array2::<f32>::ones((60, 50)), Array1::ones(50));
+///     let mut w = (Array2::<f32>::ones((60, 50)), Array1::<f32>::ones(50));
 ///     for _ in 0..3 {
 ///         for shard in optimizer.own() {
 ///             let g = (&w.0 * (shard + 1) as f32, &w.1 * 0.5);
