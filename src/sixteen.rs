@@ -183,7 +183,8 @@ impl Format for f16 {
         let digits = if digits > 0xfff { 0xfff } else { digits };
         let normal = within((if digits < -0x1000 { -0x1000 } else { digits }) << 3);
         let small = within(((x.abs() - near.abs()) / FINEST) as i32);
-        if near.to_bits() & !SIGN < LEAST_F16 { small } else { normal }
+        // Below the least normal number the next one is as far as above it.
+        if near.to_bits() & !SIGN <= LEAST_F16 { small } else { normal }
     }
 
     #[inline(always)]
@@ -191,7 +192,7 @@ impl Format for f16 {
         let normal = moved(near, i32::from(remainder) >> 3);
         let small = near.abs() + f32::from(remainder) * FINEST;
         let small = if small > 0.0 { small } else { 0.0 };
-        if near.to_bits() & !SIGN < LEAST_F16 { small.copysign(near) } else { normal }
+        if near.to_bits() & !SIGN <= LEAST_F16 { small.copysign(near) } else { normal }
     }
 }
 
