@@ -62,6 +62,9 @@ pub(crate) trait Format: Copy + Send + Sync + 'static {
     /// The bits.
     fn code(self) -> u16;
 
+    /// Of these bits.
+    fn of_code(code: u16) -> Self;
+
     /// What is left of x beside the nearest number `near`, in 65,536ths of the last digit of that.
     fn remainder(x: f32, near: f32) -> i16;
 
@@ -116,6 +119,11 @@ impl Format for bf16 {
     #[inline(always)]
     fn code(self) -> u16 {
         self.to_bits()
+    }
+
+    #[inline(always)]
+    fn of_code(code: u16) -> Self {
+        Self::from_bits(code)
     }
 
     #[inline(always)]
@@ -175,6 +183,11 @@ impl Format for f16 {
     #[inline(always)]
     fn code(self) -> u16 {
         self.to_bits()
+    }
+
+    #[inline(always)]
+    fn of_code(code: u16) -> Self {
+        Self::from_bits(code)
     }
 
     #[inline(always)]

@@ -270,13 +270,9 @@ fn largest_slice<E: Stored<F>, F: Scalar>(codes: &[E], how: How) -> F::Size {
             join(true, || largest_slice::<E, F>(left, how), || largest_slice::<E, F>(right, how));
         return left.max(right);
     }
-    let (mut room, mut largest) = ([F::zero(); BLOCK], F::Size::default());
-    for block in codes.chunks(BLOCK).rev() {
-        let room = &mut room[..block.len()];
-        E::decode(how.simd, block, room);
-        largest = largest.max(reduce::largest_slice(room, how));
-    }
-    largest
+    // From the end: the cache then holds what is updated first.
+    let parts = codes.chunks(1 << 15).rev().map(|part| E::largest(how.simd, part));
+    parts.max().unwrap_or_default()
 }
 
 fn sum<E: Stored<F>, F: Scalar, T: Term>(source: &Source<'_, E>, term: T, how: How) -> Sum {

@@ -105,6 +105,28 @@ impl<E: Format> Work for Dither<'_, E> {
     }
 }
 
+/// The same, written at once.
+struct DitherTo<'a, E> {
+    key: u32,
+    numbers: &'a [f32],
+    codes: &'a mut [E],
+}
+
+impl<E: Format> Work for DitherTo<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { key, numbers, codes } = self;
+        let n = numbers.len();
+        let codes = &mut codes[..n];
+        for i in 0..n {
+            let dither = hash::of_parameter(hash::first(key, numbers[i].to_bits()));
+            codes[i] = E::encoded(numbers[i], dither);
+        }
+    }
+}
+
 struct Round<'a, E> {
     numbers: &'a mut [f32],
     of: PhantomData<E>,
@@ -166,6 +188,25 @@ pub(super) trait Stored<F: Scalar>: Copy + Send + Sync + 'static {
 
     /// Of numbers that are some of these.
     fn encode(simd: Simd, from: &mut [F], to: &mut [Self]);
+
+    /// Rounds numbers, keeps what is left, and writes them.
+    fn write(
+        encoding: Encoding,
+        simd: Simd,
+        from: &mut [F],
+        remainders: &mut [u16],
+        to: &mut [Self],
+    ) {
+        Self::round(encoding, simd, from, remainders);
+        Self::encode(simd, from, to);
+    }
+
+    /// The largest |x| of some, as [`Scalar::size`] tells it.
+    fn largest(simd: Simd, numbers: &[Self]) -> F::Size {
+        let _ = simd;
+        let sizes = numbers.iter().map(|x| x.number().size());
+        sizes.max().unwrap_or_default()
+    }
 
     /// As [`decode`](Self::decode), row by row.
     fn decode_view(simd: Simd, from: ArrayView2<'_, Self>, to: &mut [F]) {
@@ -280,11 +321,47 @@ macro_rules! stored {
                     simd.run(Encode { from, codes });
                 }
             }
+
+            fn write(
+                encoding: Encoding,
+                simd: Simd,
+                from: &mut [F],
+                remainders: &mut [u16],
+                codes: &mut [Self],
+            ) {
+                if encoding.rounding != Rounding::Stochastic {
+                    <Self as Stored<F>>::round(encoding, simd, from, remainders);
+                    return <Self as Stored<F>>::encode(simd, from, codes);
+                }
+                if let Some(numbers) = F::as_f32_mut(from) {
+                    simd.run(DitherTo { key: encoding.key, numbers, codes });
+                }
+            }
+
+            fn largest(simd: Simd, numbers: &[Self]) -> F::Size {
+                let largest = Self::of_code(simd.run(Largest { numbers }));
+                <Self as Stored<F>>::number(largest).size()
+            }
         }
     )*};
 }
 
 stored!(bf16, f16);
+
+/// The largest code without its sign: codes are in the order of the sizes, NaN last.
+struct Largest<'a, E> {
+    numbers: &'a [E],
+}
+
+impl<E: Format> Work for Largest<'_, E> {
+    type Output = u16;
+
+    #[inline(always)]
+    fn run(self) -> u16 {
+        let sizes = self.numbers.iter().map(|x| x.code() & 0x7fff);
+        sizes.fold(0, |largest, size| if size > largest { size } else { largest })
+    }
+}
 
 /// Numbers that what was left of them is added to.
 struct Restore<'a, E> {

@@ -35,7 +35,13 @@ fn two_axes<S: RawData>(mut view: ArrayBase<S, IxDyn>) -> Option<ArrayBase<S, Ix
 fn to_write<E>(w: Target<'_, E>) -> Option<GridMut<'_, E>> {
     match w {
         Target::Slice(slice) => Some(Grid::Slice(slice)),
-        Target::View(view) => two_axes(view).map(Grid::View),
+        Target::View(view) => {
+            let view = two_axes(view)?;
+            Some(match view.is_standard_layout() {
+                true => Grid::Slice(view.into_slice().unwrap_or_default()),
+                false => Grid::View(view),
+            })
+        }
         _ => None,
     }
 }
@@ -43,7 +49,13 @@ fn to_write<E>(w: Target<'_, E>) -> Option<GridMut<'_, E>> {
 fn to_read<E>(g: Source<'_, E>) -> Option<GridOf<'_, E>> {
     match g {
         Source::Slice(slice) => Some(Grid::Slice(slice)),
-        Source::View(view) => two_axes(view).map(Grid::View),
+        Source::View(view) => {
+            let view = two_axes(view)?;
+            Some(match view.to_slice() {
+                Some(slice) => Grid::Slice(slice),
+                None => Grid::View(view),
+            })
+        }
         _ => None,
     }
 }
@@ -199,9 +211,12 @@ impl<F: Scalar, E: Stored<F>> ToWrite<F> for GridMut<'_, E> {
         }
         for (here, there) in tile.places(of) {
             let kept = if remainders.is_empty() { 0..0 } else { there.clone() };
-            E::round(encoding, of.simd, &mut from[here.clone()], &mut remainders[kept]);
-            if let Grid::Slice(slice) = self {
-                E::encode(of.simd, &mut from[here], &mut slice[there]);
+            let (numbers, remainders) = (&mut from[here], &mut remainders[kept]);
+            match self {
+                Grid::Slice(slice) => {
+                    E::write(encoding, of.simd, numbers, remainders, &mut slice[there]);
+                }
+                Grid::View(_) => E::round(encoding, of.simd, numbers, remainders),
             }
         }
         if let Grid::View(view) = self {
