@@ -4,9 +4,7 @@ use half::{bf16, f16};
 use ndarray::{Array1, Array2, array};
 use thalweg::params::Snapshot;
 use thalweg::train::Accumulate;
-use thalweg::{
-    Adam, AdamW, Change, Momentum, Optimizer, Params, ParamsMut, Pattern, Rounding, Sgd,
-};
+use thalweg::{Adam, Change, Momentum, Optimizer, ParamsMut, Pattern, Rounding, Sgd};
 
 use super::support::{Laid, WAYS, halved};
 use crate::counting::allocations_of;
@@ -57,12 +55,12 @@ fn it_is_inferred_from_the_parameters() {
 #[cfg(feature = "derive")]
 #[test]
 fn a_struct_has_them_as_fields() {
-    #[derive(Params)]
+    #[derive(thalweg::Params)]
     struct Layer {
         weight: Array2<bf16>,
         bias: Array1<f32>,
     }
-    #[derive(Params)]
+    #[derive(thalweg::Params)]
     struct Halves {
         weight: Array2<bf16>,
         bias: Array1<f16>,
@@ -72,14 +70,17 @@ fn a_struct_has_them_as_fields() {
         weight: Array2::from_elem((2, 3), bf16::ONE),
         bias: Array1::from_elem(3, f16::ONE),
     };
-    AdamW::new(0.5).group("bias", |group| group.weight_decay(0.0)).step(&mut layer, &g).unwrap();
+    thalweg::AdamW::new(0.5)
+        .group("bias", |group| group.weight_decay(0.0))
+        .step(&mut layer, &g)
+        .unwrap();
     assert!(layer.weight.iter().all(|w| w.to_f32() < 0.6));
     assert!(layer.bias.iter().all(|&w| (w - 0.5).abs() < 1e-6));
     let mut halves = Halves {
         weight: Array2::from_elem((2, 3), bf16::ONE),
         bias: Array1::from_elem(3, f16::ONE),
     };
-    AdamW::new(0.5).step(&mut halves, &g).unwrap();
+    thalweg::AdamW::new(0.5).step(&mut halves, &g).unwrap();
     assert!(halves.bias.iter().all(|w| w.to_f32() < 0.6));
 }
 
