@@ -122,7 +122,7 @@ fn job<'a, 's, F: Scalar>(
         && leaf.is_packed(w.strides())
         && leaf.is_packed(g.strides())
         && let Some(g) = g.as_slice()
-        && w.as_slice().is_some()
+        && !w.is_sixteen()
     {
         let w = w.as_slice_mut().unwrap_or_default();
         lists.flat.push(flat(leaf, w, g, false));
