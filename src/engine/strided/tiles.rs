@@ -46,12 +46,13 @@ fn to_write<E>(w: Target<'_, E>) -> Option<GridMut<'_, E>> {
     }
 }
 
-fn to_read<E>(g: Source<'_, E>) -> Option<GridOf<'_, E>> {
+/// A gradient that is to be multiplied is a view, whose numbers are copied.
+fn to_read<E>(g: Source<'_, E>, is_lent: bool) -> Option<GridOf<'_, E>> {
     match g {
         Source::Slice(slice) => Some(Grid::Slice(slice)),
         Source::View(view) => {
             let view = two_axes(view)?;
-            Some(match view.to_slice() {
+            Some(match view.to_slice().filter(|_| is_lent) {
                 Some(slice) => Grid::Slice(slice),
                 None => Grid::View(view),
             })
@@ -252,11 +253,11 @@ pub(super) fn tiles<F: Scalar>(
         (_, Some(Sixteen::Float16(half))) => half,
         _ => return Sums::default(),
     };
-    let (mut g_own, mut g_half) = (None, None);
+    let (is_lent, mut g_own, mut g_half) = (factors.is_none(), None, None);
     match g {
-        Given::Own(g) => g_own = to_read(g),
-        Given::Half(Sixteen::BFloat16(g)) => g_half = to_read(g).map(Sixteen::BFloat16),
-        Given::Half(Sixteen::Float16(g)) => g_half = to_read(g).map(Sixteen::Float16),
+        Given::Own(g) => g_own = to_read(g, is_lent),
+        Given::Half(Sixteen::BFloat16(g)) => g_half = to_read(g, is_lent).map(Sixteen::BFloat16),
+        Given::Half(Sixteen::Float16(g)) => g_half = to_read(g, is_lent).map(Sixteen::Float16),
     }
     let g: &dyn ToRead<F> = match (&g_own, &g_half) {
         (Some(own), _) => own,
