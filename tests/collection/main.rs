@@ -30,7 +30,4 @@ mod oracle;
 #[path = "../solvers/mod.rs"]
 mod solvers;
 
-use thalweg_tests_support::{nist, problems};
-
-/// The loss that rules are told which may want one.
-const LOSS: f64 = 1.5;
+use thalweg_tests_support::{LOSS, nist, problems};

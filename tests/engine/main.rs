@@ -19,5 +19,4 @@ mod properties;
 #[path = "../rows/mod.rs"]
 mod rows;
 
-/// The loss that rules are told which may want one.
-const LOSS: f64 = 1.5;
+use thalweg_tests_support::LOSS;

@@ -10,9 +10,9 @@ use thalweg::{
     catalog,
 };
 
-use super::support::halved;
 use crate::LOSS;
 use crate::laws::support::{array as numbers, settings};
+use thalweg_tests_support::sixteen::halved;
 
 fn model(seed: u64) -> Array2<bf16> {
     halved(&numbers::<f32>(&[6, 7], seed).into_dimensionality().unwrap())

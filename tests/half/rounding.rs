@@ -4,7 +4,7 @@ use half::{bf16, f16};
 use ndarray::{Array1, Array2};
 use thalweg::{Adam, Average, Optimizer, Rounding, Sgd};
 
-use super::support::Sixteen;
+use thalweg_tests_support::sixteen::Sixteen;
 
 /// Steps of 1e-4 of the parameter, each less than half its last digit.
 fn moved<E: Sixteen>(rounding: Rounding, steps: usize) -> Vec<f64>

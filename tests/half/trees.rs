@@ -6,9 +6,9 @@ use thalweg::params::Snapshot;
 use thalweg::train::Accumulate;
 use thalweg::{Adam, Change, Momentum, Optimizer, ParamsMut, Pattern, Rounding, Sgd};
 
-use super::support::{Laid, WAYS, halved};
 use crate::counting::allocations_of;
 use crate::laws::support::array as numbers;
+use thalweg_tests_support::sixteen::{Laid, WAYS, halved};
 
 type Model = (Array2<bf16>, Array2<f32>, Array1<f16>);
 

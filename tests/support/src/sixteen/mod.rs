@@ -1,10 +1,17 @@
 //! What the tests of 16 bits share: arrays of both formats in any layout, and the rounding by arithmetic.
 
+mod courses;
+
 use half::{bf16, f16};
 use ndarray::{
     ArrayBase, ArrayD, ArrayViewD, ArrayViewMutD, Axis, Dimension, IxDyn, ShapeBuilder, Slice,
 };
 use thalweg::{Params, ParamsMut};
+
+pub use courses::{
+    RATE, STEPS, all_settings, assert_alike, compensated_in, gradients_in, of_both, parameters_in,
+    told,
+};
 
 /// A number of 16 bits.
 pub trait Sixteen: Copy + PartialEq + std::fmt::Debug + 'static {

@@ -9,10 +9,10 @@ use std::rc::Rc;
 use ndarray::ArrayD;
 use thalweg::{Entry, Optimizer, Scalar, Settings, StepInfo};
 
-use super::{
-    LOSS, Layout, Placed, array, assert_agrees, assert_close, assert_same, bits, elements,
-    has_hidden_norms,
-};
+use crate::LOSS;
+use crate::layout::{Layout, Placed};
+use crate::numbers::{array, assert_agrees, assert_close, assert_same, bits, elements};
+use crate::settings::has_hidden_norms;
 
 /// What a run starts from and goes by; of each layout that was asked for, laid out once for all rules and pairs.
 pub struct Course<F> {
@@ -129,7 +129,7 @@ impl<F: Scalar> Run<F> {
     }
 
     #[track_caller]
-    fn check_by(&self, layouts: &dyn Fn(usize) -> (Layout, Layout)) {
+    pub(crate) fn check_by(&self, layouts: &dyn Fn(usize) -> (Layout, Layout)) {
         let mut optimizer = self.optimizer();
         let mut w = self.laid(&layouts(0).0).start.clone();
         let mut equal_norms = !has_hidden_norms(&self.settings);
