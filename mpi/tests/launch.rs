@@ -42,6 +42,16 @@ fn line(output: &Output, start: &str) -> String {
     line.unwrap_or_else(|| panic!("{}: no line `{start}`\n{text}", output.status)).to_owned()
 }
 
+/// So it is compiled with the examples.
+#[test]
+fn the_program_of_the_docs_is_an_example() {
+    let example = include_str!("../examples/first_ranks.rs");
+    assert!(include_str!("../README.md").contains(&format!("```rust,no_run\n{example}```\n")));
+    let lines = example.lines().map(|line| format!("//! {line}").trim_end().to_owned() + "\n");
+    let docs = format!("//! ```no_run\n{}//! ```\n", lines.collect::<String>());
+    assert!(include_str!("../src/lib.rs").contains(&docs));
+}
+
 #[test]
 fn what_must_be_right_is() {
     let _alone = alone();
