@@ -1,6 +1,7 @@
 //! Conjugate gradient, the line searches, and the loop that drives a solver.
 
 mod allocations;
+mod answers;
 mod evaluations;
 mod gradients;
 mod inputs;
@@ -9,3 +10,4 @@ mod on;
 mod quadratics;
 mod searches;
 mod stepping;
+mod transcribed;

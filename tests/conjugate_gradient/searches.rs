@@ -8,10 +8,10 @@ use thalweg::solvers::{
 use super::on::{On, start};
 use crate::problems::eleven;
 
-type Phi = fn(f64) -> (f64, f64);
+pub(super) type Phi = fn(f64) -> (f64, f64);
 
 /// φ and φ' of the paper of Moré and Thuente, section 5, but for the one made to be rough.
-const PHIS: [(&str, Phi); 5] = [
+pub(super) const PHIS: [(&str, Phi); 5] = [
     ("5.1", |a| {
         let d = a * a + 2.0;
         (-a / d, (a * a - 2.0) / (d * d))
@@ -31,7 +31,7 @@ fn yanai(b1: f64, b2: f64, a: f64) -> (f64, f64) {
     (g(b1) * p + g(b2) * q, -g(b1) * (1.0 - a) / p + g(b2) * a / q)
 }
 
-fn sample(phi: Phi, length: f64) -> Sample {
+pub(super) fn sample(phi: Phi, length: f64) -> Sample {
     let (value, slope) = phi(length);
     Sample { length, value, slope }
 }
@@ -53,7 +53,7 @@ fn run(search: &mut dyn LineSearch, phi: Phi, first: f64) -> Result<(Sample, u32
     unreachable!()
 }
 
-const FIRSTS: [f64; 4] = [1e-3, 1e-1, 1e1, 1e3];
+pub(super) const FIRSTS: [f64; 4] = [1e-3, 1e-1, 1e1, 1e3];
 
 #[test]
 fn each_search_ends_where_its_conditions_hold() {

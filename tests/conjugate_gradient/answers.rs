@@ -1,0 +1,205 @@
+//! What each search answers to single samples, against numbers worked out by hand.
+
+use thalweg::solvers::{
+    Backtracking, Cubic, Exact, HagerZhang, LineSearch, MoreThuente, Next, NoLength, Sample, Secant,
+};
+
+const NAN: f64 = f64::NAN;
+
+fn s(length: f64, value: f64, slope: f64) -> Sample {
+    Sample { length, value, slope }
+}
+
+/// Begins at φ(0) = `value` and φ'(0) = `slope`.
+fn begun<L: LineSearch>(mut search: L, value: f64, slope: f64, noise: f64) -> L {
+    assert_eq!(search.begin(s(0.0, value, slope), 1.0, noise), 1.0);
+    search
+}
+
+#[track_caller]
+fn tries(next: Next, expected: f64) {
+    let Next::Try(length) = next else { panic!("{next:?}, not {expected}") };
+    assert!((length - expected).abs() <= 1e-12 * expected, "{length}, not {expected}");
+}
+
+#[test]
+fn a_sample_is_finite_if_value_and_slope_are() {
+    assert!(s(1.0, 1.0, 1.0).is_finite());
+    assert!(!s(1.0, NAN, 1.0).is_finite() && !s(1.0, 1.0, f64::INFINITY).is_finite());
+}
+
+#[test]
+fn a_first_length_that_is_none_is_1() {
+    let searches: [&mut dyn LineSearch; 6] = [
+        &mut Cubic::new(),
+        &mut MoreThuente::new(),
+        &mut HagerZhang::new(),
+        &mut Backtracking::new(),
+        &mut Secant::new(),
+        &mut Exact::new(),
+    ];
+    for search in searches {
+        for (first, begun) in
+            [(0.0, 1.0), (-2.0, 1.0), (f64::INFINITY, 1.0), (NAN, 1.0), (0.3, 0.3)]
+        {
+            assert_eq!(search.begin(s(0.0, 0.0, -1.0), first, 0.0), begun);
+        }
+        for none in [0.0, -1.0, NAN, f64::INFINITY] {
+            assert_eq!(search.advance(s(none, -1.0, 0.0)), Next::Fail(NoLength::NotALength));
+        }
+    }
+}
+
+/// φ(α) = 2 - 3α + kα² has its minimizer at 3/(2k), and φ(2) = 4k - 4.
+#[test]
+fn backtracking_goes_to_the_minimizer_of_a_parabola_or_a_tenth_or_half_of_the_way() {
+    let at = |value: f64| begun(Backtracking::new(), 2.0, -3.0, 0.0).advance(s(2.0, value, NAN));
+    tries(at(14.0), 1.0 / 3.0); // k = 4.5
+    tries(at(1e3), 0.2);
+    tries(at(1.9995), 1.0); // beyond half, 1.00008…
+    tries(at(f64::INFINITY), 0.2);
+    tries(at(NAN), 0.2);
+    // Enough is 2 - 1e-4·3·2.
+    assert_eq!(at(1.9993), Next::Accept);
+    let mut demanding = begun(Backtracking::new().decrease(0.5), 2.0, -3.0, 0.0);
+    tries(demanding.advance(s(2.0, -0.9, NAN)), 1.0);
+    assert_eq!(demanding.advance(s(2.0, -1.1, NAN)), Next::Accept);
+}
+
+#[test]
+fn backtracking_says_why_it_gives_up() {
+    for (value, why) in [(NAN, NoLength::NonFinite), (5.0, NoLength::Precision)] {
+        let mut search = begun(Backtracking::new(), 2.0, -3.0, 0.0);
+        let answers: Vec<Next> = (0..60).map(|_| search.advance(s(0.5, value, NAN))).collect();
+        assert!(answers[..59].iter().all(|next| matches!(next, Next::Try(_))));
+        assert_eq!(answers[59], Next::Fail(why));
+        // Another search begins anew, and a length that is next to nothing ends it.
+        search.begin(s(0.0, 2.0, -3.0), 1.0, 0.0);
+        assert!(matches!(search.advance(s(0.5, value, NAN)), Next::Try(_)));
+        assert_eq!(search.advance(s(1e-301, value, NAN)), Next::Fail(why));
+    }
+}
+
+/// φ(α) = α³/3 - α²/2 - 2α falls till 2, where its slope (α - 2)(α + 1) vanishes.
+#[test]
+fn the_minimizer_of_a_cubic_is_found_from_two_of_its_points() {
+    let phi = |a: f64| s(a, a * a * a / 3.0 - a * a / 2.0 - 2.0 * a, (a - 2.0) * (a + 1.0));
+    // From a point beyond it, and from one before it.
+    tries(begun(Cubic::new(), 0.0, -2.0, 0.0).advance(phi(5.0)), 2.0);
+    tries(begun(Cubic::new(), 0.0, -2.0, 0.0).advance(phi(0.5)), 2.0);
+    // The slopes alone lead from 1.5 to 4: half more than the cubic says is taken.
+    let mut search = begun(Cubic::new(), 0.0, -2.0, 0.0);
+    tries(search.advance(phi(1.5)), 3.0);
+    tries(search.advance(phi(3.0)), 2.0);
+    assert_eq!(search.advance(phi(2.0)), Next::Accept);
+}
+
+/// φ(1) = 1 is higher than φ(0) = 0, and falls with -½ as φ(0) does with -1. The parabola by the values is 2α² - α,
+/// the cubic -3.5α³ + 5.5α² - α, whose slope vanishes at (11 - √79)/21.
+#[test]
+fn higher_yet_falling_the_mean_of_cubic_and_parabola_is_tried() {
+    let mut search = begun(Cubic::new(), 0.0, -1.0, 0.0);
+    tries(search.advance(s(1.0, 1.0, -0.5)), 0.5 * (0.25 + (11.0 - 79_f64.sqrt()) / 21.0));
+}
+
+#[test]
+fn a_length_is_accepted_where_value_and_slope_are_low_enough() {
+    // σ = 0.3, φ(0) = 0, φ'(0) = -2: no higher than that and the noise, and |φ'| ≤ 0.6.
+    let accepts = |value: f64, slope: f64, noise: f64| {
+        begun(Cubic::new(), 0.0, -2.0, noise).advance(s(0.5, value, slope)) == Next::Accept
+    };
+    assert!(accepts(-1.0, 0.599, 0.0) && accepts(-1.0, -0.599, 0.0) && accepts(0.0, 0.0, 0.0));
+    assert!(!accepts(-1.0, 0.601, 0.0) && !accepts(-1.0, -0.601, 0.0) && !accepts(1e-9, 0.0, 0.0));
+    assert!(accepts(0.9e-3, 0.599, 1e-3) && accepts(0.9e-3, -0.599, 1e-3));
+    assert!(!accepts(1.1e-3, 0.0, 1e-3) && !accepts(0.9e-3, 0.601, 1e-3));
+    // A σ below 0.1 is for what still falls; what rises may do so by 0.1.
+    let accepts = |slope: f64| {
+        let search = Cubic::new().curvature(0.05);
+        begun(search, 0.0, -2.0, 0.0).advance(s(0.5, -1.0, slope)) == Next::Accept
+    };
+    assert!(accepts(-0.099) && !accepts(-0.101) && accepts(0.199) && !accepts(0.201));
+    // By slopes alone: |φ'| ≤ σ·2 and φ' ≤ 0.8·2.
+    let accepts = |slope: f64| {
+        let mut search = begun(Secant::new().curvature(0.9), 0.0, -2.0, 0.0);
+        search.advance(s(0.5, NAN, slope)) == Next::Accept
+    };
+    assert!(accepts(-1.79) && !accepts(-1.81) && accepts(1.59) && !accepts(1.61));
+}
+
+#[test]
+fn an_extrapolation_is_bounded_on_both_sides() {
+    let search = || begun(Secant::new().curvature(0.1), NAN, -1.0, 0.0);
+    tries(search().advance(s(1.0, NAN, -0.5)), 2.0); // where the line through -1 and -½ vanishes
+    tries(search().advance(s(1.0, NAN, -0.2)), 1.33); // 1.25 is too near
+    tries(search().advance(s(1.0, NAN, -0.99)), 10.0); // 100 is too far
+    tries(search().advance(s(1.0, NAN, -2.0)), 10.0); // the line vanishes behind
+    let mut twice = search();
+    tries(twice.advance(s(1.0, NAN, -0.5)), 2.0);
+    tries(twice.advance(s(2.0, NAN, -0.11)), 2.66); // at 2.28, of two thirds more
+}
+
+#[test]
+fn where_f_is_not_defined_a_tenth_is_tried_and_half_the_way_there_later() {
+    let mut search = begun(Secant::new().curvature(0.1), NAN, -1.0, 0.0);
+    tries(search.advance(s(4.0, NAN, NAN)), 0.4);
+    tries(search.advance(s(0.4, NAN, -1.0)), 2.2); // 4 was too long: between
+    tries(search.advance(s(2.2, NAN, f64::INFINITY)), 0.58); // a tenth of the way from 0.4
+    let mut cubic = begun(Cubic::new(), 0.0, -1.0, 0.0);
+    tries(cubic.advance(s(4.0, NAN, -0.1)), 0.4); // a value is wanted, too
+    let mut more = begun(MoreThuente::new(), 0.0, -1.0, 0.0);
+    tries(more.advance(s(4.0, f64::INFINITY, 0.0)), 0.4);
+    tries(more.advance(s(0.4, -0.4, -1.0)), 0.5 * (0.4 + 4.0));
+    let mut hager = begun(HagerZhang::new().curvature(0.1), 0.0, -1.0, 0.0);
+    tries(hager.advance(s(4.0, NAN, NAN)), 0.4);
+    tries(hager.advance(s(0.4, -0.4, -1.0)), 2.0); // five times as far is less than 4
+    tries(hager.advance(s(2.0, -2.0, -1.0)), 3.0); // and here more
+}
+
+#[test]
+fn an_interpolation_stays_inside_and_halves_what_shrinks_too_slowly() {
+    let search = || begun(Secant::new().curvature(0.1), NAN, -1.0, 0.0);
+    tries(search().advance(s(1.0, NAN, 1.0)), 0.5);
+    tries(search().advance(s(1.0, NAN, 3.0)), 0.25);
+    tries(search().advance(s(1.0, NAN, 1e6)), 0.005); // not nearer to an end than that
+    let mut slow = search();
+    tries(slow.advance(s(1.0, NAN, 1e6)), 0.005);
+    tries(slow.advance(s(0.005, NAN, -1.0)), 0.005 + 0.005 * 0.995);
+    let second = 0.009975;
+    tries(slow.advance(s(second, NAN, -1.0)), second + 0.005 * (1.0 - second));
+    let third = second + 0.005 * (1.0 - second);
+    tries(slow.advance(s(third, NAN, -1.0)), third + 0.5 * (1.0 - third));
+}
+
+#[test]
+fn a_bracket_without_width_is_given_up_and_exact_takes_it() {
+    // The two ends of an interval at the same place.
+    let next = |search: &mut dyn LineSearch| {
+        search.begin(s(0.0, 0.0, -1.0), 1.0, 0.0);
+        tries(search.advance(s(1.0, 0.0, 1.0)), 0.5);
+        search.advance(s(1.0, 0.0, -1.0))
+    };
+    assert_eq!(next(&mut Secant::new()), Next::Fail(NoLength::Precision));
+    assert_eq!(next(&mut Exact::new()), Next::Accept);
+}
+
+#[test]
+fn trials_are_counted() {
+    // Slopes that never change: the search goes on and on, or stays between two.
+    let count = |search: &mut dyn LineSearch, slope: f64, value: f64| {
+        search.begin(s(0.0, 0.0, -1.0), 1.0, 0.0);
+        let mut trials = 1;
+        loop {
+            match search.advance(s(1.0, value, slope)) {
+                Next::Try(_) => trials += 1,
+                Next::Fail(why) => return (trials, why),
+                Next::Accept => panic!("{search:?}"),
+            }
+        }
+    };
+    let (nan, trials) = (NoLength::NonFinite, NoLength::Trials);
+    assert_eq!(count(&mut Cubic::new(), NAN, NAN), (61, nan));
+    assert_eq!(count(&mut MoreThuente::new(), NAN, NAN), (61, nan));
+    assert_eq!(count(&mut HagerZhang::new(), NAN, NAN), (61, nan));
+    assert_eq!(count(&mut Secant::new(), 5.0, NAN), (40, trials));
+    assert_eq!(count(&mut MoreThuente::new(), 5.0, 1.0), (40, trials));
+}
