@@ -111,6 +111,9 @@ fn main() -> Outcome<()> {
     print_table(&table, |loss| loss.actual, 3);
     println!("\nTraining loss gained, as predicted");
     print_table(&table, |loss| loss.predicted, 3);
+    println!(
+        "A prediction is of the parabola at the weights as they were: far from them it says little."
+    );
     Ok(())
 }
 

@@ -532,7 +532,8 @@ pub enum ErrorKind {
     /// A linear operator that must be symmetric is not.
     #[error(
         "the operator is not symmetric: its defect is {defect:.1e} of its norm, where {allowed:.1e} is \
-         allowed; check the product, or allow more"
+         allowed; check the product, or allow more by `symmetry`, where it comes of differences in f32 \
+         or across the kink of a ReLU"
     )]
     NotSymmetric {
         /// The largest entry found that a symmetric operator would not have, over the norm.

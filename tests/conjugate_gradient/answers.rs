@@ -29,6 +29,14 @@ fn a_sample_is_finite_if_value_and_slope_are() {
 }
 
 #[test]
+fn backtracking_alone_needs_no_slope() {
+    assert!(!Backtracking::new().needs_slope());
+    let others: [&dyn LineSearch; 5] =
+        [&Cubic::new(), &MoreThuente::new(), &HagerZhang::new(), &Secant::new(), &Exact::new()];
+    assert!(others.iter().all(|search| search.needs_slope()));
+}
+
+#[test]
 fn a_first_length_that_is_none_is_1() {
     let searches: [&mut dyn LineSearch; 6] = [
         &mut Cubic::new(),
@@ -64,6 +72,10 @@ fn backtracking_goes_to_the_minimizer_of_a_parabola_or_a_tenth_or_half_of_the_wa
     let mut demanding = begun(Backtracking::new().decrease(0.5), 2.0, -3.0, 0.0);
     tries(demanding.advance(s(2.0, -0.9, NAN)), 1.0);
     assert_eq!(demanding.advance(s(2.0, -1.1, NAN)), Next::Accept);
+    // 2 is no such share, the nearest is just below 1: φ(0) = 0 and φ'(0) = -1 ask at 1 for hardly less than -1.
+    let mut most = begun(Backtracking::new().decrease(2.0), 0.0, -1.0, 0.0);
+    assert!(matches!(most.advance(s(1.0, -0.999, NAN)), Next::Try(_)));
+    assert_eq!(most.advance(s(1.0, -1.0, NAN)), Next::Accept);
 }
 
 #[test]
@@ -76,6 +88,7 @@ fn backtracking_says_why_it_gives_up() {
         // Another search begins anew, and a length that is next to nothing ends it.
         search.begin(s(0.0, 2.0, -3.0), 1.0, 0.0);
         assert!(matches!(search.advance(s(0.5, value, NAN)), Next::Try(_)));
+        assert!(matches!(search.advance(s(1e-300, value, NAN)), Next::Try(_)));
         assert_eq!(search.advance(s(1e-301, value, NAN)), Next::Fail(why));
     }
 }
