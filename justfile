@@ -40,7 +40,7 @@ deny:
 
 # Mutants of `rules`, `engine` or `line_search`, so many drawn by a seed, by `cargo install cargo-mutants`.
 mutants room="line_search" count="30" seed="1":
-    tests/mutants/run {{room}} {{count}} {{seed}}
+    tests/mutants/run --seed {{seed}} {{room}} {{count}}
 
 # The programs of the guide that step tensors of candle and burn, whose crates nothing else builds.
 bridges:

@@ -7,6 +7,7 @@ mod gradients;
 mod inputs;
 mod linear;
 mod on;
+mod phis;
 mod quadratics;
 mod searches;
 mod stepping;

@@ -3,7 +3,7 @@
 
 use thalweg::solvers::{HagerZhang, LineSearch, MoreThuente, Next, Sample};
 
-use super::searches::{FIRSTS, PHIS, Phi, sample};
+use super::phis::{FIRSTS, PHIS, Phi, sample};
 
 const ROUNDING: f64 = 1e-15;
 
@@ -151,9 +151,19 @@ fn dcstep(
     stpf
 }
 
+/// Functions that fall at once, and then by less than a ten-thousandth of the first slope: there the search is
+/// steered by what is left of them beside that.
+const SLOW: [(&str, Phi); 2] = [
+    ("flat", |a| (1e-5 * ((-1e5 * a).exp() - 1.0), -(-1e5 * a).exp())),
+    ("slow", |a| {
+        let d = 1.0 + 1e3 * a;
+        (-1e-3 * d.ln() + 0.0004 * a * a, -1.0 / d + 0.0008 * a)
+    }),
+];
+
 #[test]
 fn more_and_thuentes_trials_are_those_of_minpack_2() {
-    for (name, phi) in PHIS {
+    for (name, phi) in PHIS.into_iter().chain(SLOW) {
         for first in FIRSTS {
             for eta in [1e-3, 0.01, 0.1, 0.5, 0.9] {
                 let ours = trials(&mut MoreThuente::new().curvature(eta), phi, first);

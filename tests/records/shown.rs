@@ -66,7 +66,7 @@ fn a_table_has_what_the_optimizer_was_built_with() {
 #[test]
 fn a_step_is_told_in_a_line() {
     let (mut w, g) = (array![1.0, 2.0], array![3.0, 4.0]);
-    let mut adam = Adam::new(0.25).report_norm().non_finite(NonFinite::Skip);
+    let mut adam = Adam::new(0.25).report_norm(true).non_finite(NonFinite::Skip);
     let mut tell = |g| adam.step(&mut w, &g).unwrap().to_string();
     assert_eq!(tell(g.clone()), "step 1: learning rate 0.25, gradient norm 5.0");
     assert_eq!(tell(array![f64::NAN, 0.0]), "step 1: skipped, a gradient was not finite");
