@@ -37,3 +37,12 @@ figures *sections:
 # Licences and sources of all dependencies, by `cargo install cargo-deny`.
 deny:
     cargo deny --workspace --all-features --locked check bans licenses sources
+
+# Mutants of `rules`, `engine` or `line_search`, so many drawn by a seed, by `cargo install cargo-mutants`.
+mutants room="line_search" count="30" seed="1":
+    tests/mutants/run --seed {{seed}} {{room}} {{count}}
+
+# The programs of the guide that step tensors of candle and burn, whose crates nothing else builds.
+bridges:
+    cargo run --locked --manifest-path examples/bridges/Cargo.toml
+    cargo run --locked --manifest-path examples/bridges/burn/Cargo.toml

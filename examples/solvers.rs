@@ -36,12 +36,27 @@ const BESIDE: [(&str, usize); 5] =
 
 fn main() -> Result<(), Error> {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.iter().any(|word| word.starts_with('-')) {
+        println!("words choose solvers whose names have one of them, of these:");
+        solvers::solvers::<f64>().iter().for_each(|entry| println!("  {}", entry.name));
+        println!("eleven: the problems that other libraries were measured on");
+        println!("f32: single precision; tsv: the form of tests/solvers/table.tsv");
+        println!("starts: how many of 100 starts end at a minimum, beside SciPy; minutes");
+        return Ok(());
+    }
     let has = |word: &str| words.iter().any(|w| w == word);
     let list = if has("eleven") { problems::eleven() } else { problems::all() };
     let names: Vec<&String> =
         words.iter().filter(|w| !["eleven", "f32", "tsv"].contains(&w.as_str())).collect();
     if has("starts") {
         return shares(&words[..]);
+    }
+    let known = solvers::solvers::<f64>();
+    if let Some(word) =
+        names.iter().find(|&name| !known.iter().any(|e| e.name.contains(name.as_str())))
+    {
+        println!("there is no solver `{word}`; --help lists them");
+        return Ok(());
     }
     if has("f32") {
         table::<f32>(&list, &names, has("tsv"))

@@ -88,6 +88,7 @@
 //! all else. `rayon`: large parameters are swept on all threads of the current pool. `serde`:
 //! checkpoints. `safetensors`: parameters and moments in files of PyTorch.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![warn(unreachable_pub)]

@@ -23,6 +23,11 @@ mod sealed {
 /// assert_eq!((-3.0_f64).sign(), -1.0);
 /// assert_eq!(0.0_f64.sign(), 0.0);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no number that can be optimized: `f32` and `f64` are",
+    label = "neither `f32` nor `f64`",
+    note = "whole numbers become such by `array.mapv(f64::from)`, or where they are written, `1.0` for `1`"
+)]
 pub trait Scalar:
     Float + Debug + Display + Default + Send + Sync + sealed::Sealed + 'static
 {

@@ -9,6 +9,8 @@
 //! over one landscape. `--same-loss docs/same_loss.md` searches settings and races to the same loss, on the digits and on
 //! 20,000 printed letters, and writes a page of it.
 
+#[path = "../bar.rs"]
+mod bar;
 #[path = "../digits/data.rs"]
 #[allow(dead_code)]
 mod data;
@@ -91,8 +93,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     println!("the cost of a first epoch over one of SGD with the same batches, in turns");
     println!("{:<18}{:>9}{:>16}{:>10}{:>7}  settings", "", "reached", "epochs", "seconds", "cost");
+    let bar = bar::bar(METHODS.iter().filter(chosen).count() * seeds as usize, "races");
     for method in METHODS.iter().filter(chosen) {
         let run = |seed| {
+            bar.inc(1);
             race::run(&TASK, method, &method.chosen, seed, limit, &split.training, &split.test)
         };
         let runs = (1..=seeds).map(run).collect::<Result<Vec<Run>, _>>()?;
@@ -100,14 +104,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (seconds, _) = mean(runs.iter().map(|run| run.seconds));
         let reached = runs.iter().filter(|run| run.reached).count();
         let cost = race::cost(&TASK, method, &METHODS[0], &method.chosen, turns, &split.training)?;
-        println!(
-            "{:<18}{:>9}{:>16}{seconds:>10.3}{cost:>7.2}  {}",
-            method.name,
-            format!("{reached}/{seeds}"),
-            format!("{epochs:.2} ± {error:.2}"),
-            method.chosen,
-        );
+        bar.suspend(|| {
+            println!(
+                "{:<18}{:>9}{:>16}{seconds:>10.3}{cost:>7.2}  {}",
+                method.name,
+                format!("{reached}/{seeds}"),
+                format!("{epochs:.2} ± {error:.2}"),
+                method.chosen,
+            );
+        });
     }
+    bar.finish_and_clear();
     if options.only.is_some() {
         return Ok(());
     }

@@ -7,6 +7,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use thalweg::{Error, loss};
 
+use crate::bar::bar;
 use crate::data::Digits;
 use crate::methods::{Method, Mover, Seen};
 use crate::network::Network;
@@ -191,8 +192,11 @@ pub fn tune(
     images: &Digits,
     validation: &Digits,
 ) -> Result<Vec<(f64, Config)>, Error> {
+    let configs: Vec<Config> = configs.collect();
     let mut tried = Vec::new();
+    let bar = bar(configs.len(), "settings");
     for config in configs {
+        bar.inc(1);
         let mut epochs = 0.0;
         for seed in 101..101 + task.search_seeds {
             // A step that fails is one that was too long.
@@ -201,6 +205,7 @@ pub fn tune(
         }
         tried.push((epochs / task.search_seeds as f64, config));
     }
+    bar.finish_and_clear();
     tried.sort_by(|(a, _), (b, _)| a.total_cmp(b));
     Ok(tried)
 }

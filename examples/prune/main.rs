@@ -8,6 +8,8 @@
 //! By magnitude; by Optimal Brain Damage, ½H_qq·w_q²; and by Optimal Brain Surgeon, whose other
 //! weights make up for each that goes, with the dense Hessian and with blocks of the Fisher matrix.
 
+#[path = "../bar.rs"]
+mod bar;
 #[path = "../digits/data.rs"]
 #[allow(dead_code)]
 mod data;
@@ -87,18 +89,21 @@ fn main() -> Outcome<()> {
     let test = take(&split.test, &(0..split.test.len()).collect::<Vec<_>>());
 
     let mut table: [[Vec<Loss>; 4]; 4] = Default::default();
+    let bar = bar::bar(seeds as usize * table.len(), "prunings");
     for seed in 1..=seeds {
         let model = train(&training, &plan, seed)?;
         let accuracy = accuracy(&model, &test);
-        println!("seed {seed}: {accuracy:.2} % of the test images before");
+        bar.suspend(|| println!("seed {seed}: {accuracy:.2} % of the test images before"));
         for (method, row) in table.iter_mut().enumerate() {
             for (cell, loss) in
                 row.iter_mut().zip(prune(method, &model, &training, &test, accuracy)?)
             {
                 cell.push(loss);
             }
+            bar.inc(1);
         }
     }
+    bar.finish_and_clear();
 
     println!("\nTest accuracy lost, points (mean of {seeds}, ± standard error)");
     print_table(&table, |loss| loss.accuracy, 2);
@@ -106,6 +111,9 @@ fn main() -> Outcome<()> {
     print_table(&table, |loss| loss.actual, 3);
     println!("\nTraining loss gained, as predicted");
     print_table(&table, |loss| loss.predicted, 3);
+    println!(
+        "A prediction is of the parabola at the weights as they were: far from them it says little."
+    );
     Ok(())
 }
 

@@ -9,6 +9,8 @@
 //! negative) and what the diagonals of RMSprop and Adam make of it, and prints how badly the problem
 //! is conditioned without and with them.
 
+#[path = "../bar.rs"]
+mod bar;
 #[path = "../digits/data.rs"]
 #[allow(dead_code)]
 mod data;
@@ -116,7 +118,9 @@ fn main() -> Outcome<()> {
     );
     print(&along[0]);
     let mut order = all;
+    let bar = bar::bar(plan.epochs[2], "epochs");
     for epoch in 1..=plan.epochs[2] {
+        bar.inc(1);
         order.shuffle(&mut rng);
         for indices in order.chunks(16) {
             let Batch { images, classes } = take(&training, indices);
@@ -129,7 +133,7 @@ fn main() -> Outcome<()> {
         }
         let label = format!("after {epoch} epoch{}", if epoch == 1 { "" } else { "s" });
         along.push(look(label, &model, &batch, None, &plan, &mut rng)?);
-        print(&along[along.len() - 1]);
+        bar.suspend(|| print(&along[along.len() - 1]));
         // RMSprop's √(s + ε) and Adam's √v̂ + ε, with their default constants.
         let correction = bias_correction(0.999, adam.steps());
         let by_adam =
@@ -139,9 +143,10 @@ fn main() -> Outcome<()> {
         for (name, diagonal) in [("RMSprop", by_rmsprop), ("Adam", by_adam)] {
             let label = format!("divided by {name}'s diagonal");
             divided.push(look(label, &model, &batch, Some(&diagonal), &plan, &mut rng)?);
-            print(&divided[divided.len() - 1]);
+            bar.suspend(|| print(&divided[divided.len() - 1]));
         }
     }
+    bar.finish_and_clear();
 
     conditions(&model, &batch)?;
     plot::draw(&args.out, &along, &divided)?;

@@ -1,5 +1,7 @@
 //! Condition numbers, and the learning rates that a spectrum allows.
 
+use std::fmt;
+
 use super::adaptors::Restricted;
 use super::lanczos::{Lanczos, Look, Verdict, default_products};
 use super::operator::{LinearOperator, check_dim, product};
@@ -309,6 +311,23 @@ pub fn stable_learning_rate<F: Scalar>(mut operator: impl LinearOperator<F>) -> 
     let found = Lanczos::ends(0, 1).run(&mut operator)?;
     let highest = found.highest[0].value + found.highest[0].bound;
     Ok(if highest > 0.0 { 2.0 / highest } else { f64::INFINITY })
+}
+
+impl fmt::Display for Bounded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.4e} ± {:.0e}", self.value, self.bound)
+    }
+}
+
+/// The eigenvalues on the ends, and what follows from them.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (low, high) = self.absolute_range();
+        write!(f, "λ from {} to {}, ", self.lowest, self.highest)?;
+        write!(f, "condition number {:.3e} (in {low:.3e} to {high:.3e}), ", self.absolute())?;
+        write!(f, "stable below a learning rate of {:.3e}", self.stable_learning_rate())?;
+        f.write_str(if self.converged { "" } else { "; not converged" })
+    }
 }
 
 /// Ends a search early that will not tell the smallest eigenvalue from 0.

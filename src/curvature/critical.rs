@@ -1,5 +1,7 @@
 //! What kind of critical point a training has stopped at.
 
+use std::fmt;
+
 use super::lanczos::Lanczos;
 use super::operator::{LinearOperator, check_dim, check_finite, check_size};
 use crate::error::{Error, ErrorKind};
@@ -28,6 +30,19 @@ pub enum CriticalKind {
     /// Some are zero, and the others have one sign or there are none: the second derivatives do not
     /// decide it.
     Degenerate,
+}
+
+impl fmt::Display for CriticalKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Minimum => f.write_str("minimum"),
+            Self::Maximum => f.write_str("maximum"),
+            Self::Saddle { negative } => {
+                write!(f, "saddle, {negative} of the eigenvalues negative")
+            }
+            Self::Degenerate => f.write_str("undecided by second derivatives"),
+        }
+    }
 }
 
 /// A critical point, classified.

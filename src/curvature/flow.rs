@@ -1,5 +1,7 @@
 //! How gradients fare on their way through the layers.
 
+use std::fmt;
+
 use ndarray::{ArrayD, Zip};
 
 use crate::error::{Error, Tree};
@@ -20,6 +22,16 @@ pub enum Flow {
     /// Its root mean square is more than the exploding ratio times that of the last layer, or it is
     /// not finite.
     Exploding,
+}
+
+impl fmt::Display for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Healthy => "healthy",
+            Self::Vanishing => "vanishing",
+            Self::Exploding => "exploding",
+        })
+    }
 }
 
 /// A leaf as [`GradientFlow`] saw it last.

@@ -1,5 +1,7 @@
 //! Traces and diagonals from random products.
 
+use std::fmt;
+
 use rand::{Rng, RngExt};
 
 use super::operator::{LinearOperator, check_dim, product};
@@ -30,6 +32,13 @@ pub struct Estimate {
     pub products: usize,
     /// Whether the standard error met the tolerance before the samples ran out.
     pub converged: bool,
+}
+
+/// The value and half of its [`interval`](Estimate::interval).
+impl fmt::Display for Estimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.4e} ± {:.1e}", self.value, self.interval().1 - self.value)
+    }
 }
 
 impl Estimate {

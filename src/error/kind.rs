@@ -189,8 +189,8 @@ pub enum ErrorKind {
     /// A gradient is so large that its square overflows the optimizer's state, and the policy is to
     /// reject it.
     #[error(
-        "the gradient of {} is {value} at index {index:?}; the state holds squares of gradients up to \
-         {limit}, and nothing was changed: scale the loss or clip the gradients (see `NonFinite` for \
+        "the gradient of {} is {value:e} at index {index:?}; the state holds squares of gradients up to \
+         {limit:e}, and nothing was changed: scale the loss or clip the gradients (see `NonFinite` for \
          other policies)",
         Name(leaf)
     )]
@@ -496,7 +496,7 @@ pub enum ErrorKind {
     NothingBest,
 
     /// A vector or a matrix has another size than what it is used with.
-    #[error("{what} has {found} elements where it takes {expected}")]
+    #[error("{what}: there are {found} elements where {expected} are wanted")]
     Size {
         /// What has the size.
         what: &'static str,
@@ -532,7 +532,8 @@ pub enum ErrorKind {
     /// A linear operator that must be symmetric is not.
     #[error(
         "the operator is not symmetric: its defect is {defect:.1e} of its norm, where {allowed:.1e} is \
-         allowed; check the product, or allow more"
+         allowed; check the product, or allow more by `symmetry`, where it comes of differences in f32 \
+         or across the kink of a ReLU"
     )]
     NotSymmetric {
         /// The largest entry found that a symmetric operator would not have, over the norm.

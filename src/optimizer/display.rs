@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Optimizer;
+use super::{Optimizer, StepInfo};
 use crate::scalar::Scalar;
 
 /// One line: name, learning rate, steps. `{:#}` is a table of what it is built with and keeps, as its
@@ -53,3 +53,28 @@ macro_rules! display {
     )+};
 }
 pub(crate) use display;
+
+/// One line, as for a log.
+///
+/// ```
+/// use thalweg::{Optimizer, Sgd};
+/// let info = Sgd::new(0.5).clip_norm(1.0).step(&mut [3.0, 4.0], &[3.0, 4.0])?;
+/// assert_eq!(info.to_string(), "step 1: learning rate 0.5, gradient norm 5.0");
+/// # Ok::<(), thalweg::Error>(())
+/// ```
+impl fmt::Display for StepInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {}: ", self.step)?;
+        if self.skipped {
+            return f.write_str("skipped, a gradient was not finite");
+        }
+        if self.accumulating {
+            return f.write_str("gradients are added up, none was taken");
+        }
+        write!(f, "learning rate {:?}", self.learning_rate)?;
+        match self.grad_norm {
+            Some(norm) => write!(f, ", gradient norm {norm:?}"),
+            None => Ok(()),
+        }
+    }
+}

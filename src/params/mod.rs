@@ -152,6 +152,8 @@ use crate::scalar::Scalar;
     note = "arrays and views of `ndarray` are; references, tuples, arrays and `Vec`s of such; structs with `#[derive(thalweg::Params)]`",
     note = "a field that is not trained is left out by `#[params(skip)]`",
     note = "so are numbers, and rows of numbers: `f64`, `Vec<f64>`, `[f64; 3]`, `&[f64]`",
+    note = "a `BTreeMap<String, _>` is a tree of what it has; a `HashMap` has no order",
+    note = "a vector or matrix of another crate, or of another `ndarray` than 0.17, is one as a slice: `w.as_slice()`",
     note = "with the feature `half`, arrays of `half::bf16` and `half::f16` are trees of `f32`"
 )]
 pub trait Params<F: Scalar> {
@@ -181,7 +183,9 @@ pub trait Params<F: Scalar> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no tree of arrays of `{F}` to write to",
     note = "owned arrays and mutable views of `ndarray` are; tuples, arrays and `Vec`s of such; structs with `#[derive(thalweg::Params)]`",
-    note = "so are numbers, and rows of numbers: `f64`, `Vec<f64>`, `[f64; 3]`, `&mut [f64]`"
+    note = "so are numbers, and rows of numbers: `f64`, `Vec<f64>`, `[f64; 3]`, `&mut [f64]`",
+    note = "a `BTreeMap<String, _>` is a tree of what it has; a `HashMap` has no order",
+    note = "a vector or matrix of another crate, or of another `ndarray` than 0.17, is one as a slice: `w.as_mut_slice()`"
 )]
 pub trait ParamsMut<F: Scalar>: Params<F> {
     /// Calls `visit` once for each leaf, in the order of [`Params::visit`].

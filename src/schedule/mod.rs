@@ -405,6 +405,13 @@ impl From<f64> for Schedule {
     }
 }
 
+/// The same rate at each step, as near to the decimal that was written as `f32` is.
+impl From<f32> for Schedule {
+    fn from(value: f32) -> Self {
+        Self::constant(value.into())
+    }
+}
+
 /// A closure of the step, counted from 1, prints as `closure`; [`Schedule::custom`] gives it a name.
 impl<V: Fn(u64) -> f64 + Send + Sync + 'static> From<V> for Schedule {
     fn from(value: V) -> Self {

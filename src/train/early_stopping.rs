@@ -1,5 +1,7 @@
 //! Stopping when the validation metric no longer improves.
 
+use std::fmt;
+
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
 use crate::params::{Params, ParamsMut, Snapshot};
@@ -47,6 +49,17 @@ pub enum Verdict {
         /// The best epoch, counted from 1; 0 if there was none.
         best_epoch: u64,
     },
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Improved => f.write_str("improved"),
+            Self::Waiting { waited, left } => write!(f, "no better for {waited}, {left} left"),
+            Self::Stop { best_epoch: 0 } => f.write_str("stop, no epoch had a finite metric"),
+            Self::Stop { best_epoch } => write!(f, "stop, epoch {best_epoch} was the best"),
+        }
+    }
 }
 
 /// **Early stopping**: ends a training once its validation metric has not improved for a number of

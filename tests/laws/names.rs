@@ -227,3 +227,28 @@ for_both_scalars!(
     names_are_compared_whole,
     a_renamed_model_does_not_flood_the_message,
 );
+
+/// What schedules drive, states compare and `{:#}` prints: the numbers of a rule, which are read off its source here.
+#[test]
+fn every_number_of_a_rule_goes_by_its_name() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../src/rules");
+    let mut numbers = 0;
+    for entry in catalog::<f64>() {
+        let Ok(text) = std::fs::read_to_string(folder.join(format!("{}.rs", entry.name))) else {
+            continue; // in the file of another rule
+        };
+        let Some((_, list)) = text.split_once("\nhyperparameters! {") else { continue };
+        let table = format!("{:#}", entry.build(entry.learning_rate, Settings::default()));
+        for line in list.split("\n}\n").next().unwrap().lines() {
+            let line = line.trim().strip_suffix(';').unwrap_or_default();
+            let Some((name, rest)) = line.split_once(" = ") else { continue };
+            let Some((default, _)) = rest.split_once(" in ") else { continue };
+            let name = name.replace('_', " ");
+            let told = table.lines().find_map(|line| line.trim().strip_prefix(&format!("{name} ")));
+            let told = told.unwrap_or_else(|| panic!("{} tells no {name}: {table}", entry.name));
+            assert_eq!(told.trim().parse(), default.parse::<f64>(), "{}: {name}", entry.name);
+            numbers += 1;
+        }
+    }
+    assert!(numbers > 100, "{numbers}");
+}

@@ -5,7 +5,9 @@
 
 use ndarray::{Array1, array};
 use thalweg::regularize::{Decay, Penalty};
-use thalweg::{Elementwise, ErrorKind, Optimizer, Rule, Scalar, Settings, catalog, rules};
+use thalweg::{
+    DAdaptAdam, Elementwise, ErrorKind, Optimizer, Prodigy, Rule, Scalar, Settings, catalog, rules,
+};
 
 use super::support::*;
 
@@ -210,6 +212,18 @@ fn so_has_every_kind_of_decay<F: Scalar>() {
     });
 }
 
+/// A factor of growth below 1 would shrink what can but grow; 1 holds it, ∞ lets it.
+fn so_has_the_growth_of_an_estimate<F: Scalar>() {
+    let growth =
+        Range { good: vec![1.0, 1.02, f64::INFINITY], bad: vec![BELOW_ONE, 0.0, -2.0, f64::NAN] };
+    check::<F>("Prodigy", "growth_rate", &growth, &|rate| {
+        Box::new(Prodigy::new(1.0).growth_rate(rate))
+    });
+    check::<F>("DAdaptAdam", "growth_rate", &growth, &|rate| {
+        Box::new(DAdaptAdam::new(1.0).growth_rate(rate))
+    });
+}
+
 fn so_has_every_setting<F: Scalar>() {
     for entry in catalog::<F>() {
         let build = |settings| entry.build(0.1, settings);
@@ -288,6 +302,7 @@ fn a_rate_that_is_set_is_used<F: Scalar>() {
 for_both_scalars!(
     every_hyperparameter_has_its_range,
     so_has_every_kind_of_decay,
+    so_has_the_growth_of_an_estimate,
     so_has_every_setting,
     a_learning_rate_is_finite_and_not_negative,
     a_learning_rate_is_finite_in_the_parameters_precision_too,

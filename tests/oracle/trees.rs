@@ -320,6 +320,7 @@ pub fn trees() -> Vec<Row> {
         new |a| PolyakStep::new(a).lower_bound(1.5).scale(0.5).epsilon(3.0)
             => polyak(1.5, 0.5, 3.0);
         optax |a| PolyakStep::optax(a, 1.0) => polyak_optax(0.0, 0.0, 1.0);
+        optax |a| PolyakStep::optax(a, 1.0).epsilon(3.0) => polyak_optax(0.0, 3.0, 1.0);
         optax |a| PolyakStep::optax(a, 1e-8).lower_bound(-1.0).epsilon(0.1)
             => polyak_optax(-1.0, 0.1, 1e-8);
 

@@ -1,8 +1,9 @@
 //! Every optimizer has a line and a table, in a box and around another one.
 
 use ndarray::array;
-use thalweg::train::{Accumulate, Lookahead};
-use thalweg::{Adam, AdamW, Lbfgs, Muon, Optimizer, Schedule, Settings, catalog};
+use thalweg::curvature::{Condition, CriticalKind, Flow};
+use thalweg::train::{Accumulate, EarlyStopping, Lookahead};
+use thalweg::{Adam, AdamW, Lbfgs, Muon, NonFinite, Optimizer, Schedule, Settings, catalog};
 
 /// Steps once, and gives the line before and after, and the table.
 fn shown(optimizer: &mut dyn Optimizer<f64>) -> [String; 3] {
@@ -60,4 +61,43 @@ fn a_table_has_what_the_optimizer_was_built_with() {
     }
     let debug = format!("{adamw:?}");
     assert!(debug.contains("clip_norm") && !debug.contains("proximal_l1"), "{debug}");
+}
+
+#[test]
+fn a_step_is_told_in_a_line() {
+    let (mut w, g) = (array![1.0, 2.0], array![3.0, 4.0]);
+    let mut adam = Adam::new(0.25).report_norm(true).non_finite(NonFinite::Skip);
+    let mut tell = |g| adam.step(&mut w, &g).unwrap().to_string();
+    assert_eq!(tell(g.clone()), "step 1: learning rate 0.25, gradient norm 5.0");
+    assert_eq!(tell(array![f64::NAN, 0.0]), "step 1: skipped, a gradient was not finite");
+    let mut parts = Accumulate::new(Adam::new(0.25), 2);
+    let mut tell = || parts.step(&mut w, &g).unwrap().to_string();
+    assert_eq!(tell(), "step 0: gradients are added up, none was taken");
+    assert_eq!(tell(), "step 1: learning rate 0.25");
+}
+
+#[test]
+fn verdicts_and_kinds_are_told_in_words() {
+    let mut early = EarlyStopping::<f64>::minimize(2);
+    let said =
+        [2.0, 1.0, 1.5, 1.5].map(|metric| early.observe(metric, &array![0.0]).unwrap().to_string());
+    let told = ["improved", "improved", "no better for 1, 1 left", "stop, epoch 2 was the best"];
+    assert_eq!(said, told);
+    let mut never = EarlyStopping::<f64>::minimize(1);
+    let said = never.observe(f64::NAN, &array![0.0]).unwrap().to_string();
+    assert_eq!(said, "stop, no epoch had a finite metric");
+    assert_eq!(Flow::Vanishing.to_string(), "vanishing");
+    let saddle = CriticalKind::Saddle { negative: 3 };
+    assert_eq!(saddle.to_string(), "saddle, 3 of the eigenvalues negative");
+}
+
+/// Of diag(1, 2, 4) all is known: κ = 4, and 2/λ_max = 0.5.
+#[test]
+fn curvature_is_told_in_a_line() {
+    let diagonal = array![[1.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 4.0]];
+    let told = Condition::of(diagonal).unwrap().to_string();
+    for word in ["λ from 1.0000e0 ±", " to 4.0000e0 ±", "condition number 4.000e0", "5.000e-1"] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+    assert!(!told.contains('\n') && !told.contains("not converged"), "{told}");
 }

@@ -7,8 +7,8 @@ use crate::state::{Record, invalid};
 /// What a trial must fulfil, and whether values may be asked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tests {
-    /// c₁; `None` where slopes alone are known.
-    pub(super) decrease: Option<f64>,
+    /// Whether values are known, too.
+    pub(super) values: bool,
     /// σ: |φ'(α)| ≤ σ|φ'(0)|.
     pub(super) curvature: f64,
 }
@@ -117,7 +117,7 @@ impl Bracket {
             return Next::Fail(NoLength::NotALength);
         }
         self.trials += 1;
-        let valued = self.tests.decrease.is_some();
+        let valued = self.tests.values;
         if !(trial.slope.is_finite() && (trial.value.is_finite() || !valued)) {
             self.undefined = trial.length;
             let low = self.low.length;
@@ -152,17 +152,14 @@ impl Bracket {
         let Sample { value, slope, .. } = self.start;
         let (flat, steepness) = (trial.slope.abs(), -slope);
         let sigma = self.tests.curvature;
-        let Some(decrease) = self.tests.decrease else {
+        if !self.tests.values {
             return flat <= sigma * steepness
                 && trial.slope <= (1.0 - 2.0 * APPROXIMATE) * steepness;
-        };
-        let strong =
-            trial.value <= value + decrease * trial.length * slope && flat <= sigma * steepness;
+        }
         // Where φ differs by rounding alone, the slopes say more.
-        let approximate = trial.value <= value + self.noise
+        trial.value <= value + self.noise
             && trial.slope >= sigma * slope
-            && flat <= sigma.max(APPROXIMATE) * steepness;
-        strong || approximate
+            && flat <= sigma.max(APPROXIMATE) * steepness
     }
 
     /// A length beyond a trial that still falls.
@@ -170,7 +167,7 @@ impl Bracket {
         let low = self.low;
         let ahead = |length: f64| if length > trial.length { Some(length) } else { None };
         let secant = ahead(secant(low, trial));
-        let cubic = self.tests.decrease.and_then(|_| ahead(cubic(low, trial)));
+        let cubic = if self.tests.values { ahead(cubic(low, trial)) } else { None };
         let next = match (cubic, secant) {
             (Some(c), Some(s)) => c.max(s).min(1.5 * c.min(s)),
             (Some(next), None) | (None, Some(next)) => next,
@@ -188,7 +185,7 @@ impl Bracket {
         if width.is_nan() || width <= 1e-16 * high.length {
             return Next::Fail(NoLength::Precision);
         }
-        let valued = self.tests.decrease.is_some();
+        let valued = self.tests.values;
         let next = if high.slope >= 0.0 {
             let telling = (high.value - low.value).abs() > self.noise;
             let cubic = if valued && telling { cubic(low, high) } else { f64::NAN };

@@ -3,12 +3,12 @@
 use super::bracket::{Bracket, Tests};
 use super::{LineSearch, Next, Sample, first_or_one};
 
-/// **Cubic interpolation** within a bracket: the strong Wolfe conditions, or the approximate ones.
+/// **Cubic interpolation** within a bracket, to where the approximate Wolfe conditions hold.
 ///
-/// φ(α) ≤ φ(0) + c₁αφ'(0) and |φ'(α)| ≤ σ|φ'(0)|; or φ no higher than at 0 but for rounding, and
-/// |φ'(α)| ≤ max(σ, 0.1)·|φ'(0)|, for where differences of φ are lost. Beyond a trial that still falls
-/// it goes to the minimizer of the cubic, at most ten times as far; where φ is not finite it goes
-/// back. The search of [`ConjugateGradient`](crate::solvers::ConjugateGradient).
+/// φ(α) is no higher than φ(0) but for rounding, φ'(α) ≥ σφ'(0) and φ'(α) ≤ max(σ, 0.1)·|φ'(0)|: the
+/// slopes tell more where differences of φ are lost. Beyond a trial that still falls it goes to the
+/// minimizer of the cubic, at most ten times as far; where φ is not finite it goes back. The search of
+/// [`ConjugateGradient`](crate::solvers::ConjugateGradient).
 ///
 /// Sources: Nocedal & Wright, "Numerical optimization", 2006, 3.5; Hager & Zhang 2005 for the
 /// approximate test.
@@ -27,17 +27,17 @@ impl Default for Cubic {
 }
 
 impl Cubic {
-    /// With c₁ = 1e-4 and σ = 0.3.
+    /// With σ = 0.3.
     pub fn new() -> Self {
-        Self(Bracket::new(Tests { decrease: Some(1e-4), curvature: 0.3 }))
+        Self(Bracket::new(Tests { values: true, curvature: 0.3 }))
     }
 
-    /// Sets σ, the share of the slope that may be left; in (c₁, 1), and the nearest such number is
+    /// Sets σ, the share of the slope that may be left; in [1e-3, 1), and the nearest such number is
     /// taken for others.
     #[must_use]
     pub fn curvature(self, curvature: f64) -> Self {
         let curvature = curvature.clamp(1e-3, 1.0 - f64::EPSILON);
-        Self(Bracket::new(Tests { decrease: Some(1e-4), curvature }))
+        Self(Bracket::new(Tests { values: true, curvature }))
     }
 }
 

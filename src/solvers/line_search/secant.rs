@@ -30,7 +30,7 @@ impl Default for Secant {
 impl Secant {
     /// With σ = 0.4.
     pub fn new() -> Self {
-        Self(Bracket::new(Tests { decrease: None, curvature: 0.4 }))
+        Self(Bracket::new(Tests { values: false, curvature: 0.4 }))
     }
 
     /// Sets σ, the share of the slope that may be left; in (0, 1), and the nearest such number is
@@ -38,7 +38,7 @@ impl Secant {
     #[must_use]
     pub fn curvature(self, curvature: f64) -> Self {
         let curvature = curvature.clamp(f64::EPSILON, 1.0 - f64::EPSILON);
-        Self(Bracket::new(Tests { decrease: None, curvature }))
+        Self(Bracket::new(Tests { values: false, curvature }))
     }
 
     /// Whether the line through the slopes at 0 and at that length tells that φ' vanishes at `at`.
@@ -90,7 +90,7 @@ impl Default for Exact {
 impl Exact {
     /// An exact search.
     pub fn new() -> Self {
-        Self(Bracket::new(Tests { decrease: None, curvature: 1e-9 }))
+        Self(Bracket::new(Tests { values: false, curvature: 1e-9 }))
     }
 }
 
