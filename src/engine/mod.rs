@@ -21,6 +21,7 @@
 
 mod altered;
 mod around;
+mod attempt;
 mod average;
 mod builder;
 mod compact;

@@ -94,7 +94,7 @@ pub(super) fn run<F: Scalar>(
         Ok(norm.map(Norm::value))
     });
     let is_partial = lists.is_partial;
-    scratch.take_back(&mut lists);
+    scratch.take_back(lists);
     if outcome.is_ok() {
         follow(ledger, now.average, is_partial, params);
     }
