@@ -1,11 +1,11 @@
 //! One step, once its leaves are known.
 
-use super::around::Outer;
 use super::average::Average;
 use super::compact::Rounding;
 use super::couple::couple;
 use super::ledger::{Cohort, Ledger};
 use super::look::look;
+use super::outer::Outer;
 use super::pair::pair;
 use super::plan::Course;
 use super::rows;

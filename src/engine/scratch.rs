@@ -2,7 +2,8 @@
 
 use std::mem;
 
-use super::around::{Loop, Outer};
+use super::around::Loop;
+use super::outer::Outer;
 use super::program::Kernel;
 use super::rows::{Gathered, Touched};
 use super::strided::Strided;
