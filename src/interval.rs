@@ -121,6 +121,14 @@ impl Interval {
         above && below && value >= least && F::from_f64(value).is_finite()
     }
 
+    /// Checks each number of an owner: its range, its name and its value.
+    pub(crate) fn check_all<F: Scalar>(
+        owner: &'static str,
+        numbers: &[(&Self, &'static str, f64)],
+    ) -> Result<(), Error> {
+        numbers.iter().try_for_each(|&(range, name, value)| range.check::<F>(owner, name, value))
+    }
+
     /// `value` if it lies in the range.
     ///
     /// # Errors

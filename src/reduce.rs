@@ -133,15 +133,21 @@ impl<F: Scalar, T: Term> Work for BlockSum<'_, F, T> {
         for i in 0..rest.len() {
             lanes[i] += self.1.term(rest[i].into_f64());
         }
-        let mut width = LANES / 2;
-        while width > 0 {
-            for i in 0..width {
-                lanes[i] += lanes[i + width];
-            }
-            width /= 2;
-        }
-        lanes[0]
+        fold(lanes)
     }
+}
+
+/// The sum of running sums.
+#[inline(always)]
+pub(crate) fn fold(mut lanes: [f64; LANES]) -> f64 {
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] += lanes[i + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
 }
 
 /// The sum of a term over a block.

@@ -118,7 +118,7 @@ impl Average {
             _ if terms == 0 => 1.0,
             Kind::Exponential(decay) => 1.0 - decay,
             Kind::Polynomial(gamma) => (1.0 + gamma) / (n + gamma),
-            Kind::Debiased(decay) => (1.0 - decay) / bias_correction(decay, terms + 1),
+            Kind::Debiased(decay) => debiased(decay, terms),
             Kind::Ramped(decay) => 1.0 - decay.min(n / (9.0 + n)),
             Kind::Equal => n.recip(),
         }
@@ -139,6 +139,13 @@ impl Average {
         }
         Ok(())
     }
+}
+
+// A call of its own: a logarithm that is in sight is computed before it is known to be wanted.
+#[cold]
+#[inline(never)]
+fn debiased(decay: f64, terms: u64) -> f64 {
+    (1.0 - decay) / bias_correction(decay, terms + 1)
 }
 
 /// The average that has taken another term; exactly that term where it takes all of it, since it

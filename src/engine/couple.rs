@@ -1,7 +1,8 @@
 //! Constants of a leaf's own: where a norm of the leaf scales it, or a count of its elements does.
 
-use super::around::{Loop, Outer, Quantities, Sums};
+use super::around::{Loop, Quantities, Sums};
 use super::ledger::Cohort;
+use super::outer::Outer;
 use super::plan::Course;
 use super::program::Kernel;
 use super::scale::{self, Norm, Scale};

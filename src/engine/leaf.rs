@@ -205,6 +205,12 @@ impl<F: Scalar> LeafState<F> {
         Codes { slices, coding }
     }
 
+    /// Whether no slot is kept in fewer bits.
+    #[inline(always)]
+    pub(super) fn is_full(&self) -> bool {
+        self.coding.iter().all(|coding| coding.is_full())
+    }
+
     /// Whether numbers of a slot share a scale.
     pub(super) fn is_blocked(&self) -> bool {
         self.coding.iter().any(|coding| coding.is_blocked())

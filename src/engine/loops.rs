@@ -5,14 +5,13 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::compact::Coding;
-use super::program::{About, Before, Kernel, Penalized, Program, RowsOf, Stretch};
+pub(super) use super::program::WIDEST;
+use super::program::{About, Before, Kernel, Penalized, Program, RowsOf, Stretch, Terms};
+use super::terms::{OfTree, Squares, measured};
 use crate::error::Error;
 use crate::rule::{Clock, MOST, Rule, SUMS, Slices, Slots, Totals};
 use crate::scalar::Scalar;
 use crate::simd::{Simd, Work};
-
-/// Elements of the widest vector: fewer are updated sooner by the baseline.
-pub(super) const WIDEST: usize = 16;
 
 /// Gradients that are made at a time where the baseline's loop gets made ones.
 const PREPARED: usize = 32;
@@ -139,17 +138,17 @@ impl<F: Scalar, R: Rule<F>> Kernel<F> for Loops<F, R> {
         // beside the vectors', and drive those out.
         let at = if simd.is_wide() { stretch.w.len() & !(WIDEST - 1) } else { 0 };
         if at > 0 {
-            let [a, b, c, d] = &mut stretch.slots;
-            let (step, w, g, slots) = (*step, &mut *stretch.w, stretch.g, [&mut **a, b, c, d]);
             match before {
                 Before::Nothing => {
-                    simd.run_wide(Update::<F, R, _> { step, before: Plain, w, g, slots })
+                    simd.run_wide(Update::<F, R, _> { step, before: Plain, n: at, stretch });
                 }
                 Before::Scaled(factor) => {
-                    simd.run_wide(Update::<F, R, _> { step, before: Scaled(factor), w, g, slots });
+                    let (rows, factor) =
+                        (RowsOf { rows: &[0], first: 0, width: at }, Scaled(factor));
+                    simd.run_wide(UpdateRows::<F, R> { step, factor, rows, stretch });
                 }
-                Before::Penalized(penalized) => {
-                    simd.run_wide(Update::<F, R, _> { step, before: penalized, w, g, slots });
+                Before::Penalized(before) => {
+                    simd.run_wide(Update::<F, R, _> { step, before, n: at, stretch });
                 }
             }
         }
@@ -179,10 +178,10 @@ impl<F: Scalar, R: Rule<F>> Kernel<F> for Loops<F, R> {
         if !simd.is_wide() || coding.iter().any(|coding| *coding != Coding::BFloat16) {
             return 0;
         }
-        let (step, stretch) = (self.steps[place], stretch.reborrow());
+        let step = &self.steps[place];
         let n = stretch.w.len() & !(WIDEST - 1);
         // A factor of 1 changes no gradient.
-        simd.run_wide(UpdateCodes::<F, R> { step, factor: Scaled(factor), key, stretch });
+        simd.run_wide(UpdateCodes::<F, R> { step, factor: Scaled(factor), key, n, stretch });
         n
     }
 
@@ -194,25 +193,38 @@ impl<F: Scalar, R: Rule<F>> Kernel<F> for Loops<F, R> {
         rows: RowsOf<'_>,
         stretch: &mut Stretch<'_, F>,
     ) {
-        let (step, stretch) = (self.steps[place], stretch.reborrow());
+        let step = &self.steps[place];
         // A factor of 1 changes no gradient.
         simd.run_wide(UpdateRows::<F, R> { step, factor: Scaled(factor), rows, stretch });
     }
 
-    fn norms(&self, place: usize, power: F, simd: Simd, stretch: Stretch<'_, F>) -> [f64; 2] {
+    fn squares(
+        &self,
+        place: usize,
+        power: F,
+        simd: Simd,
+        stretch: &Stretch<'_, F>,
+        terms: &mut Terms,
+    ) -> usize {
         if const { !R::NORMS } {
-            return [0.0; 2];
+            return 0;
         }
-        let simd = if stretch.w.len() < WIDEST { Simd::BASELINE } else { simd };
-        simd.run(Norms::<F, R> { step: self.steps[place], power, stretch })
+        measured(&Squares::<F, R> { step: &self.steps[place], power }, simd, stretch, terms);
+        2
     }
 
-    fn sums(&self, place: usize, simd: Simd, stretch: Stretch<'_, F>) -> [f64; SUMS] {
+    fn terms(
+        &self,
+        place: usize,
+        simd: Simd,
+        stretch: &Stretch<'_, F>,
+        terms: &mut Terms,
+    ) -> usize {
         if const { R::SUMS.is_empty() } {
-            return [0.0; SUMS];
+            return 0;
         }
-        let simd = if stretch.w.len() < WIDEST { Simd::BASELINE } else { simd };
-        simd.run(Sums::<F, R> { step: self.steps[place], stretch })
+        measured(&OfTree::<F, R>(&self.steps[place], PhantomData), simd, stretch, terms);
+        R::SUMS.len().min(SUMS)
     }
 }
 
@@ -234,6 +246,7 @@ fn prepared<F: Scalar, R: Rule<F>>(
 }
 
 /// Makes gradients as the rule gets them.
+#[inline(never)]
 fn prepare<F: Scalar>(before: Before<F>, w: &[F], g: &[F], made: &mut [F; PREPARED]) {
     let pairs = made.iter_mut().zip(g.iter().zip(w));
     match before {
@@ -261,7 +274,10 @@ fn baseline<F: Scalar, R: Rule<F>>(
         w.len(),
         w,
         g,
-        [from(a, at), from(b, at), from(c, at), from(d, at)],
+        from(a, at),
+        from(b, at),
+        from(c, at),
+        from(d, at),
         #[inline(always)]
         |w, g, state| R::update(step, w, g.flushed(), state.flushed()),
     );
@@ -307,51 +323,58 @@ impl<F: Scalar> Gradient<F> for Penalized<F> {
     }
 }
 
-struct Update<'a, F: Scalar, R: Rule<F>, B> {
-    step: R::Step,
+/// A loop over the first `n` elements of a stretch.
+struct Update<'s, 'a, F: Scalar, R: Rule<F>, B> {
+    step: &'s R::Step,
     before: B,
-    w: &'a mut [F],
-    g: &'a [F],
-    slots: Slices<'a, F>,
+    n: usize,
+    stretch: &'s mut Stretch<'a, F>,
 }
 
-impl<F: Scalar, R: Rule<F>, B: Gradient<F>> Work for Update<'_, F, R, B> {
+impl<F: Scalar, R: Rule<F>, B: Gradient<F>> Work for Update<'_, '_, F, R, B> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        let Self { step, before, w, g, slots } = self;
-        let n = w.len() & !(WIDEST - 1);
+        let Self { step, before, n, stretch: Stretch { w, g, slots: [a, b, c, d], .. } } = self;
+        let (step, n) = (*step, n & !(WIDEST - 1));
         R::State::sweep(
             n,
             w,
             g,
-            slots,
+            a,
+            b,
+            c,
+            d,
             #[inline(always)]
             |w, g, state| R::update(&step, w, before.gradient(w, g).flushed(), state.flushed()),
         );
     }
 }
 
-struct UpdateCodes<'a, F: Scalar, R: Rule<F>> {
-    step: R::Step,
+struct UpdateCodes<'s, 'a, F: Scalar, R: Rule<F>> {
+    step: &'s R::Step,
     factor: Scaled<F>,
     key: u32,
-    stretch: Stretch<'a, F>,
+    n: usize,
+    stretch: &'s mut Stretch<'a, F>,
 }
 
-impl<F: Scalar, R: Rule<F>> Work for UpdateCodes<'_, F, R> {
+impl<F: Scalar, R: Rule<F>> Work for UpdateCodes<'_, '_, F, R> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        let Self { step, factor, key, stretch: Stretch { w, g, codes, .. } } = self;
-        let n = w.len() & !(WIDEST - 1);
+        let Self { step, factor, key, n, stretch: Stretch { w, g, codes, .. } } = self;
+        let (step, n, [a, b, c, d]) = (*step, n & !(WIDEST - 1), &mut codes.slices);
         R::State::sweep_codes(
             n,
             w,
             g,
-            codes.slices,
+            a,
+            b,
+            c,
+            d,
             key,
             #[inline(always)]
             |w, g, state| R::update(&step, w, factor.gradient(w, g).flushed(), state.flushed()),
@@ -359,113 +382,40 @@ impl<F: Scalar, R: Rule<F>> Work for UpdateCodes<'_, F, R> {
     }
 }
 
-struct UpdateRows<'a, F: Scalar, R: Rule<F>> {
-    step: R::Step,
+struct UpdateRows<'s, 'a, F: Scalar, R: Rule<F>> {
+    step: &'s R::Step,
     factor: Scaled<F>,
-    rows: RowsOf<'a>,
-    stretch: Stretch<'a, F>,
+    rows: RowsOf<'s>,
+    stretch: &'s mut Stretch<'a, F>,
 }
 
-impl<F: Scalar, R: Rule<F>> Work for UpdateRows<'_, F, R> {
+impl<F: Scalar, R: Rule<F>> Work for UpdateRows<'_, '_, F, R> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        let Self { step, factor, rows, stretch: Stretch { w, g, slots, .. } } = self;
+        let Self { step, factor, rows, stretch: Stretch { w, g, slots: [a, b, c, d], .. } } = self;
         let RowsOf { rows, first, width } = rows;
-        let [a, b, c, d] = slots;
+        let (step, width) = (*step, width & !(WIDEST - 1));
         for (place, &row) in rows.iter().enumerate() {
             let start = (row - first) * width;
-            let g = &g[place * width..(place + 1) * width];
-            // By vectors in rooms of their own: slices would be asked anew, for each row, whether they overlap.
-            for (i, g) in g.as_chunks::<WIDEST>().0.iter().enumerate() {
-                let at = start + i * WIDEST;
-                let mut moved = lifted(w, at, true);
-                let mut k = lifted(a, at, R::State::COUNT > 0);
-                let mut l = lifted(b, at, R::State::COUNT > 1);
-                let mut m = lifted(c, at, R::State::COUNT > 2);
-                let mut n = lifted(d, at, R::State::COUNT > 3);
-                R::State::sweep(
-                    WIDEST,
-                    &mut moved,
-                    g,
-                    [&mut k, &mut l, &mut m, &mut n],
-                    #[inline(always)]
-                    |w, g, state| {
-                        R::update(&step, w, factor.gradient(w, g).flushed(), state.flushed())
-                    },
-                );
-                w[at..at + WIDEST].copy_from_slice(&moved);
-                put_back(a, at, &k, R::State::COUNT > 0);
-                put_back(b, at, &l, R::State::COUNT > 1);
-                put_back(c, at, &m, R::State::COUNT > 2);
-                put_back(d, at, &n, R::State::COUNT > 3);
-            }
+            R::State::sweep(
+                width,
+                &mut w[start..start + width],
+                &g[place * width..],
+                row_of(a, start, width, R::State::COUNT > 0),
+                row_of(b, start, width, R::State::COUNT > 1),
+                row_of(c, start, width, R::State::COUNT > 2),
+                row_of(d, start, width, R::State::COUNT > 3),
+                #[inline(always)]
+                |w, g, state| R::update(&step, w, factor.gradient(w, g).flushed(), state.flushed()),
+            );
         }
     }
 }
 
-/// A vector of a slice, where the rule has that slot.
+/// A row of a slot, where the rule has that slot.
 #[inline(always)]
-fn lifted<F: Scalar>(from: &[F], at: usize, is_there: bool) -> [F; WIDEST] {
-    let mut room = [F::zero(); WIDEST];
-    if is_there {
-        room.copy_from_slice(&from[at..at + WIDEST]);
-    }
-    room
-}
-
-#[inline(always)]
-fn put_back<F: Scalar>(to: &mut [F], at: usize, room: &[F; WIDEST], is_there: bool) {
-    if is_there {
-        to[at..at + WIDEST].copy_from_slice(room);
-    }
-}
-
-struct Norms<'a, F: Scalar, R: Rule<F>> {
-    step: R::Step,
-    power: F,
-    stretch: Stretch<'a, F>,
-}
-
-impl<F: Scalar, R: Rule<F>> Work for Norms<'_, F, R> {
-    type Output = [f64; 2];
-
-    #[inline(always)]
-    fn run(self) -> [f64; 2] {
-        let (step, power, Stretch { w, g, slots, .. }) = (self.step, self.power, self.stretch);
-        R::State::sum_squares(
-            w,
-            g,
-            slots,
-            #[inline(always)]
-            |w, g, state| {
-                R::norms(&step, w, g.flushed(), state.flushed()).map(
-                    #[inline(always)]
-                    |x| power * x,
-                )
-            },
-        )
-    }
-}
-
-struct Sums<'a, F: Scalar, R: Rule<F>> {
-    step: R::Step,
-    stretch: Stretch<'a, F>,
-}
-
-impl<F: Scalar, R: Rule<F>> Work for Sums<'_, F, R> {
-    type Output = [f64; SUMS];
-
-    #[inline(always)]
-    fn run(self) -> [f64; SUMS] {
-        let (step, Stretch { w, g, slots, .. }) = (self.step, self.stretch);
-        R::State::sum_terms(
-            w,
-            g,
-            slots,
-            #[inline(always)]
-            |w, g, state| R::sums(&step, w, g.flushed(), state.flushed()),
-        )
-    }
+fn row_of<F>(slot: &mut [F], start: usize, width: usize, is_there: bool) -> &mut [F] {
+    if is_there { &mut slot[start..start + width] } else { &mut [] }
 }

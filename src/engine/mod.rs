@@ -21,6 +21,7 @@
 
 mod altered;
 mod around;
+mod attempt;
 mod average;
 mod builder;
 mod compact;
@@ -33,6 +34,7 @@ mod ledger;
 mod look;
 mod loops;
 mod object;
+mod outer;
 mod pair;
 mod part;
 mod plan;
@@ -47,6 +49,7 @@ mod sixteen;
 mod slot;
 mod strided;
 mod sweep;
+mod terms;
 mod total;
 mod untouched;
 mod view;

@@ -1,5 +1,6 @@
 //! Parameters, gradients and states brought together: each leaf becomes a job of the sweep.
 
+use super::compact::Codes;
 use super::leaf::LeafState;
 use super::program::Stretch;
 use super::rows;
@@ -138,9 +139,12 @@ fn flat<'a, F: Scalar>(
     g: &'a [F],
     bounded: bool,
 ) -> Flat<'a, F> {
+    let codes = match leaf.is_full() {
+        true => Codes::default(),
+        false => LeafState::<F>::codes(&mut leaf.codes, leaf.coding),
+    };
     let slots = LeafState::slices(&mut leaf.slots);
     let average = if bounded { &mut [] } else { leaf.average.as_mut_slice() };
-    let codes = LeafState::<F>::codes(&mut leaf.codes, leaf.coding);
     let stretch = Stretch { w, g, slots, codes, average };
     Flat { cohort: leaf.cohort, constants: leaf.cohort, stretch }
 }

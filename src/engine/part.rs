@@ -164,7 +164,7 @@ pub(super) fn run<F: Scalar>(
         Ok(norm.map(Norm::value))
     };
     let outcome = step();
-    scratch.take_back(&mut lists);
+    scratch.take_back(lists);
     if outcome.is_ok() {
         follow(ledger, now.average, false, params);
     }

@@ -121,13 +121,30 @@ pub(crate) trait Kernel<F: Scalar>: Send + Sync {
         stretch: &mut Stretch<'_, F>,
     );
 
-    /// The sums of the squares of the quantities whose norms the rule wants, times `power`, over a
-    /// stretch, which is short.
-    fn norms(&self, place: usize, power: F, simd: Simd, stretch: Stretch<'_, F>) -> [f64; 2];
+    /// The squares of the two quantities whose norms the rule wants, each times `power` before, of no more
+    /// elements than there is room for; how many sums there are.
+    fn squares(
+        &self,
+        place: usize,
+        power: F,
+        simd: Simd,
+        stretch: &Stretch<'_, F>,
+        terms: &mut Terms,
+    ) -> usize;
 
-    /// The sums that the rule wants over the tree, over a stretch, which is short.
-    fn sums(&self, place: usize, simd: Simd, stretch: Stretch<'_, F>) -> [f64; SUMS];
+    /// The terms that the rule wants summed over the tree, of no more elements than there is room for.
+    fn terms(&self, place: usize, simd: Simd, stretch: &Stretch<'_, F>, terms: &mut Terms)
+    -> usize;
 }
+
+/// Elements of the widest vector: fewer are updated sooner by the baseline.
+pub(crate) const WIDEST: usize = 16;
+
+/// Terms of some elements, for each sum.
+pub(crate) type Terms = [[f64; TERMS]; SUMS];
+
+/// Elements whose terms are made at a time: a whole number of the running sums.
+pub(crate) const TERMS: usize = 128;
 
 /// Rows of a table.
 #[derive(Clone, Copy)]

@@ -1,11 +1,11 @@
 //! One step, once its leaves are known.
 
-use super::around::Outer;
 use super::average::Average;
 use super::compact::Rounding;
 use super::couple::couple;
 use super::ledger::{Cohort, Ledger};
 use super::look::look;
+use super::outer::Outer;
 use super::pair::pair;
 use super::plan::Course;
 use super::rows;
@@ -94,7 +94,7 @@ pub(super) fn run<F: Scalar>(
         Ok(norm.map(Norm::value))
     });
     let is_partial = lists.is_partial;
-    scratch.take_back(&mut lists);
+    scratch.take_back(lists);
     if outcome.is_ok() {
         follow(ledger, now.average, is_partial, params);
     }

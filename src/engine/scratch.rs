@@ -2,7 +2,8 @@
 
 use std::mem;
 
-use super::around::{Loop, Outer};
+use super::around::Loop;
+use super::outer::Outer;
 use super::program::Kernel;
 use super::rows::{Gathered, Touched};
 use super::strided::Strided;
@@ -83,7 +84,7 @@ impl<F: Scalar> Scratch<F> {
     }
 
     #[inline]
-    pub(super) fn take_back(&mut self, lists: &mut Lists<'_, F>) {
+    pub(super) fn take_back(&mut self, mut lists: Lists<'_, F>) {
         self.grads = recycle(mem::take(&mut lists.grads));
         self.flat = recycle(mem::take(&mut lists.flat));
         if lists.late.capacity() > 0 {
@@ -96,6 +97,8 @@ impl<F: Scalar> Scratch<F> {
             self.touched = recycle_rare(&mut lists.touched);
         }
         self.gathered = lists.gathered.take();
+        // Nothing is left in them: looking at each once more is not for nothing.
+        mem::forget(lists);
     }
 }
 

@@ -1,9 +1,12 @@
 //! The leaves of a tree, by name and shape: what a tree is recognized by.
 
+mod visit;
+
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use super::leaf::HOLDS_SIXTEEN;
+use visit::{Strays, Takes, Visit, contradictory, same, takes_sixteen};
+
 use super::rows::{self, HOLDS_ROWS};
 use super::{Leaf, LeafMut, Params, ParamsMut, Path};
 use crate::error::{Error, ErrorKind, Tree};
@@ -338,7 +341,7 @@ impl Roster {
     }
 
     /// The leaf of that path: the next one as a rule, else looked up.
-    #[inline]
+    #[inline(always)]
     fn find<'r>(&'r self, path: Path<'_>, shape: &[usize], visit: &mut Visit<'r>) -> Option<usize> {
         if visit.strays.is_none()
             && let Some(index) = visit.next()
@@ -434,82 +437,6 @@ impl Roster {
         }
         .into())
     }
-}
-
-/// What a visit has met so far.
-#[derive(Default)]
-struct Visit<'r> {
-    /// The order that it goes by; `None` is the roster's own.
-    order: Option<&'r [usize]>,
-    /// Leaves met in this order and in their shape before the first that was not.
-    met: usize,
-    strays: Option<Box<Strays>>,
-}
-
-impl Visit<'_> {
-    /// The leaf at that place of the order.
-    #[inline]
-    fn at(&self, place: usize) -> Option<usize> {
-        self.order.map_or(Some(place), |order| order.get(place).copied())
-    }
-
-    /// The leaf that is due.
-    #[inline]
-    fn next(&self) -> Option<usize> {
-        self.at(self.met)
-    }
-
-    #[cold]
-    fn contradict(&mut self, index: usize, problem: &'static str) {
-        self.stray().contradiction.get_or_insert((index, problem));
-    }
-
-    /// Leaves the order, if it has not been left yet.
-    fn stray(&mut self) -> &mut Strays {
-        let (order, met) = (self.order, self.met);
-        self.strays.get_or_insert_with(|| {
-            let at = |place: usize| order.map_or(Some(place), |order| order.get(place).copied());
-            Box::new(Strays { met: (0..met).filter_map(at).collect(), ..Strays::default() })
-        })
-    }
-}
-
-/// What a visit met from the first leaf on that was not the next of a known order.
-#[derive(Default)]
-struct Strays {
-    /// All leaves met, in order.
-    met: Vec<usize>,
-    unexpected: Vec<String>,
-    /// The first leaf of another shape than the roster's.
-    reshaped: Option<(usize, Vec<usize>)>,
-    /// The first leaf that contradicts itself.
-    contradiction: Option<(usize, &'static str)>,
-    /// The error of the first leaf of rows that are none of its parameter.
-    misfit: Option<Error>,
-}
-
-/// What remains of what contradicts a leaf.
-type Takes = fn(Option<&'static str>) -> Option<&'static str>;
-
-/// A leaf of 16 bits is right for who decodes it.
-#[inline(always)]
-fn takes_sixteen(problem: Option<&'static str>) -> Option<&'static str> {
-    problem.filter(|&problem| problem != HOLDS_SIXTEEN)
-}
-
-/// The error of a leaf that is not the array that is asked for.
-fn contradictory(leaf: String, problem: &'static str) -> ErrorKind {
-    match problem {
-        HOLDS_ROWS => ErrorKind::WholeArrays { leaf },
-        HOLDS_SIXTEEN => ErrorKind::FullNumbers { leaf },
-        problem => ErrorKind::ContradictoryLeaf { leaf, problem },
-    }
-}
-
-/// Equality of short lists, without the call that comparing slices makes.
-#[inline]
-fn same(a: &[usize], b: &[usize]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }
 
 #[cfg(test)]

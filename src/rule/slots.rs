@@ -55,60 +55,53 @@ pub trait Slots<F: Scalar>: Copy + Send + Sync + sealed::Sealed + 'static {
 
     /// Replaces each of the first `n` of `w` and its slots by what `update` makes of them and of `g`.
     #[doc(hidden)]
+    #[allow(clippy::too_many_arguments)]
     fn sweep(
         n: usize,
         w: &mut [F],
         g: &[F],
-        slots: [&mut [F]; MOST],
+        a: &mut [F],
+        b: &mut [F],
+        c: &mut [F],
+        d: &mut [F],
         update: impl Fn(F, F, Self) -> (F, Self),
     );
 
     /// As [`sweep`](Slots::sweep), of slots that are kept in 16 bits.
     #[doc(hidden)]
+    #[allow(clippy::too_many_arguments)]
     fn sweep_codes(
         n: usize,
         w: &mut [F],
         g: &[F],
-        codes: [&mut [u16]; MOST],
+        a: &mut [u16],
+        b: &mut [u16],
+        c: &mut [u16],
+        d: &mut [u16],
         key: u32,
         update: impl Fn(F, F, Self) -> (F, Self),
     );
 
-    /// The sums of the squares of two quantities of each element.
+    /// Writes `count` terms of each of the first `n` elements.
     #[doc(hidden)]
-    fn sum_squares(
+    #[allow(clippy::too_many_arguments)]
+    fn terms(
+        n: usize,
         w: &[F],
         g: &[F],
-        slots: [&mut [F]; MOST],
-        quantities: impl Fn(F, F, Self) -> [F; 2],
-    ) -> [f64; 2];
-
-    /// The sums of terms of each element.
-    #[doc(hidden)]
-    fn sum_terms(
-        w: &[F],
-        g: &[F],
-        slots: [&mut [F]; MOST],
+        slots: [&[F]; MOST],
+        count: usize,
+        first: &mut [f64],
+        second: &mut [f64],
+        third: &mut [f64],
+        fourth: &mut [f64],
         terms: impl Fn(F, F, Self) -> [f64; SUMS],
-    ) -> [f64; SUMS];
-}
-
-/// The sum of sixteen running sums.
-#[inline(always)]
-fn fold(mut lanes: [f64; 16]) -> f64 {
-    let mut width = lanes.len() / 2;
-    while width > 0 {
-        for i in 0..width {
-            lanes[i] += lanes[i + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
+    );
 }
 
 // Each slot is a binding of its own in `sweep`: a loop over an array of slices is not vectorized.
 macro_rules! slots {
-    ($count:literal: $($slot:ident $other:ident $dither:ident),*) => {
+    ($count:literal: $($slot:ident $other:ident $dither:ident),*; $($none:ident)*) => {
         impl<F: Scalar> sealed::Sealed for [F; $count] {}
 
         impl<F: Scalar> Slots<F> for [F; $count] {
@@ -129,15 +122,16 @@ macro_rules! slots {
             }
 
             #[inline(always)]
+            #[allow(unused_variables)]
             fn sweep(
                 n: usize,
                 w: &mut [F],
                 g: &[F],
-                slots: [&mut [F]; MOST],
+                $($slot: &mut [F],)*
+                $($none: &mut [F],)*
                 update: impl Fn(F, F, Self) -> (F, Self),
             ) {
                 let (w, g) = (&mut w[..n], &g[..n]);
-                let [$($slot,)* ..] = slots;
                 $(let $slot = &mut $slot[..n];)*
                 for i in 0..n {
                     let (moved, [$($other),*]) = update(w[i], g[i], [$($slot[i]),*]);
@@ -152,12 +146,12 @@ macro_rules! slots {
                 n: usize,
                 w: &mut [F],
                 g: &[F],
-                codes: [&mut [u16]; MOST],
+                $($slot: &mut [u16],)*
+                $($none: &mut [u16],)*
                 key: u32,
                 update: impl Fn(F, F, Self) -> (F, Self),
             ) {
                 let (w, g) = (&mut w[..n], &g[..n]);
-                let [$($slot,)* ..] = codes;
                 $(let $slot = &mut $slot[..n];)*
                 for i in 0..n {
                     let (moved, [$($other),*]) =
@@ -169,72 +163,46 @@ macro_rules! slots {
             }
 
             #[inline(always)]
-            fn sum_squares(
+            fn terms(
+                n: usize,
                 w: &[F],
                 g: &[F],
-                slots: [&mut [F]; MOST],
-                quantities: impl Fn(F, F, Self) -> [F; 2],
-            ) -> [f64; 2] {
-                const LANES: usize = 16;
-                let n = w.len();
-                let g = &g[..n];
-                let [$($slot,)* ..] = slots;
-                $(let $slot = &$slot[..n];)*
-                let (mut p, mut q) = ([0.0; LANES], [0.0; LANES]);
-                let whole = n / LANES * LANES;
-                for start in (0..whole).step_by(LANES) {
-                    for lane in 0..LANES {
-                        let i = start + lane;
-                        let [x, y] = quantities(w[i], g[i], [$($slot[i]),*]).map(F::into_f64);
-                        p[lane] += x * x;
-                        q[lane] += y * y;
-                    }
-                }
-                for i in whole..n {
-                    let [x, y] = quantities(w[i], g[i], [$($slot[i]),*]).map(F::into_f64);
-                    p[i - whole] += x * x;
-                    q[i - whole] += y * y;
-                }
-                [p, q].map(fold)
-            }
-
-            #[inline(always)]
-            fn sum_terms(
-                w: &[F],
-                g: &[F],
-                slots: [&mut [F]; MOST],
+                slots: [&[F]; MOST],
+                count: usize,
+                first: &mut [f64],
+                second: &mut [f64],
+                third: &mut [f64],
+                fourth: &mut [f64],
                 terms: impl Fn(F, F, Self) -> [f64; SUMS],
-            ) -> [f64; SUMS] {
-                const LANES: usize = 16;
-                let n = w.len();
-                let g = &g[..n];
+            ) {
+                let (w, g) = (&w[..n], &g[..n]);
                 let [$($slot,)* ..] = slots;
                 $(let $slot = &$slot[..n];)*
-                let mut lanes = [[0.0; LANES]; SUMS];
-                let whole = n / LANES * LANES;
-                for start in (0..whole).step_by(LANES) {
-                    for lane in 0..LANES {
-                        let i = start + lane;
-                        let terms = terms(w[i], g[i], [$($slot[i]),*]);
-                        for j in 0..SUMS {
-                            lanes[j][lane] += terms[j];
-                        }
-                    }
-                }
-                for i in whole..n {
+                let of = |to| if count > to { n } else { 0 };
+                let (first, second) = (&mut first[..of(0)], &mut second[..of(1)]);
+                let (third, fourth) = (&mut third[..of(2)], &mut fourth[..of(3)]);
+                for i in 0..n {
                     let terms = terms(w[i], g[i], [$($slot[i]),*]);
-                    for j in 0..SUMS {
-                        lanes[j][i - whole] += terms[j];
+                    if count > 0 {
+                        first[i] = terms[0];
+                    }
+                    if count > 1 {
+                        second[i] = terms[1];
+                    }
+                    if count > 2 {
+                        third[i] = terms[2];
+                    }
+                    if count > 3 {
+                        fourth[i] = terms[3];
                     }
                 }
-                lanes.map(fold)
             }
         }
     };
 }
 
-slots!(0:);
-slots!(1: a x p);
-slots!(2: a x p, b y q);
-slots!(3: a x p, b y q, c z r);
-slots!(4: a x p, b y q, c z r, d u s);
+slots!(0: ; a b c d);
+slots!(1: a x p; b c d);
+slots!(2: a x p, b y q; c d);
+slots!(3: a x p, b y q, c z r; d);
+slots!(4: a x p, b y q, c z r, d u s;);

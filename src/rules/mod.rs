@@ -50,11 +50,14 @@ macro_rules! hyperparameters {
         impl $rule {
             /// Whether each number lies in its range.
             fn check<F: $crate::Scalar>(&self) -> Result<(), $crate::Error> {
-                $(
-                    $crate::rules::range!(interval $range self)
-                        .check::<F>(stringify!($rule), stringify!($name), self.$name)?;
-                )+
-                Ok(())
+                $crate::rule::Interval::check_all::<F>(
+                    stringify!($rule),
+                    &[$((
+                        &$crate::rules::range!(interval $range self),
+                        stringify!($name),
+                        self.$name,
+                    )),+],
+                )
             }
 
             /// Calls `visit` with each hyperparameter's name and number.

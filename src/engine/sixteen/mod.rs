@@ -59,12 +59,17 @@ pub enum Rounding {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Encoding {
     pub(super) rounding: Rounding,
-    pub(super) key: u32,
+    step: u64,
 }
 
 impl Encoding {
     pub(super) fn of(rounding: Rounding, step: u64) -> Self {
-        Self { rounding, key: hash::key(step) }
+        Self { rounding, step }
+    }
+
+    /// Computed where it is wanted: most parameters have no need of it.
+    fn key(self) -> u32 {
+        hash::key(self.step)
     }
 
     /// Makes numbers those of the format that they are to be, and keeps what is left.
@@ -80,7 +85,7 @@ impl Encoding {
                 simd.run(Compensate::<E> { numbers, remainders, of: PhantomData });
             }
             Rounding::Stochastic => {
-                simd.run(Dither::<E> { key: self.key, numbers, of: PhantomData })
+                simd.run(Dither::<E> { key: self.key(), numbers, of: PhantomData })
             }
             _ => simd.run(Round::<E> { numbers, of: PhantomData }),
         }
@@ -334,7 +339,7 @@ macro_rules! stored {
                     return <Self as Stored<F>>::encode(simd, from, codes);
                 }
                 if let Some(numbers) = F::as_f32_mut(from) {
-                    simd.run(DitherTo { key: encoding.key, numbers, codes });
+                    simd.run(DitherTo { key: encoding.key(), numbers, codes });
                 }
             }
 
