@@ -20,7 +20,7 @@ pub(crate) struct Summed<F> {
     shape: Vec<usize>,
 }
 
-impl<F: Copy> Clone for Summed<F> {
+impl<F: Clone> Clone for Summed<F> {
     fn clone(&self) -> Self {
         let (rows, values) = (self.rows.clone(), self.values.clone());
         Self { rows, values, shape: self.shape.clone() }
