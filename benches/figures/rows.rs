@@ -1,11 +1,11 @@
 //! A table of which a step touches few rows, against a loop over the rows written by hand.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use pulp::Arch;
 use thalweg::params::Rows;
-use thalweg::{AdaGrad, Adam, NonFinite, Optimizer};
+use thalweg::{AdaGrad, Adam, Momentum, NonFinite, Optimizer, Sgd};
 
-use crate::loops::gradient;
+use crate::loops::aligned_gradient;
 use crate::measure::{Aligned, Row, Section, duel};
 
 const COLUMNS: usize = 32;
@@ -35,68 +35,94 @@ fn row(at: usize) -> std::ops::Range<usize> {
     at * COLUMNS..(at + 1) * COLUMNS
 }
 
-struct AdamRows<'a> {
+/// A row in a room of its own: of slices it would be asked for each row whether they overlap, or the loop not
+/// be vectorized.
+#[inline(always)]
+fn lifted(from: &[f32], at: usize) -> [f32; COLUMNS] {
+    let mut room = [0.0; COLUMNS];
+    room.copy_from_slice(&from[row(at)]);
+    room
+}
+
+/// What the loops by hand have: rows, their gradients, the parameter, two slots, and α.
+struct Table<'a> {
     rows: &'a [usize],
     g: &'a [f32],
     w: &'a mut [f32],
-    m: &'a mut [f32],
-    v: &'a mut [f32],
-    alpha: f32,
-    correction: f32,
-}
-
-impl pulp::WithSimd for AdamRows<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        let Self { rows, g, w, m, v, alpha, correction } = self;
-        for (&at, g) in rows.iter().zip(g.as_chunks::<COLUMNS>().0) {
-            let (w, m, v) = (&mut w[row(at)], &mut m[row(at)], &mut v[row(at)]);
-            let (w, m, v) = (&mut w[..COLUMNS], &mut m[..COLUMNS], &mut v[..COLUMNS]);
-            for i in 0..COLUMNS {
-                m[i] = 0.9 * m[i] + 0.1 * g[i];
-                v[i] = 0.999 * v[i] + 0.001 * g[i] * g[i];
-                w[i] -= alpha * m[i] / ((v[i] * correction).sqrt() + 1e-8);
-            }
-        }
-    }
-}
-
-struct AdaGradRows<'a> {
-    rows: &'a [usize],
-    g: &'a [f32],
-    w: &'a mut [f32],
-    s: &'a mut [f32],
+    slots: [&'a mut [f32]; 2],
     alpha: f32,
 }
 
-impl pulp::WithSimd for AdaGradRows<'_> {
-    type Output = ();
+macro_rules! by_hand {
+    ($name:ident, $table:ident, $at:ident, $g:ident, $body:block) => {
+        struct $name<'a>(Table<'a>);
 
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        let Self { rows, g, w, s, alpha } = self;
-        for (&at, g) in rows.iter().zip(g.as_chunks::<COLUMNS>().0) {
-            let (w, s) = (&mut w[row(at)][..COLUMNS], &mut s[row(at)][..COLUMNS]);
-            for i in 0..COLUMNS {
-                s[i] += g[i] * g[i];
-                w[i] -= alpha * g[i] / (s[i].sqrt() + 1e-10);
+        impl pulp::WithSimd for $name<'_> {
+            type Output = ();
+
+            #[inline(always)]
+            fn with_simd<S: pulp::Simd>(self, _: S) {
+                let $table = self.0;
+                for (&$at, $g) in $table.rows.iter().zip($table.g.as_chunks::<COLUMNS>().0) $body
             }
         }
-    }
+    };
 }
+
+by_hand!(SgdRows, table, at, g, {
+    let mut w = lifted(table.w, at);
+    for i in 0..COLUMNS {
+        w[i] -= table.alpha * g[i];
+    }
+    table.w[row(at)].copy_from_slice(&w);
+});
+
+by_hand!(MomentumRows, table, at, g, {
+    let (mut w, mut m) = (lifted(table.w, at), lifted(table.slots[0], at));
+    for i in 0..COLUMNS {
+        m[i] = 0.9 * m[i] + g[i];
+        w[i] -= table.alpha * m[i];
+    }
+    table.w[row(at)].copy_from_slice(&w);
+    table.slots[0][row(at)].copy_from_slice(&m);
+});
+
+by_hand!(AdaGradRows, table, at, g, {
+    let (mut w, mut s) = (lifted(table.w, at), lifted(table.slots[0], at));
+    for i in 0..COLUMNS {
+        s[i] += g[i] * g[i];
+        w[i] -= table.alpha * g[i] / (s[i].sqrt() + 1e-10);
+    }
+    table.w[row(at)].copy_from_slice(&w);
+    table.slots[0][row(at)].copy_from_slice(&s);
+});
+
+by_hand!(AdamRows, table, at, g, {
+    let mut w = lifted(table.w, at);
+    let (mut m, mut v) = (lifted(table.slots[0], at), lifted(table.slots[1], at));
+    for i in 0..COLUMNS {
+        m[i] = 0.9 * m[i] + 0.1 * g[i];
+        v[i] = 0.999 * v[i] + 0.001 * g[i] * g[i];
+        w[i] -= table.alpha * m[i] / (v[i].sqrt() + 1e-8);
+    }
+    table.w[row(at)].copy_from_slice(&w);
+    table.slots[0][row(at)].copy_from_slice(&m);
+    table.slots[1][row(at)].copy_from_slice(&v);
+});
 
 fn against<O: Optimizer<f32>>(
     len: usize,
     mut optimizer: O,
-    mut by_hand: impl FnMut(&[usize], &[f32], [&mut [f32]; 3]),
+    by_hand: fn(Arch, Table<'_>),
 ) -> (f64, f64) {
-    let batches = batches(len);
-    let values = gradient::<f32>(TOUCHED * COLUMNS);
-    let values = ArrayView2::from_shape((TOUCHED, COLUMNS), values.as_slice().unwrap()).unwrap();
+    let (arch, batches) = (Arch::new(), batches(len));
+    let values = aligned_gradient::<f32>(TOUCHED * COLUMNS);
+    let values = values.view();
+    let g = values.as_slice().expect("a slice");
+    let values = ArrayView2::from_shape((TOUCHED, COLUMNS), g).expect("as many");
     let n = len * COLUMNS;
-    let mut table = Array2::from_elem((len, COLUMNS), 1.0_f32);
+    let mut table = Aligned::new(n, 1.0_f32);
+    let mut table = ArrayViewMut2::from_shape((len, COLUMNS), table.slice_mut()).expect("as many");
     optimizer.step(&mut table, &Array2::from_elem((len, COLUMNS), 0.1)).expect("one shape");
     let [mut w, mut m, mut v] = [1.0, 0.01, 0.01].map(|value| Aligned::new(n, value));
     let (mut i, mut j) = (0, 0);
@@ -108,24 +134,31 @@ fn against<O: Optimizer<f32>>(
         },
         || {
             j = (j + 1) % BATCHES;
-            let slots = [w.slice_mut(), m.slice_mut(), v.slice_mut()];
-            by_hand(&batches[j], values.as_slice().expect("standard"), slots);
+            let slots = [m.slice_mut(), v.slice_mut()];
+            let (rows, w) = (&batches[j], w.slice_mut());
+            by_hand(arch, Table { rows, g, w, slots, alpha: 1e-3 });
         },
     )
 }
 
-fn adam(len: usize, policy: NonFinite) -> (f64, f64) {
-    let arch = Arch::new();
-    against(len, Adam::new(1e-3).non_finite(policy), move |rows, g, [w, m, v]| {
-        arch.dispatch(AdamRows { rows, g, w, m, v, alpha: 1e-3, correction: 1.0 });
-    })
+fn sgd(len: usize, policy: NonFinite) -> (f64, f64) {
+    let by_hand = |arch: Arch, table: Table<'_>| arch.dispatch(SgdRows(table));
+    against(len, Sgd::new(1e-3).non_finite(policy), by_hand)
+}
+
+fn momentum(len: usize, policy: NonFinite) -> (f64, f64) {
+    let by_hand = |arch: Arch, table: Table<'_>| arch.dispatch(MomentumRows(table));
+    against(len, Momentum::new(1e-3).non_finite(policy), by_hand)
 }
 
 fn adagrad(len: usize, policy: NonFinite) -> (f64, f64) {
-    let arch = Arch::new();
-    against(len, AdaGrad::new(1e-3).non_finite(policy), move |rows, g, [w, s, _]| {
-        arch.dispatch(AdaGradRows { rows, g, w, s, alpha: 1e-3 });
-    })
+    let by_hand = |arch: Arch, table: Table<'_>| arch.dispatch(AdaGradRows(table));
+    against(len, AdaGrad::new(1e-3).non_finite(policy), by_hand)
+}
+
+fn adam(len: usize, policy: NonFinite) -> (f64, f64) {
+    let by_hand = |arch: Arch, table: Table<'_>| arch.dispatch(AdamRows(table));
+    against(len, Adam::new(1e-3).non_finite(policy), by_hand)
 }
 
 type Duel = fn(usize, NonFinite) -> (f64, f64);
@@ -133,7 +166,9 @@ type Duel = fn(usize, NonFinite) -> (f64, f64);
 /// 600 rows of tables of three sizes; the last has a guard as well.
 pub fn rows() -> Section {
     let mut all = Vec::new();
-    for (name, run) in [("Adam", adam as Duel), ("AdaGrad", adagrad)] {
+    let names: [(_, Duel); 4] =
+        [("SGD", sgd), ("Momentum", momentum), ("AdaGrad", adagrad), ("Adam", adam)];
+    for (name, run) in names {
         for len in [6_000, 60_000, 600_000] {
             let what = format!("{name} f32, {TOUCHED} of {len} rows of {COLUMNS}");
             let none = NonFinite::Propagate;

@@ -10,7 +10,7 @@ use super::plan::Split;
 use super::rounds::Target;
 use crate::error::Error;
 use crate::optimizer::{Call, Optimizer, StepInfo, forward, standing, step_by};
-use crate::params::{Params, ParamsMut, Snapshot};
+use crate::params::{Gradients, Params, ParamsMut, Snapshot};
 use crate::scalar::Scalar;
 use crate::state::State;
 
@@ -28,6 +28,9 @@ use crate::state::State;
 /// A rank that has no gradient for a shard calls [`refuse`](Self::refuse) instead: its error is then
 /// that of all ranks. So is the error of a call that has one on any rank, and nothing has changed on any
 /// of them. The first step finds out whether all ranks have the same parameters.
+///
+/// Gradients of [rows](crate::params::Rows) are exchanged as rows: the step is along those that any shard has. All
+/// shards of a step have rows of the same leaves.
 ///
 /// Memory: the mean of the gradients beside what the optimizer inside has, and log₂(S/R) more where a rank
 /// has several shards. A rank sends 2(R-1)/R times the gradients a step. Its [`state`](Optimizer::state)
@@ -63,7 +66,7 @@ pub struct DataParallel<F: Scalar, O, C> {
     ranks: C,
     exchange: Exchange<F>,
     /// Of the gradients; its memory is kept.
-    mean: Option<Snapshot<F>>,
+    mean: Option<Gradients<F>>,
     gathered: Vec<F>,
 }
 
@@ -71,14 +74,14 @@ pub struct DataParallel<F: Scalar, O, C> {
 type Along<'s, F, O> = &'s mut dyn FnMut(
     &mut O,
     &mut dyn ParamsMut<F>,
-    &Snapshot<F>,
+    &Gradients<F>,
     Option<f64>,
 ) -> Result<StepInfo, Error>;
 
 impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
     /// Steps of `inner` on all ranks.
     pub fn new(inner: O, ranks: C) -> Self {
-        let exchange = Exchange::new(Split::Elements);
+        let exchange = Exchange::new(Split::Elements).taking_rows();
         Self { inner, ranks, exchange, mean: None, gathered: Vec::new() }
     }
 
@@ -201,20 +204,26 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
     fn reduce(&mut self, params: &dyn Params<F>, shard: Shard<'_, F>) -> Result<(), Error> {
         let mut mean = self.room(params)?;
         let Self { exchange, ranks, gathered, .. } = self;
-        let reduced = exchange.reduce(ranks, shard, Target::All, (&mut mean, gathered));
+        let arrays = mean.arrays_mut();
+        let mut reduced = exchange.reduce(ranks, shard, Target::All, (arrays, gathered));
+        if reduced.is_ok() && !exchange.course.of_rows.is_empty() {
+            reduced = exchange.reduce_rows(ranks).map(|all| {
+                all.into_iter().for_each(|(leaf, rows)| mean.set(leaf, rows));
+            });
+        }
         self.mean = Some(mean);
         reduced
     }
 
     /// The memory of the mean, where those of frozen leaves are 0.
-    fn room(&mut self, params: &dyn Params<F>) -> Result<Snapshot<F>, Error> {
+    fn room(&mut self, params: &dyn Params<F>) -> Result<Gradients<F>, Error> {
         let mut mean = match self.mean.take() {
             Some(mean) => mean,
-            None => Snapshot::of(params)?.zeros_like(),
+            None => Gradients::of(Snapshot::zeros_of(params)?),
         };
         let active = self.exchange.course.active.iter();
         active.enumerate().filter(|(_, active)| !**active).for_each(|(leaf, _)| {
-            mean.slice_mut(leaf).fill(F::zero());
+            mean.arrays_mut().slice_mut(leaf).fill(F::zero());
         });
         Ok(mean)
     }
@@ -301,7 +310,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator + Clone + 'static> DataParallel
         self.exchange.take_last(&self.ranks, params, shard)?;
         let local = self.inner.validate().and_then(|()| self.inner.ready());
         self.exchange.agree(&self.ranks, &self.inner, params, shard, local)?;
-        let mean = self.room(params)?;
+        let mean = self.room(params)?.take_arrays();
         let work = self.exchange.lend(Target::All, mean)?;
         let ranks = self.ranks.clone();
         ByLeaf::begin(self, ranks, work)
@@ -317,7 +326,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> ByLeaf<'_, F, DataParallel<F, 
     pub fn finish(self, params: &mut dyn ParamsMut<F>) -> Result<StepInfo, Error> {
         let (optimizer, work, complete) = self.end()?;
         optimizer.exchange.take_back(work.nodes, work.buffers);
-        optimizer.mean = Some(work.mean);
+        optimizer.mean = Some(Gradients::of(work.mean));
         let (ranks, marks) = (&optimizer.ranks, complete.map(|()| []));
         let agreed = agree(ranks, marks, &[], &vec![0; ranks.size()]).map(drop);
         optimizer.along(params, agreed, &mut |inner, params, mean, loss| {

@@ -8,10 +8,11 @@ use super::communicator::Communicator;
 use super::overlap::Work;
 use super::plan::{Piece, Plan, Split};
 use super::rounds::{Course, Node, Target, rounds};
+use super::rows::gather_rows;
 use crate::error::{Error, ErrorKind, Tree};
 use crate::mean::{are_branches, between, blend, joins, nodes_within, share};
 use crate::optimizer::Optimizer;
-use crate::params::{Params, Snapshot};
+use crate::params::{Params, Room, Snapshot, Summed, Taken as TakenRows};
 use crate::scalar::Scalar;
 
 /// What becomes of a call with a shard.
@@ -32,6 +33,11 @@ pub(super) struct Exchange<F> {
     pub(super) plan: Option<Plan>,
     /// Whether a step was taken with that plan.
     is_settled: bool,
+    /// Whether gradients may be of rows.
+    takes_rows: bool,
+    /// The rows of the last shard, and of which leaves all shards of this step have rows.
+    rows: TakenRows<F>,
+    of_rows: Vec<bool>,
     /// Own shards that were taken, and the first error among them.
     taken: usize,
     trouble: Option<Error>,
@@ -74,6 +80,9 @@ impl<F: Scalar> Exchange<F> {
             by_index: false,
             plan: None,
             is_settled: false,
+            takes_rows: false,
+            rows: TakenRows::default(),
+            of_rows: Vec::new(),
             taken: 0,
             trouble: None,
             nodes: Vec::new(),
@@ -81,6 +90,12 @@ impl<F: Scalar> Exchange<F> {
             course: Course::default(),
             buffers: [Vec::new(), Vec::new()],
         }
+    }
+
+    /// The same, of gradients that may be of rows.
+    pub(super) fn taking_rows(mut self) -> Self {
+        self.takes_rows = true;
+        self
     }
 
     pub(super) fn set_shards(&mut self, shards: usize) {
@@ -177,7 +192,28 @@ impl<F: Scalar> Exchange<F> {
         self.open(ranks, params)?;
         if let Some(plan) = &self.plan {
             plan.roster.meet(params, Tree::Parameters, |_, _| {})?;
-            plan.roster.meet(grads, Tree::Gradients, |_, _| {})?;
+            if !self.takes_rows {
+                return plan.roster.meet(grads, Tree::Gradients, |_, _| {});
+            }
+            let mut sixteen = None;
+            plan.roster.meet_gradients(grads, |leaf, g| {
+                sixteen = sixteen.or(g.is_sixteen().then_some(leaf));
+            })?;
+            if let Some(leaf) = sixteen {
+                let leaf = plan.roster.entries()[leaf].name.clone();
+                return Err(ErrorKind::FullNumbers { leaf }.into());
+            }
+            // The rows of a shard that weighs nothing do not count, whatever they are.
+            self.rows.take(&plan.roster, grads, |_| shard.weight > 0.0)?;
+            if self.taken == 0 {
+                self.of_rows.clear();
+                self.of_rows.extend(self.rows.of_rows());
+            } else if let Some(leaf) =
+                self.rows.of_rows().zip(&self.of_rows).position(|(a, b)| a != *b)
+            {
+                let leaf = plan.roster.entries()[leaf].name.clone();
+                return Err(ErrorKind::WholeArrays { leaf }.into());
+            }
         }
         Ok(())
     }
@@ -185,7 +221,7 @@ impl<F: Scalar> Exchange<F> {
     /// Adds a shard that is not the last.
     fn add(&mut self, shards: usize, at: usize, grads: &dyn Params<F>, shard: Shard<'_, F>) {
         let Shard { weight, loss, .. } = shard;
-        let Self { plan: Some(plan), nodes, free, .. } = self else { return };
+        let Self { plan: Some(plan), nodes, free, rows, .. } = self else { return };
         let own = at..at + 1;
         let mut values = match nodes.last_mut() {
             Some(last) if are_branches(shards, &last.shards, &own) => {
@@ -194,7 +230,10 @@ impl<F: Scalar> Exchange<F> {
                 last.loss = mean_loss(last.loss, loss, part);
                 // The leaves were met.
                 let mut piece = Vec::new();
-                let _ = plan.roster.meet(grads, Tree::Gradients, |index, leaf| {
+                let _ = plan.roster.meet_gradients(grads, |index, leaf| {
+                    if leaf.rows().is_some() {
+                        return;
+                    }
                     let place = &plan.places[index];
                     let last = &mut last.values[place.start..place.start + place.len];
                     for (i, last) in last.chunks_mut(PIECE).enumerate() {
@@ -204,22 +243,29 @@ impl<F: Scalar> Exchange<F> {
                         blend(last, &piece, part);
                     }
                 });
+                let new = rows.lend();
+                blend_rows(&mut last.rows, &new, part, &mut rows.room);
                 None
             }
             _ => Some(free.pop().unwrap_or_else(|| vec![F::zero(); plan.len])),
         };
         if let Some(values) = &mut values {
-            let _ = plan.roster.meet(grads, Tree::Gradients, |index, leaf| {
-                let place = &plan.places[index];
-                place.read(leaf, 0..place.len, &mut values[place.start..place.start + place.len]);
+            let _ = plan.roster.meet_gradients(grads, |index, leaf| {
+                if leaf.rows().is_none() {
+                    let place = &plan.places[index];
+                    let within = place.start..place.start + place.len;
+                    place.read(leaf, 0..place.len, &mut values[within]);
+                }
             });
         }
-        nodes.extend(values.map(|values| Node { shards: own, weight, loss, values }));
+        let new = |values| Node { shards: own, weight, loss, values, rows: rows.lend() };
+        nodes.extend(values.map(new));
         while let [.., left, right] = &mut nodes[..]
             && are_branches(shards, &left.shards, &right.shards)
         {
             let part = share(left.weight, right.weight);
             blend(&mut left.values, &right.values, part);
+            blend_rows(&mut left.rows, &right.rows, part, &mut rows.room);
             left.loss = mean_loss(left.loss, right.loss, part);
             (left.weight, left.shards.end) = (left.weight + right.weight, right.shards.end);
             free.extend(nodes.pop().map(|node| node.values));
@@ -229,6 +275,7 @@ impl<F: Scalar> Exchange<F> {
     /// Forgets the shards of this step.
     pub(super) fn clear(&mut self) {
         self.free.extend(self.nodes.drain(..).map(|node| node.values));
+        self.of_rows.clear();
         (self.taken, self.trouble) = (0, None);
         if !self.is_settled {
             self.forget();
@@ -332,7 +379,7 @@ impl<F: Scalar> Exchange<F> {
         shards: usize,
         optimizer: &dyn Optimizer<F>,
         params: &dyn Params<F>,
-    ) -> Result<[Mark; 6], Error> {
+    ) -> Result<[Mark; 7], Error> {
         let Some(plan) = &self.plan else { return Err(ErrorKind::NoLeaves.into()) };
         let [leaves, layouts] = plan.marks(params)?;
         let treatments = plan.roster.entries().iter();
@@ -341,11 +388,22 @@ impl<F: Scalar> Exchange<F> {
         self.course.active.extend(treatments.map(|treatment| treatment.trained));
         let treated =
             Hash::new().numbers(self.course.active.iter().map(|&active| u64::from(active)));
+        self.course.of_rows.clear();
+        self.course.arrays.clear();
+        for (leaf, &active) in self.course.active.iter().enumerate() {
+            let of_rows = self.of_rows.get(leaf).is_some_and(|of_rows| *of_rows);
+            self.course.arrays.push(active && !of_rows);
+            if active && of_rows {
+                self.course.of_rows.push(leaf);
+            }
+        }
+        let of_rows = Hash::new().numbers(self.course.of_rows.iter().map(|&leaf| leaf as u64));
         let values = if self.is_settled { 0 } else { mark_of_values(params) };
         Ok([
             ("the leaves", leaves),
             ("the memory layouts of the parameters", layouts),
             ("the frozen leaves", treated.value()),
+            ("the leaves whose gradients are rows", of_rows.value()),
             ("the counts of shards", shards as u64),
             ("the counts of steps", optimizer.steps()),
             ("the parameters", values),
@@ -364,7 +422,7 @@ impl<F: Scalar> Exchange<F> {
         let Self { plan: Some(plan), nodes, course, buffers, .. } = self else {
             return Err(ErrorKind::NoLeaves.into());
         };
-        let leaves = plan.leaves(grads, Tree::Gradients)?;
+        let leaves = plan.gradients(grads)?;
         rounds(
             ranks,
             (plan, course),
@@ -375,6 +433,37 @@ impl<F: Scalar> Exchange<F> {
             },
             &mut |plan, walk, own| target.write(ranks, plan, walk, own, (mean, gathered)),
         )
+    }
+
+    /// The rows of the mean of all shards, of each leaf that has any, on all ranks.
+    pub(super) fn reduce_rows(
+        &mut self,
+        ranks: &dyn Communicator,
+    ) -> Result<Vec<(usize, Summed<F>)>, Error> {
+        let Self { plan: Some(plan), nodes, course, rows, .. } = self else {
+            return Err(ErrorKind::NoLeaves.into());
+        };
+        let apart = nodes.len() - course.chain.len();
+        let mut own = Vec::new();
+        for &leaf in &course.of_rows {
+            let of = |node: &Node<F>| node.rows.get(leaf).cloned().flatten().unwrap_or_default();
+            own.extend(nodes[..apart].iter().map(of));
+            let mut last = rows.rows(leaf).cloned().unwrap_or_default();
+            for &(i, share) in &course.chain {
+                last.blend(&of(&nodes[i]), share, true, &mut rows.room);
+            }
+            own.push(last);
+        }
+        let shapes = course.of_rows.iter().map(|&leaf| &plan.roster.entries()[leaf].shape[..]);
+        let all = gather_rows(ranks, &course.counts, &shapes.collect::<Vec<_>>(), &own)?;
+        let joined = course.of_rows.iter().zip(all).map(|(&leaf, mut nodes)| {
+            for &(a, b, share) in &course.joins {
+                let other = std::mem::take(&mut nodes[b]);
+                nodes[a].blend(&other, share, false, &mut rows.room);
+            }
+            (leaf, nodes.swap_remove(0))
+        });
+        Ok(joined.collect())
     }
 
     /// What a thread needs to do so, to which the last shard's gradients are handed leaf by leaf.
@@ -391,6 +480,20 @@ impl<F: Scalar> Exchange<F> {
     /// Takes back what the thread has worked with.
     pub(super) fn take_back(&mut self, nodes: Vec<Node<F>>, buffers: [Vec<F>; 2]) {
         (self.nodes, self.buffers) = (nodes, buffers);
+    }
+}
+
+/// Brings the rows of each leaf together.
+fn blend_rows<F: Scalar>(
+    to: &mut [Option<Summed<F>>],
+    from: &[Option<Summed<F>>],
+    share: f64,
+    room: &mut Room<F>,
+) {
+    for (to, from) in to.iter_mut().zip(from) {
+        if let (Some(to), Some(from)) = (to, from) {
+            to.blend(from, share, false, room);
+        }
     }
 }
 

@@ -30,6 +30,7 @@ mod local_steps;
 mod overlap;
 mod plan;
 mod rounds;
+mod rows;
 mod sharded;
 mod sum;
 mod threads;

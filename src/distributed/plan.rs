@@ -172,6 +172,17 @@ impl Plan {
         Ok(leaves.into_iter().flatten().collect())
     }
 
+    /// The leaves of gradients, of which some may be of rows, in this order.
+    pub(super) fn gradients<'a, F: Scalar>(
+        &self,
+        grads: &'a dyn Params<F>,
+    ) -> Result<Vec<&'a dyn Leaf<F>>, Error> {
+        let mut leaves: Vec<Option<&'a dyn Leaf<F>>> = vec![None; self.places.len()];
+        self.roster.meet_gradients(grads, |index, leaf| leaves[index] = Some(leaf))?;
+        // Each was met once.
+        Ok(leaves.into_iter().flatten().collect())
+    }
+
     /// As [`leaves`](Self::leaves), to write.
     pub(super) fn leaves_mut<'a, F: Scalar>(
         &self,

@@ -6,7 +6,7 @@ use super::communicator::Communicator;
 use super::plan::{Piece, Plan, Walk};
 use crate::error::Error;
 use crate::mean::{blend, blend_into};
-use crate::params::Snapshot;
+use crate::params::{Snapshot, Summed};
 use crate::scalar::Scalar;
 
 /// Shards that a rank has added up: a node of the tree of all.
@@ -17,6 +17,8 @@ pub(super) struct Node<F> {
     /// The mean of their losses, where all have one.
     pub(super) loss: Option<f64>,
     pub(super) values: Vec<F>,
+    /// Those of leaves whose gradients are of rows; none where no leaf's are.
+    pub(super) rows: Vec<Option<Summed<F>>>,
 }
 
 /// How the mean comes about.
@@ -30,6 +32,10 @@ pub(super) struct Course {
     pub(super) joins: Vec<(usize, usize, f64)>,
     /// Leaves that are trained; the others do not travel.
     pub(super) active: Vec<bool>,
+    /// Those among them whose gradients are of rows: they travel by themselves.
+    pub(super) of_rows: Vec<usize>,
+    /// Those whose gradients are arrays.
+    pub(super) arrays: Vec<bool>,
     /// The mean of the losses of all shards, where all have one.
     pub(super) loss: Option<f64>,
 }
@@ -49,7 +55,7 @@ pub(super) fn rounds<F: Scalar>(
     read: Read<'_, F>,
     each: Each<'_, F>,
 ) -> Result<(), Error> {
-    let Course { chain, counts, joins, active, .. } = course;
+    let Course { chain, counts, joins, arrays, .. } = course;
     let (rank, size, width) = (ranks.rank(), ranks.size(), size_of::<F>());
     let apart = nodes.len() - chain.len();
     // This rank's own nodes do not travel: they lie behind those of the others.
@@ -60,7 +66,7 @@ pub(super) fn rounds<F: Scalar>(
         node if node < first + mine => all - mine + node - first,
         node => node - mine,
     };
-    let mut walk = Walk::new(plan, active, size);
+    let mut walk = Walk::new(plan, arrays, size);
     while walk.next(bucket(plan.len, size, target)) {
         let own = walk.lens[rank];
         let others = walk.lens.iter().sum::<usize>() - own;

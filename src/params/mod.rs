@@ -11,6 +11,7 @@
 mod bounds;
 mod containers;
 mod flatten;
+mod gradients;
 mod leaf;
 mod macros;
 mod order;
@@ -22,10 +23,12 @@ mod rows;
 mod sixteen;
 mod slices;
 mod snapshot;
+mod summed;
 
 pub(crate) use bounds::Walls;
 pub use bounds::{Bounds, Side};
 pub use flatten::Flatten;
+pub(crate) use gradients::{Gradients, Taken};
 pub use leaf::{Leaf, LeafMut};
 #[doc(hidden)]
 pub use macros::{Field, FieldOfAnotherType, TheNumberOfTheList, key};
@@ -39,6 +42,7 @@ pub use rows::{HasRowNumbers, RowNumber, RowNumbers, Rows};
 pub use slices::{Items, ItemsMut};
 pub use snapshot::Snapshot;
 pub(crate) use snapshot::{by_copy, copy_of, pairs, pairs_mut};
+pub(crate) use summed::{Room, Summed};
 
 /// Makes a struct or an enum of arrays a tree of parameters: implements
 /// [`Params`](trait@Params) and [`ParamsMut`].

@@ -1,6 +1,7 @@
 //! The order of a leaf's elements in memory.
 
-use ndarray::{ArrayBase, ArrayView, ArrayViewD, ArrayViewMut, Axis, Dimension, RawData};
+use ndarray::{ArrayBase, ArrayD, ArrayView, ArrayViewD, ArrayViewMut, Axis, Dimension, RawData};
+use num_traits::Zero;
 
 use crate::ranking::ranked;
 
@@ -164,6 +165,18 @@ impl Order {
         let mut view = view.permuted_axes(inverse);
         self.reverse(&mut view, |axis| axis);
         Some(view)
+    }
+
+    /// An array of that shape in this order, all zero, whose memory is not written yet.
+    pub(crate) fn zeros<F: Copy + Zero>(&self, shape: &[usize]) -> ArrayD<F> {
+        let arranged: Vec<usize> = self.axes.iter().map(|&axis| shape[axis]).collect();
+        let mut inverse = vec![0; self.axes.len()];
+        for (i, &axis) in self.axes.iter().enumerate() {
+            inverse[axis] = i;
+        }
+        let mut zeros = ArrayD::zeros(arranged).permuted_axes(inverse);
+        self.reverse(&mut zeros, |axis| axis);
+        zeros
     }
 
     fn reverse<S: RawData, D: Dimension>(

@@ -3,7 +3,7 @@
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Zip};
 
 use super::roster::{Entry, Roster};
-use super::{Leaf, LeafMut, Params, ParamsMut, Path};
+use super::{Leaf, LeafMut, Order, Params, ParamsMut, Path};
 use crate::error::{Error, Tree};
 use crate::scalar::Scalar;
 use crate::sixteen::{Format, Sixteen};
@@ -40,13 +40,12 @@ impl<F: Scalar> Snapshot<F> {
         Ok(Self { roster, leaves })
     }
 
-    /// A tree of the same leaves, all zero; some of them may be of 16 bits there.
+    /// A tree of the same leaves, all zero; some of them may be of 16 bits there. What is never written takes no
+    /// memory.
     pub(crate) fn zeros_of(tree: &dyn Params<F>) -> Result<Self, Error> {
-        let (roster, leaves) = Roster::of_each_any(tree, |leaf| {
-            let mut zeros = copy_of(leaf);
-            zeros.fill(F::zero());
-            zeros
-        })?;
+        let zeros =
+            |leaf: &dyn Leaf<F>| Order::of(leaf.shape(), leaf.strides()).zeros(leaf.shape());
+        let (roster, leaves) = Roster::of_each_any(tree, zeros)?;
         Ok(Self { roster, leaves })
     }
 
@@ -66,9 +65,9 @@ impl<F: Scalar> Snapshot<F> {
     /// The same leaves, all zero.
     #[must_use]
     pub fn zeros_like(&self) -> Self {
-        let mut zeros = self.clone();
-        zeros.leaves.iter_mut().for_each(|leaf| leaf.fill(F::zero()));
-        zeros
+        let leaves = self.leaves.iter();
+        let zeros = |leaf: &ArrayD<F>| Order::of(leaf.shape(), leaf.strides()).zeros(leaf.shape());
+        Self { roster: self.roster.clone(), leaves: leaves.map(zeros).collect() }
     }
 
     /// Copies the values of a tree of the same leaves; allocates nothing.
@@ -142,9 +141,24 @@ impl<F: Scalar> Snapshot<F> {
         Leaf::as_slice(&self.leaves[index]).unwrap_or_default()
     }
 
+    /// A leaf, to write.
+    pub(crate) fn array_mut(&mut self, index: usize) -> &mut ArrayD<F> {
+        &mut self.leaves[index]
+    }
+
+    /// A leaf.
+    pub(crate) fn array(&self, index: usize) -> &ArrayD<F> {
+        &self.leaves[index]
+    }
+
     /// As [`slice`](Snapshot::slice), to write.
     pub(crate) fn slice_mut(&mut self, index: usize) -> &mut [F] {
         LeafMut::as_slice_mut(&mut self.leaves[index]).unwrap_or_default()
+    }
+
+    /// The leaves by name and shape.
+    pub(crate) fn roster(&self) -> &Roster {
+        &self.roster
     }
 
     /// Name and shape of each leaf, in the tree's order.
@@ -161,6 +175,25 @@ impl<F: Scalar> Snapshot<F> {
         mut each: impl FnMut(usize, &ArrayD<F>, &dyn Leaf<F>),
     ) -> Result<(), Error> {
         self.roster.meet_any(tree, role, |index, leaf| each(index, &self.leaves[index], leaf))
+    }
+
+    /// Calls `each` with the index of each leaf of gradients of these leaves, and the leaf, which may be of rows.
+    pub(crate) fn each_gradient<'a>(
+        &self,
+        grads: &'a dyn Params<F>,
+        each: impl FnMut(usize, &'a dyn Leaf<F>),
+    ) -> Result<(), Error> {
+        self.roster.meet_gradients(grads, each)
+    }
+
+    /// As [`each_gradient`](Snapshot::each_gradient), to change the values here, of leaves that were met.
+    pub(crate) fn change_by_gradients(
+        &mut self,
+        grads: &dyn Params<F>,
+        mut each: impl FnMut(usize, &mut ArrayD<F>, &dyn Leaf<F>),
+    ) -> Result<(), Error> {
+        let Self { roster, leaves } = self;
+        roster.meet_gradients(grads, |index, leaf| each(index, &mut leaves[index], leaf))
     }
 
     /// As [`each_leaf`](Snapshot::each_leaf), to change the values here; nothing is called where the

@@ -27,8 +27,8 @@ pub(super) fn check_gradients<F: Scalar>(
 ) -> Result<(), Error> {
     let mut first = None;
     leaves.each_leaf(grads, Tree::Gradients, |index, _, g| {
-        if looks && first.is_none() && treatments[index].trained && !all_finite(g) {
-            first = first_non_finite(g).map(|found| (index, found));
+        if looks && first.is_none() && treatments[index].trained {
+            first = non_finite(g).map(|found| (index, found));
         }
     })?;
     match first {
@@ -40,10 +40,12 @@ pub(super) fn check_gradients<F: Scalar>(
     }
 }
 
-fn all_finite<F: Scalar>(leaf: &dyn Leaf<F>) -> bool {
-    match leaf.as_slice() {
+/// The first element of a leaf that is NaN or infinite: its index and value.
+pub(super) fn non_finite<F: Scalar>(leaf: &dyn Leaf<F>) -> Option<(Vec<usize>, f64)> {
+    let all_finite = match leaf.as_slice() {
         Some(slice) => all_finite_slice(slice, How::default()),
         None if leaf.is_sixteen() => all_finite_view(&copy_of(leaf).view()),
         None => all_finite_view(&leaf.view()),
-    }
+    };
+    if all_finite { None } else { first_non_finite(leaf) }
 }

@@ -5,6 +5,7 @@ mod errors;
 mod local_steps;
 mod memory;
 mod overlap;
+mod rows;
 mod sharded;
 mod sum;
 mod support;

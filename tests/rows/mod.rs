@@ -1,5 +1,6 @@
 //! Gradients of few rows, and leaves that a gradient leaves out.
 
+mod accumulate;
 mod allocations;
 mod bad_input;
 mod exact;

@@ -1,6 +1,7 @@
 //! The rows of all leaves of a step, and the sums of their gradients.
 
 use super::Gradients;
+use super::seen::{Seen, Times};
 use super::table::Grid;
 use crate::engine::view::Source;
 use crate::error::{Error, ErrorKind};
@@ -13,11 +14,13 @@ pub(in crate::engine) struct Gathered<F> {
     pub(super) sums: Vec<F>,
     /// Row and place in the gradient, as one number.
     keys: Vec<u64>,
-    /// A bit for each row, which is 0 between steps.
-    seen: Vec<u64>,
+    seen: Seen,
     /// Of the first leaf whose rows cannot be taken.
     pub(super) problem: Option<(usize, Problem)>,
 }
+
+/// Rows of as many elements have room beside them for what is remembered of each.
+const WIDE: usize = 8;
 
 pub(super) enum Problem {
     OutOfRange { row: usize, rows: usize },
@@ -30,7 +33,7 @@ impl<F> Default for Gathered<F> {
             rows: Vec::new(),
             sums: Vec::new(),
             keys: Vec::new(),
-            seen: Vec::new(),
+            seen: Seen::default(),
             problem: None,
         }
     }
@@ -60,34 +63,31 @@ impl<F: Scalar> Gathered<F> {
         }))
     }
 
-    /// Appends rows as they are given; whether each is there once. If not, nothing is appended.
-    pub(super) fn take(&mut self, numbers: RowNumbers<'_>, len: usize) -> Result<bool, Problem> {
-        if self.seen.len() * 64 < len {
-            self.seen.resize(len.div_ceil(64), 0);
-        }
+    /// Appends rows of so many elements as they are given, of a table of `len`; whether each is there once. If
+    /// not, nothing is appended.
+    pub(super) fn take(
+        &mut self,
+        numbers: RowNumbers<'_>,
+        len: usize,
+        width: usize,
+    ) -> Result<bool, Problem> {
         let start = self.rows.len();
         numbers.append_to(&mut self.rows);
-        let (rows, seen) = (&self.rows[start..], &mut self.seen[..]);
-        if rows.iter().fold(0, |largest, &row| largest.max(row)) >= len {
-            let beyond = rows.iter().find(|&&row| row >= len).copied();
-            self.rows.truncate(start);
-            return Err(Problem::OutOfRange { row: beyond.unwrap_or(len), rows: len });
+        let rows = &self.rows[start..];
+        let times = match rows.last() {
+            Some(_) if !rows.is_sorted_by(|a, b| a < b) => self.seen.look(rows, len, width >= WIDE),
+            Some(last) if *last >= len => Times::Beyond,
+            _ => Times::Once,
+        };
+        if times == Times::Once {
+            return Ok(true);
         }
-        let mut once = rows.is_sorted_by(|a, b| a < b);
-        if !once {
-            let mut twice = 0;
-            for row in rows {
-                let word = &mut seen[row / 64];
-                twice |= *word >> (row % 64);
-                *word |= 1 << (row % 64);
-            }
-            rows.iter().for_each(|row| seen[row / 64] = 0);
-            once = twice & 1 == 0;
+        let beyond = rows.iter().find(|&&row| row >= len).copied();
+        self.rows.truncate(start);
+        match beyond {
+            Some(row) => Err(Problem::OutOfRange { row, rows: len }),
+            None => Ok(false),
         }
-        if !once {
-            self.rows.truncate(start);
-        }
-        Ok(once)
     }
 
     /// Sorts numbers of rows, of which there are `len`: those that are equal stay in their order.

@@ -7,6 +7,7 @@
 
 mod gathered;
 mod measure;
+mod seen;
 mod table;
 mod tile;
 mod update;
@@ -79,7 +80,7 @@ pub(super) fn touch<'a, F: Scalar>(
     let large = numbers.len() * grid.width() > lists.ordered_above;
     let ordered = large || given.is_none() || leaf.is_empty();
     let (row, sum) = (gathered.rows.len(), gathered.sums.len());
-    let taken = if ordered { Ok(false) } else { gathered.take(numbers, len) };
+    let taken = if ordered { Ok(false) } else { gathered.take(numbers, len, grid.width()) };
     let found = match taken {
         Ok(false) => gathered.sort(numbers, len, reversed).map(|()| false),
         taken => taken,

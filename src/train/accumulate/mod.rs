@@ -2,7 +2,7 @@
 
 mod waiting;
 
-use super::leaves::{check_gradients, treatments};
+use super::leaves::treatments;
 use crate::engine::NonFinite;
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
@@ -30,6 +30,10 @@ const NAME: &str = "Accumulate";
 /// not count among the k. Gradients of leaves that are frozen are not looked at, and a leaf's mean is of
 /// those that came while it was trained. Costs ⌈log₂ k⌉ + 1 copies of the gradients in memory, and about two
 /// passes over them a call.
+///
+/// Gradients of [rows](crate::params::Rows) wait as rows: the step is along the rows that any of them has, and
+/// their means have the bits of the means of whole arrays. A leaf that gets rows from one call and an array from
+/// another waits as an array.
 ///
 /// ```
 /// use ndarray::array;
@@ -188,7 +192,7 @@ impl<F: Scalar, O: Optimizer<F>> Accumulate<F, O> {
         treatments(&self.inner, waiting.leaves(), &mut self.treatments);
         let looks = self.non_finite != NonFinite::Propagate;
         let lost = loss.filter(|loss| looks && !loss.is_finite());
-        let checked = check_gradients(waiting.leaves(), &self.treatments, grads, looks);
+        let checked = waiting.check(grads, &self.treatments, looks);
         let checked = checked.and_then(|()| match lost {
             Some(value) => Err(ErrorKind::NonFiniteLoss { value }.into()),
             None => Ok(()),
