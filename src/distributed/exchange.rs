@@ -51,6 +51,9 @@ pub(super) struct Exchange<F> {
 /// Numbers of a node that ranks tell each other: weight, loss, and whether there is one.
 pub(super) const TOLD: usize = 3;
 
+/// What ranks compare before a step; one that has nothing but an error tells as many.
+pub(super) const MARKS: usize = 7;
+
 /// The nodes that the last shard is brought together with and at which share; weight and loss of all.
 type Chain = (Vec<(usize, f64)>, f64, Option<f64>);
 
@@ -379,7 +382,7 @@ impl<F: Scalar> Exchange<F> {
         shards: usize,
         optimizer: &dyn Optimizer<F>,
         params: &dyn Params<F>,
-    ) -> Result<[Mark; 7], Error> {
+    ) -> Result<[Mark; MARKS], Error> {
         let Some(plan) = &self.plan else { return Err(ErrorKind::NoLeaves.into()) };
         let [leaves, layouts] = plan.marks(params)?;
         let treatments = plan.roster.entries().iter();

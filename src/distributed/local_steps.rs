@@ -2,7 +2,7 @@
 
 use super::agree::agree;
 use super::communicator::Communicator;
-use super::exchange::{Exchange, Shard, TOLD, Taken};
+use super::exchange::{Exchange, MARKS, Shard, TOLD, Taken};
 use super::plan::Split;
 use super::rounds::Target;
 use crate::error::{Error, Tree};
@@ -208,7 +208,7 @@ impl<F: Scalar, I: Optimizer<F>, O: Optimizer<F>, C: Communicator> LocalSteps<F,
         let (Some(start), Some([way, mean])) = (start, way) else {
             // There were no parameters to begin at: it is all that the others need to know.
             let error = trouble.unwrap_or_else(|| missing("start"));
-            let none: Result<[_; 6], Error> = Err(error);
+            let none: Result<[_; MARKS], Error> = Err(error);
             return agree(ranks, none, &[], &vec![TOLD; ranks.size()]).map(drop);
         };
         let shard = match &trouble {
