@@ -2,7 +2,7 @@
 //!
 //! Sums are the same bits whatever the instruction set and the number of threads; see [`reduce`](crate::reduce).
 
-use crate::reduce::{BLOCK, How, Sum};
+use crate::reduce::{BLOCK, How, LANES, Sum, fold};
 use crate::scalar::Scalar;
 use crate::simd::Work;
 use crate::threads::join;
@@ -21,7 +21,6 @@ impl<F: Scalar> Work for BlockDot<'_, F> {
 
     #[inline(always)]
     fn run(self) -> f64 {
-        const LANES: usize = 16;
         let mut lanes = [0.0; LANES];
         let (xs, x_rest) = self.0.as_chunks::<LANES>();
         let (ys, y_rest) = self.1.as_chunks::<LANES>();
@@ -33,14 +32,7 @@ impl<F: Scalar> Work for BlockDot<'_, F> {
         for i in 0..x_rest.len() {
             lanes[i] += x_rest[i].into_f64() * y_rest[i].into_f64();
         }
-        let mut width = LANES / 2;
-        while width > 0 {
-            for i in 0..width {
-                lanes[i] += lanes[i + width];
-            }
-            width /= 2;
-        }
-        lanes[0]
+        fold(lanes)
     }
 }
 

@@ -5,8 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::compact::Coding;
-pub(super) use super::program::WIDEST;
-use super::program::{About, Before, Kernel, Penalized, Program, RowsOf, Stretch, Terms};
+use super::program::{About, Before, Kernel, Penalized, Program, RowsOf, Stretch, Terms, WIDEST};
 use super::terms::{OfTree, Squares, measured};
 use crate::error::Error;
 use crate::rule::{Clock, MOST, Rule, SUMS, Slices, Slots, Totals};
