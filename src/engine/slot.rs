@@ -15,8 +15,8 @@ const LARGE: usize = 8 * PAGE;
 #[derive(Debug)]
 pub(super) struct Slot<T> {
     buffer: Vec<T>,
+    /// Where the values begin, which go to the buffer's end.
     start: usize,
-    len: usize,
 }
 
 impl<T: Copy + Default> Slot<T> {
@@ -24,34 +24,35 @@ impl<T: Copy + Default> Slot<T> {
     pub(super) fn filled(value: T, len: usize, address: usize) -> Self {
         let size = size_of::<T>();
         if len * size < LARGE {
-            return Self { buffer: vec![value; len], start: 0, len };
+            return Self { buffer: vec![value; len], start: 0 };
         }
-        let buffer = vec![value; len + PAGE / size];
+        let mut buffer = vec![value; len + PAGE / size];
         let start = address.wrapping_sub(buffer.as_ptr().addr()) % PAGE / size;
-        Self { buffer, start, len }
+        buffer.truncate(start + len);
+        Self { buffer, start }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.buffer.len() - self.start
     }
 
     /// Moves to where a parameter at `address` wants it, if it lies elsewhere.
     pub(super) fn place(&mut self, address: usize) {
         let distance = address.wrapping_sub(self.as_slice().as_ptr().addr());
-        if self.len * size_of::<T>() >= LARGE && !distance.is_multiple_of(PAGE) {
+        if self.len() * size_of::<T>() >= LARGE && !distance.is_multiple_of(PAGE) {
             *self = self.copied_for(address);
         }
     }
 
     fn copied_for(&self, address: usize) -> Self {
-        let mut slot = Self::filled(T::default(), self.len, address);
+        let mut slot = Self::filled(T::default(), self.len(), address);
         slot.as_mut_slice().copy_from_slice(self.as_slice());
         slot
     }
 
     /// Brings an array of that shape from one order into another.
     pub(super) fn reorder(&mut self, shape: &[usize], [from, to]: &[Order; 2]) {
-        if self.len == 0 {
+        if self.len() == 0 {
             return;
         }
         let mut reordered = self.clone();
@@ -63,18 +64,18 @@ impl<T: Copy + Default> Slot<T> {
     }
 
     pub(super) fn as_slice(&self) -> &[T] {
-        &self.buffer[self.start..self.start + self.len]
+        &self.buffer[self.start..]
     }
 
     #[inline]
     pub(super) fn as_mut_slice(&mut self) -> &mut [T] {
-        &mut self.buffer[self.start..self.start + self.len]
+        &mut self.buffer[self.start..]
     }
 }
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Self { buffer: Vec::new(), start: 0, len: 0 }
+        Self { buffer: Vec::new(), start: 0 }
     }
 }
 

@@ -66,7 +66,7 @@ impl Roster {
 
     fn of_each_as<F: Scalar, T>(
         tree: &dyn Params<F>,
-        takes: Takes,
+        takes: impl Takes,
         mut each: impl FnMut(&dyn Leaf<F>) -> T,
     ) -> Result<(Self, Vec<T>), Error> {
         let (mut entries, mut made, mut broken) = (Vec::new(), Vec::new(), None);
@@ -141,7 +141,7 @@ impl Roster {
         &self,
         tree: &'a dyn Params<F>,
         role: Tree,
-        takes: Takes,
+        takes: impl Takes,
         mut each: impl FnMut(usize, &'a dyn Leaf<F>),
     ) -> Result<(), Error> {
         let mut visit = Visit::default();
@@ -183,7 +183,7 @@ impl Roster {
         &self,
         tree: &'a mut dyn ParamsMut<F>,
         role: Tree,
-        takes: Takes,
+        takes: impl Takes,
         mut each: impl FnMut(usize, &'a mut dyn LeafMut<F>),
     ) -> Result<(), Error> {
         let mut visit = Visit::default();

@@ -57,7 +57,9 @@ pub(super) struct Strays {
 }
 
 /// What remains of what contradicts a leaf.
-pub(super) type Takes = fn(Option<&'static str>) -> Option<&'static str>;
+pub(super) trait Takes: Fn(Option<&'static str>) -> Option<&'static str> {}
+
+impl<T: Fn(Option<&'static str>) -> Option<&'static str>> Takes for T {}
 
 /// A leaf of 16 bits is right for who decodes it.
 #[inline(always)]
