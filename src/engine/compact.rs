@@ -10,7 +10,7 @@ use crate::simd::{Simd, Work};
 
 /// Elements of a tile: its numbers stay in the nearest cache between the loops over it, and the next ones are
 /// fetched from memory meanwhile, which are few.
-const TILE: usize = 192;
+const TILE: usize = 384;
 /// Elements of a tile where there are not more.
 const SHORT: usize = 32;
 
