@@ -39,6 +39,19 @@ impl Place {
         self.bounds[rank]..self.bounds[rank + 1]
     }
 
+    /// How many elements of a row of a leaf of that shape are always beside each other and on one rank: parts begin at
+    /// whole blocks.
+    pub(super) fn piece(&self, shape: &[usize]) -> usize {
+        let [_, _, after] = self.around_rows(shape);
+        if after == 0 { 1 } else { 1 << after.trailing_zeros().min(BLOCK.trailing_zeros()) }
+    }
+
+    /// The number of elements of the axes that are slower in memory than that of the rows, of that axis, and of those
+    /// that are faster.
+    pub(super) fn around_rows(&self, shape: &[usize]) -> [usize; 3] {
+        self.order.place_of(0).map_or([1; 3], |axis| self.order.around(axis, shape))
+    }
+
     fn is_packed(&self, shape: &[usize], strides: &[isize]) -> bool {
         let axes = strides.iter().zip(&self.packed).zip(shape);
         axes.into_iter().all(|((a, b), &len)| a == b || len == 1)

@@ -50,6 +50,20 @@ pub(super) fn couple<F: Scalar>(
     }
 }
 
+/// The place of the constants of one leaf, measured as `leaf` says.
+pub(super) fn own<F: Scalar>(
+    course: &Course<F>,
+    cohort: (usize, &mut Clock),
+    leaf: &mut dyn Coupled<F>,
+    scratch: &mut Scratch<F>,
+    scale: Scale<F>,
+    how: How,
+) -> usize {
+    let Scratch { kernel, outer, factors, .. } = scratch;
+    let mut coupling = Coupling { kernel: &mut **kernel, outer, factors, scale, how };
+    coupling.own(course, cohort.0, cohort.1, leaf)
+}
+
 /// Finds the factor of cautious updates of each leaf, once its constants are complete.
 #[cold]
 pub(super) fn find_caution<F: Scalar>(

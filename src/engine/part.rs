@@ -3,6 +3,8 @@
 //! A part begins at a whole block, so that a sum over the leaf is the sum of the same blocks, added along
 //! the same tree, as that of one process.
 
+mod split_rows;
+
 use std::sync::Arc;
 
 use super::around::{Loop, Quantities, Sums};
@@ -14,11 +16,13 @@ use super::ledger::{Cohort, Ledger};
 use super::pair::pair;
 use super::plan::{Course, Plan};
 use super::program::Stretch;
+use super::rows::{self, Assembled};
 use super::run::{Halt, Now, begin, follow, update};
 use super::scale::{Norm, Scale};
 use super::scratch::{Lists, Scratch};
 use super::settings::{NonFinite, Settings};
 use super::sweep::Flat;
+use super::untouched::Untouched;
 use super::{look, strided, sweep, total};
 use crate::error::{Error, ErrorKind};
 use crate::optimizer::{Call, OtherRanks, Partwise, StepInfo, Wholes};
@@ -60,6 +64,16 @@ impl<F: Scalar> Partwise<F> for Engine<F> {
         is_blocked(&self.plan) || groups.flatten().any(|plan| is_blocked(&plan))
     }
 
+    fn moves_rows_alone(&self, leaf: &str) -> bool {
+        let Some(leaf) = self.ledger.leaf(leaf).filter(|_| self.checked) else { return false };
+        let settings = &self.ledger.course_of(leaf).settings;
+        // An average begins with the whole leaf.
+        let averages = settings.average.is_some();
+        settings.untouched == Untouched::Lazy
+            && settings.max_norm.is_none()
+            && (!averages || self.ledger.cohorts[leaf.cohort].terms > 0)
+    }
+
     fn set_wholes(&mut self, wholes: Option<Arc<Wholes>>) {
         self.ledger.wholes.clone_from(&wholes);
         self.wholes = wholes;
@@ -83,14 +97,22 @@ impl<F: Scalar> Partwise<F> for Engine<F> {
 
 /// A leaf that is not frozen and has elements, some of them on this rank or none.
 struct Member {
+    leaf: usize,
     cohort: usize,
     bounds: Vec<usize>,
     is_here: bool,
     /// Whether its units have norms of their own: it is then not swept as a slice.
     has_units: bool,
+    /// Whether its gradient is of rows: how many elements a row has, and how many of these lie apart in memory.
+    of_rows: Option<[usize; 2]>,
 }
 
 impl Member {
+    /// Whether it is swept as a slice here.
+    fn is_flat(&self) -> bool {
+        self.is_here && !self.has_units && self.of_rows.is_none()
+    }
+
     fn len_of(&self, rank: usize) -> usize {
         self.bounds[rank + 1] - self.bounds[rank]
     }
@@ -100,18 +122,29 @@ impl Member {
     }
 }
 
-fn members<F: Scalar>(ledger: &Ledger<F>, others: &dyn OtherRanks) -> Vec<Member> {
+fn members<F: Scalar>(
+    ledger: &Ledger<F>,
+    grads: &dyn Params<F>,
+    others: &dyn OtherRanks,
+) -> Vec<Member> {
     let Ledger { roster, leaves, courses, cohorts, .. } = ledger;
-    let member = |(entry, leaf): (&Entry, &LeafState<F>)| {
+    let mut of_rows = vec![false; leaves.len()];
+    // What is wrong with the gradients is said where they are paired.
+    let _ = roster.meet_gradients(grads, |index, g| of_rows[index] = g.rows().is_some());
+    let member = |(index, (entry, leaf)): (usize, (&Entry, &LeafState<F>))| {
         let settings = Ledger::settings(courses, cohorts, leaf.cohort);
         let (bounds, rank) = (others.bounds(&entry.name).to_vec(), others.rank());
-        let axes = ledger.shape_of(entry).len();
-        let has_units = settings.clip_adaptive.is_some_and(|clip| clip.units.axis(axes).is_some());
+        let whole = ledger.shape_of(entry);
+        let units = settings.clip_adaptive.and_then(|clip| clip.units.axis(whole.len()));
+        let width = whole.iter().skip(1).product();
+        let of_rows = of_rows[index].then(|| [width, others.before_rows(&entry.name)]);
+        let has_units = units.is_some() && of_rows.is_none();
         let is_here = bounds.get(rank) < bounds.get(rank + 1);
-        let member = Member { cohort: leaf.cohort, bounds, is_here, has_units };
+        let cohort = leaf.cohort;
+        let member = Member { leaf: index, cohort, bounds, is_here, has_units, of_rows };
         (!settings.frozen && member.len() > 0).then_some(member)
     };
-    roster.entries().iter().zip(leaves).filter_map(member).collect()
+    roster.entries().iter().zip(leaves).enumerate().filter_map(member).collect()
 }
 
 /// As [`run`](super::run::run), with others.
@@ -126,15 +159,19 @@ pub(super) fn run<F: Scalar>(
     others: &mut dyn OtherRanks,
 ) -> Result<Option<f64>, Halt> {
     let how = settings.how();
-    let members = members(ledger, others);
+    let members = members(ledger, grads, others);
     let mut lists = scratch.lend();
     let Ledger { roster, leaves, courses, cohorts, totals, .. } = ledger;
     let of = |cohort: usize| Ledger::settings(courses, cohorts, cohort);
+    lists.ordered_above = rows::ordered_above(settings, courses, how);
     let paired = pair(roster, leaves, &of, params, grads, false, &mut lists);
+    let paired =
+        paired.and_then(|()| if now.of_tree.is_some() { total::whole(grads) } else { Ok(()) });
     let step = || {
         others.agree(paired)?;
         let mut whole = Whole { members: &members, others: &mut *others, how };
-        let (norm, scale) = whole.look(settings, courses, cohorts, &mut lists)?;
+        let mut touched = whole.assemble(settings, courses, cohorts, &lists)?;
+        let (norm, scale) = whole.look(settings, courses, cohorts, &mut lists, &touched)?;
         if now.refuses(settings) {
             return Err(Halt::NotFinite { skip: settings.non_finite == NonFinite::Skip });
         }
@@ -145,6 +182,7 @@ pub(super) fn run<F: Scalar>(
         if begin(courses, cohorts, now, scale, scratch) {
             if is_split {
                 whole.couple(courses, cohorts, &mut lists, scratch, scale)?;
+                whole.couple_rows(courses, cohorts, &mut lists, scratch, scale, &mut touched);
             } else {
                 couple::couple(courses, cohorts, &mut lists, scratch, scale, how);
                 whole.tell_clocks(courses, cohorts)?;
@@ -164,9 +202,10 @@ pub(super) fn run<F: Scalar>(
         Ok(norm.map(Norm::value))
     };
     let outcome = step();
+    let is_partial = lists.is_partial;
     scratch.take_back(lists);
     if outcome.is_ok() {
-        follow(ledger, now.average, false, params);
+        follow(ledger, now.average, is_partial, params);
     }
     outcome
 }
@@ -189,9 +228,10 @@ impl Whole<'_> {
         courses: &[Course<F>],
         cohorts: &[Cohort],
         lists: &mut Lists<'_, F>,
+        touched: &[Option<Assembled<F>>],
     ) -> Result<(Option<Norm>, Scale<F>), Halt> {
         let skip = settings.non_finite == NonFinite::Skip;
-        let norm = if settings.wants_norm() { Some(self.norm(lists)?) } else { None };
+        let norm = if settings.wants_norm() { Some(self.norm(lists, touched)?) } else { None };
         let scale = Scale::of(settings.clip_norm, norm);
         if settings.non_finite == NonFinite::Propagate {
             return Ok((norm, scale));
@@ -222,11 +262,15 @@ impl Whole<'_> {
     }
 
     /// ‖g‖₂ over all leaves.
-    fn norm<F: Scalar>(&mut self, lists: &mut Lists<'_, F>) -> Result<Norm, Error> {
-        let plain = self.sum_of_all(lists, Square)?;
+    fn norm<F: Scalar>(
+        &mut self,
+        lists: &mut Lists<'_, F>,
+        touched: &[Option<Assembled<F>>],
+    ) -> Result<Norm, Error> {
+        let plain = self.sum_of_all(lists, touched, Square)?;
         let mut failed = None;
         let norm = Norm::from_sums(plain, |term| {
-            self.sum_of_all(lists, term).unwrap_or_else(|error| {
+            self.sum_of_all(lists, touched, term).unwrap_or_else(|error| {
                 failed = Some(error);
                 f64::NAN
             })
@@ -237,24 +281,38 @@ impl Whole<'_> {
     fn sum_of_all<F: Scalar, T: Term>(
         &mut self,
         lists: &mut Lists<'_, F>,
+        touched: &[Option<Assembled<F>>],
         term: T,
     ) -> Result<f64, Error> {
         let sums = if self.others.is_split() {
-            let which = vec![true; self.members.len()];
+            let which = self.all_of_arrays();
             let how = self.how;
             let sums = self.sums(&which, &mut lists.flat, 1.0, &mut |_, _, block| {
                 [reduce::sum_block(block.g, term, how)]
             })?;
-            sums.into_iter().map(|[sum]| sum).collect()
+            let of_rows = |touched: &Option<Assembled<F>>| match touched {
+                Some(touched) => reduce::sum_slice(&touched.g, term, how),
+                None => Sum::default(),
+            };
+            let sums = sums.into_iter().zip(self.members).zip(touched);
+            let sum = |(([sum], member), touched): (([Sum; 1], &Member), _)| match member.of_rows {
+                Some(_) => of_rows(touched),
+                None => sum,
+            };
+            sums.map(sum).collect()
         } else {
             self.sums_of_owners(lists, term)?
         };
-        let with = |units: bool| {
+        let with = |units: bool, rows: bool| {
+            let are = move |member: &Member| {
+                member.has_units == units && member.of_rows.is_some() == rows
+            };
             let those = self.members.iter().zip(&sums);
-            those.filter(move |(member, _)| member.has_units == units).map(|(_, &sum)| sum)
+            those.filter(move |(member, _)| are(member)).map(|(_, &sum)| sum)
         };
-        let flat: Vec<Sum> = with(false).collect();
-        Ok(with(true).fold(sweep::add_up(&flat), Sum::add).value())
+        let flat: Vec<Sum> = with(false, false).collect();
+        let arrays = with(true, false).fold(sweep::add_up(&flat), Sum::add);
+        Ok(arrays.add(with(false, true).fold(Sum::default(), Sum::add)).value())
     }
 
     /// The sum over each leaf, which is all one rank's.
@@ -266,7 +324,10 @@ impl Whole<'_> {
         let (mut flat, mut strided) = (lists.flat.iter(), lists.strided.iter());
         let mut own = Vec::new();
         for member in self.members.iter().filter(|member| member.is_here) {
-            let sum = if member.has_units {
+            let sum = if member.of_rows.is_some() {
+                let g = rows::gradients_of(lists, member.leaf);
+                g.map(|g| reduce::sum_slice(g, term, self.how))
+            } else if member.has_units {
                 strided.next().map(|leaf| leaf.sum(term, self.how))
             } else {
                 flat.next().map(|leaf| reduce::sum_slice(leaf.stretch.g, term, self.how))
@@ -320,7 +381,7 @@ impl Whole<'_> {
         of: OfBlock<'_, F, N>,
     ) -> Result<Vec<[Sum; N]>, Error> {
         let members = self.members;
-        let here = (0..members.len()).filter(|&i| members[i].is_here);
+        let here = (0..members.len()).filter(|&i| members[i].is_flat());
         let mut own = Vec::new();
         for (i, leaf) in here.zip(flat).filter(|(i, _)| which[*i]) {
             let mut rest = leaf.stretch.reborrow();
@@ -472,6 +533,9 @@ impl Whole<'_> {
     ) -> Result<(), Error> {
         let (members, how) = (self.members, self.how);
         let is_cautious = |member: &Member| {
+            if member.of_rows.is_some() {
+                return false;
+            }
             let course = &courses[cohorts[member.cohort].course];
             let about = course.program().about();
             course.settings.cautious && about.has_totals() == of_totals
@@ -482,7 +546,7 @@ impl Whole<'_> {
         }
         let Scratch { kernel, outer, .. } = scratch;
         let constants = Loop { kernel: &**kernel, outer };
-        let here = (0..members.len()).filter(|&i| members[i].is_here);
+        let here = (0..members.len()).filter(|&i| members[i].is_flat());
         let mut places = vec![0; members.len()];
         here.zip(&lists.flat).for_each(|(i, leaf)| places[i] = leaf.constants);
         let counts = self.sums(&cautious, &mut lists.flat, 1.0, &mut |i, _, block| {
@@ -506,8 +570,9 @@ impl Whole<'_> {
     ) -> Result<(), Error> {
         let (members, how, flat) = (self.members, self.how, &mut lists.flat);
         let course = |i: usize| &courses[cohorts[members[i].cohort].course];
+        let couples = |i: usize| members[i].of_rows.is_none() && course(i).traits.couples;
         let of = |wants: &dyn Fn(&Course<F>) -> bool| -> Vec<bool> {
-            (0..members.len()).map(|i| course(i).traits.couples && wants(course(i))).collect()
+            (0..members.len()).map(|i| couples(i) && wants(course(i))).collect()
         };
         let any = |which: &[bool]| which.contains(&true);
         let Scratch { kernel, outer, factors, .. } = scratch;
@@ -534,7 +599,7 @@ impl Whole<'_> {
         for (i, member) in members.iter().enumerate() {
             let (course, settings) = (course(i), &course(i).settings);
             places[i] = member.cohort;
-            if !course.traits.couples {
+            if !couples(i) {
                 continue;
             }
             let mut own = scale;
@@ -572,8 +637,13 @@ impl Whole<'_> {
                 kernel.of_leaf(places[i], program, norms, &mut cohort.clock);
             }
         }
-        let here = (0..members.len()).filter(|&i| members[i].is_here);
+        let here = (0..members.len()).filter(|&i| members[i].is_flat());
         here.zip(flat).for_each(|(i, leaf)| leaf.constants = places[i]);
         self.find_caution(courses, cohorts, lists, scratch, false)
+    }
+
+    /// The leaves whose gradients are arrays.
+    fn all_of_arrays(&self) -> Vec<bool> {
+        self.members.iter().map(|member| member.of_rows.is_none()).collect()
     }
 }

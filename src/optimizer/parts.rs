@@ -31,6 +31,12 @@ pub trait Partwise<F: Scalar> {
         false
     }
 
+    /// Whether a step with a gradient of rows neither looks at nor moves the other rows of that leaf, on all ranks alike.
+    fn moves_rows_alone(&self, leaf: &str) -> bool {
+        let _ = leaf;
+        false
+    }
+
     /// Says that what is stepped are parts of leaves of these shapes. A part may be empty.
     fn set_wholes(&mut self, wholes: Option<Arc<Wholes>>);
 
@@ -69,6 +75,9 @@ pub trait OtherRanks {
 
     /// Where the part of each rank begins in a leaf, and where the last one ends.
     fn bounds(&self, leaf: &str) -> &[usize];
+
+    /// How many elements the axes of a leaf have that are slower in memory than that of its rows.
+    fn before_rows(&self, leaf: &str) -> usize;
 
     /// Whether the elements of a leaf are counted row by row.
     fn is_row_major(&self, leaf: &str) -> bool;
@@ -129,6 +138,10 @@ impl OtherRanks for Watched<'_> {
 
     fn bounds(&self, leaf: &str) -> &[usize] {
         self.others.bounds(leaf)
+    }
+
+    fn before_rows(&self, leaf: &str) -> usize {
+        self.others.before_rows(leaf)
     }
 
     fn is_row_major(&self, leaf: &str) -> bool {

@@ -212,6 +212,18 @@ impl<F: Scalar> Many<F> {
         }
     }
 
+    pub fn step_weighted(
+        &mut self,
+        w: &mut Model<F>,
+        g: &dyn Params<F>,
+        weight: f64,
+    ) -> Result<StepInfo, Error> {
+        match self {
+            Self::Data(data) => data.step_weighted(w, g, weight),
+            Self::Parts(parts) => parts.step_weighted(w, g, weight),
+        }
+    }
+
     pub fn refuse(&mut self, w: &mut Model<F>, error: Error) -> Result<StepInfo, Error> {
         match self {
             Self::Data(data) => data.refuse(w, error),

@@ -2,6 +2,7 @@
 
 mod others;
 mod parts;
+mod rows;
 mod saved;
 
 use std::ops::Range;
@@ -14,7 +15,7 @@ use super::plan::Split;
 use super::rounds::Target;
 use crate::error::{Error, ErrorKind};
 use crate::optimizer::{Call, Optimizer, StepInfo, forward, standing, step_agreed};
-use crate::params::{Params, ParamsMut, Snapshot};
+use crate::params::{Gradients, Params, ParamsMut, Snapshot};
 use crate::scalar::Scalar;
 use crate::state::State;
 use others::Asked;
@@ -84,7 +85,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
             inner,
             ranks,
             split: None,
-            exchange: Exchange::new(Split::Elements),
+            exchange: Exchange::new(Split::Elements).taking_rows(),
             parts: None,
             is_whole: false,
             gathered: Vec::new(),
@@ -230,10 +231,20 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
         shard: Shard<'_, F>,
         averages: bool,
     ) -> Result<StepInfo, Error> {
-        let Self { ranks, exchange, parts: Some(parts), .. } = self else {
+        let Self { inner, ranks, exchange, parts: Some(parts), .. } = self else {
             return Err(ErrorKind::NoLeaves.into());
         };
-        exchange.reduce(ranks, shard, Target::Part, (&mut parts.grads, &mut self.gathered))?;
+        let grads = (parts.grads.arrays_mut(), &mut self.gathered);
+        exchange.reduce(ranks, shard, Target::Part, grads)?;
+        parts.rows.clear();
+        if !exchange.course.of_rows.is_empty() {
+            let (rows, split) = (exchange.reduce_rows(ranks)?, exchange.split());
+            let (Some(plan), Some(partwise)) = (&exchange.plan, inner.partwise()) else {
+                return Err(ErrorKind::NoLeaves.into());
+            };
+            let is_alone = |leaf: &str| partwise.moves_rows_alone(leaf);
+            parts.take_rows(plan, ranks.rank(), split, rows, is_alone);
+        }
         self.along(params, averages)
     }
 
@@ -250,12 +261,12 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
         let Some(partwise) = inner.partwise() else {
             return Err(ErrorKind::NotSplittable { optimizer: name }.into());
         };
-        let Parts { params: own, grads } = parts;
+        let Parts { params: own, grads, rows } = parts;
         let call = Call { averages, loss: exchange.course.loss };
-        let mut asked = Asked { ranks, plan, is_split: split == Split::Elements, grads };
+        let mut asked = Asked { ranks, plan, is_split: split == Split::Elements, grads, rows };
         let info = step_agreed(partwise, own, grads, call, &mut asked)?;
         if !info.skipped {
-            own_to_all(ranks, plan, &exchange.course.active, own, params, gathered)?;
+            own_to_all(ranks, plan, &exchange.course.active, (own, rows), params, gathered)?;
         }
         Ok(info)
     }
@@ -302,8 +313,8 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator + Clone + 'static> Sharded<F, O
         self.exchange.agree(&self.ranks, &self.inner, params, shard, local)?;
         let Some(parts) = &mut self.parts else { return Err(ErrorKind::NoLeaves.into()) };
         // The thread has it until `finish`.
-        let grads = std::mem::replace(&mut parts.grads, Snapshot::none());
-        let work = self.exchange.lend(Target::Part, grads)?;
+        let grads = std::mem::replace(&mut parts.grads, Gradients::of(Snapshot::none()));
+        let work = self.exchange.lend(Target::Part, grads.take_arrays())?;
         let ranks = self.ranks.clone();
         ByLeaf::begin(self, ranks, work)
     }
@@ -319,7 +330,8 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> ByLeaf<'_, F, Sharded<F, O, C>
         let (optimizer, work, complete) = self.end()?;
         optimizer.exchange.take_back(work.nodes, work.buffers);
         if let Some(parts) = &mut optimizer.parts {
-            parts.grads = work.mean;
+            parts.grads = Gradients::of(work.mean);
+            parts.rows.clear();
         }
         let (ranks, marks) = (&optimizer.ranks, complete.map(|()| []));
         let agreed = agree(ranks, marks, &[], &vec![0; ranks.size()]);
@@ -368,6 +380,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Optimizer<F> for Sharded<F, O,
         let (Some(parts), Some(plan)) = (&mut self.parts, &self.exchange.plan) else {
             return Ok(());
         };
+        parts.rows.clear();
         parts.read(plan, self.ranks.rank(), &*params)?;
         self.inner.average_again(&mut parts.params)
     }
@@ -392,14 +405,17 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Optimizer<F> for Sharded<F, O,
         let opened = opened.and_then(|()| self.open(&*params));
         let Self { inner, ranks, exchange, parts, gathered, .. } = self;
         let read = opened.and_then(|()| match (&mut *parts, &exchange.plan) {
-            (Some(parts), Some(plan)) => parts.read(plan, ranks.rank(), &*params),
+            (Some(parts), Some(plan)) => {
+                parts.rows.clear();
+                parts.read(plan, ranks.rank(), &*params)
+            }
             _ => Ok(()),
         });
         agree(ranks, read.map(|()| []), &[], &vec![0; ranks.size()])?;
         let (Some(parts), Some(plan)) = (parts, &exchange.plan) else { return Ok(()) };
         inner.swap_average(&mut parts.params)?;
         let all = vec![true; plan.places.len()];
-        own_to_all(ranks, plan, &all, &parts.params, params, gathered)
+        own_to_all(ranks, plan, &all, (&parts.params, &[]), params, gathered)
     }
 
     /// The state of this rank's part: it goes on with the same rank of as many.

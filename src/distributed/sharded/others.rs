@@ -4,9 +4,11 @@ use super::super::agree::{agree, first_error, gather};
 use super::super::around::largest;
 use super::super::communicator::Communicator;
 use super::super::plan::Plan;
+use super::rows::CutRows;
 use crate::error::{Error, ErrorKind};
 use crate::optimizer::OtherRanks;
-use crate::params::Snapshot;
+use crate::params::{Gradients, Leaf, Params, Path, Summed};
+use crate::reduce::find_beyond;
 use crate::scalar::Scalar;
 
 /// The other ranks, during a step.
@@ -14,7 +16,20 @@ pub(super) struct Asked<'a, F: Scalar> {
     pub(super) ranks: &'a dyn Communicator,
     pub(super) plan: &'a Plan,
     pub(super) is_split: bool,
-    pub(super) grads: &'a Snapshot<F>,
+    pub(super) grads: &'a Gradients<F>,
+    pub(super) rows: &'a [CutRows<F>],
+}
+
+/// The rows of one leaf as a tree.
+struct Named<'a, F> {
+    name: &'a str,
+    rows: &'a Summed<F>,
+}
+
+impl<F: Scalar> Params<F> for Named<'_, F> {
+    fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, &'a dyn Leaf<F>)) {
+        visit(path.name(self.name), self.rows);
+    }
 }
 
 impl<F: Scalar> Asked<'_, F> {
@@ -30,6 +45,16 @@ impl<F: Scalar> Asked<'_, F> {
         let linear = |index: &[usize]| {
             index.iter().zip(shape).fold(0, |sum, (&i, &len)| sum * len as u64 + i as u64)
         };
+        if let Some(CutRows { rows, .. }) = self.rows.iter().find(|rows| rows.leaf == at) {
+            // The first of them in the table, of which this rank has a part.
+            let error = find_beyond(&Named { name: leaf, rows }, |_| Some(limit)).unwrap_or(error);
+            let linear = match error.kind() {
+                ErrorKind::NonFiniteGradient { index, .. }
+                | ErrorKind::LargeGradient { index, .. } => linear(index),
+                _ => u64::MAX - 1,
+            };
+            return (error, [at as u64, linear]);
+        }
         if !self.is_split {
             let linear = linear(index);
             return (error, [at as u64, linear]);
@@ -37,7 +62,7 @@ impl<F: Scalar> Asked<'_, F> {
         // The first of them as the leaf is traversed, not as it lies in memory.
         let is_bad = |x: f64| x.is_nan() || x.is_infinite() || x.abs() > limit;
         let start = place.bounds[self.ranks.rank()];
-        let values = self.grads.slice(at).iter().enumerate();
+        let values = self.grads.leaves().slice(at).iter().enumerate();
         let bad = values.filter(|(_, x)| is_bad(x.into_f64())).map(|(i, &value)| {
             let index = place.order.index_of(start + i, shape);
             (linear(&index), index, value.into_f64())
@@ -94,6 +119,13 @@ impl<F: Scalar> OtherRanks for Asked<'_, F> {
     fn bounds(&self, leaf: &str) -> &[usize] {
         let index = self.plan.roster.index_of(leaf);
         index.map_or(&[], |index| &self.plan.places[index].bounds)
+    }
+
+    fn before_rows(&self, leaf: &str) -> usize {
+        self.plan.roster.index_of(leaf).map_or(1, |index| {
+            let shape = &self.plan.roster.entries()[index].shape;
+            self.plan.places[index].around_rows(shape)[0]
+        })
     }
 
     fn is_row_major(&self, leaf: &str) -> bool {

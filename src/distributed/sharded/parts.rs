@@ -8,23 +8,29 @@ use super::super::communicator::Communicator;
 use super::super::plan::{Piece, Plan, Split, Walk};
 use super::super::rounds::{Target, bucket, gather_round};
 use super::Sharded;
+use super::rows::{CutRows, touched_to_all};
 use crate::error::{Error, Tree};
 use crate::optimizer::{Optimizer, Wholes};
-use crate::params::{Params, ParamsMut, Snapshot, copy_of};
+use crate::params::{Gradients, Params, ParamsMut, Snapshot, Summed, copy_of};
 use crate::scalar::Scalar;
 
 /// A part of each leaf, and of its gradient. A part may be empty.
 #[derive(Debug, Clone)]
 pub(super) struct Parts<F: Scalar> {
     pub(super) params: Snapshot<F>,
-    pub(super) grads: Snapshot<F>,
+    pub(super) grads: Gradients<F>,
+    /// Of the leaves whose gradient is of rows.
+    pub(super) rows: Vec<CutRows<F>>,
 }
 
-/// The shape of a rank's part of a leaf: a list of elements, or the leaf itself or none of it.
+/// The shape of a rank's part of a leaf: a list of elements, or of pieces of rows, or the leaf itself or none of it.
 pub(super) fn shape_of(plan: &Plan, leaf: usize, rank: usize, split: Split) -> Vec<usize> {
     let (part, whole) = (plan.places[leaf].of(rank), &plan.roster.entries()[leaf].shape);
     match split {
-        Split::Elements => vec![part.len()],
+        Split::Elements => match plan.places[leaf].piece(whole) {
+            1 => vec![part.len()],
+            piece => vec![part.len() / piece, piece],
+        },
         Split::Leaves if plan.places[leaf].len == part.len() && !whole.contains(&0) => {
             whole.clone()
         }
@@ -47,7 +53,24 @@ impl<F: Scalar> Parts<F> {
             (plan.roster.entries()[leaf].name.clone(), part)
         };
         let params = Snapshot::from_leaves(leaves.iter().enumerate().map(part).collect())?;
-        Ok(Self { grads: params.zeros_like(), params })
+        Ok(Self { grads: Gradients::of(params.zeros_like()), params, rows: Vec::new() })
+    }
+
+    /// Takes the gradients of leaves that are of rows; `is_alone` says of which nothing else moves.
+    pub(super) fn take_rows(
+        &mut self,
+        plan: &Plan,
+        rank: usize,
+        split: Split,
+        rows: Vec<(usize, Summed<F>)>,
+        is_alone: impl Fn(&str) -> bool,
+    ) {
+        for (leaf, rows) in rows {
+            let is_alone = is_alone(&plan.roster.entries()[leaf].name);
+            let rows = CutRows::of(plan, leaf, rows, is_alone);
+            self.grads.set(leaf, rows.own(plan, rank, split));
+            self.rows.push(rows);
+        }
     }
 
     /// Takes the parameters as they are.
@@ -59,8 +82,11 @@ impl<F: Scalar> Parts<F> {
     ) -> Result<(), Error> {
         plan.roster.meet(params, Tree::Parameters, |_, _| {})?;
         plan.roster.meet(params, Tree::Parameters, |index, leaf| {
-            let place = &plan.places[index];
-            place.read(leaf, place.of(rank), self.params.slice_mut(index));
+            let (place, part) = (&plan.places[index], self.params.slice_mut(index));
+            match self.rows.iter().find(|rows| rows.leaf == index && rows.is_alone) {
+                Some(rows) => rows.read(place, rank, leaf, part),
+                None => place.read(leaf, place.of(rank), part),
+            }
         })
     }
 }
@@ -70,13 +96,15 @@ pub(super) fn own_to_all<F: Scalar>(
     ranks: &dyn Communicator,
     plan: &Plan,
     active: &[bool],
-    own: &Snapshot<F>,
+    (own, rows): (&Snapshot<F>, &[CutRows<F>]),
     params: &mut dyn ParamsMut<F>,
     gathered: &mut Vec<F>,
 ) -> Result<(), Error> {
     let mut leaves = plan.leaves_mut(params)?;
     let rank = ranks.rank();
-    let mut walk = Walk::new(plan, active, ranks.size());
+    let mut moved = active.to_vec();
+    rows.iter().filter(|rows| rows.is_alone).for_each(|rows| moved[rows.leaf] = false);
+    let mut walk = Walk::new(plan, &moved, ranks.size());
     let mut sent = Vec::new();
     while walk.next(bucket(plan.len, ranks.size(), Target::Part)) {
         sent.clear();
@@ -92,7 +120,7 @@ pub(super) fn own_to_all<F: Scalar>(
             rest = after;
         }
     }
-    Ok(())
+    touched_to_all(ranks, plan, rows, own, &mut leaves, gathered)
 }
 
 impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
@@ -109,9 +137,11 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
                 partwise.set_wholes(Some(Arc::new(wholes)));
             }
         }
-        if let Some(parts) = self.parts.as_mut().filter(|parts| parts.grads.entries().is_empty()) {
+        if let Some(parts) =
+            self.parts.as_mut().filter(|parts| parts.grads.leaves().entries().is_empty())
+        {
             // A step that was begun and not finished has not given it back.
-            parts.grads = parts.params.zeros_like();
+            parts.grads = Gradients::of(parts.params.zeros_like());
         }
         if self.is_whole {
             let state = self.inner.state().cut::<F>(plan, rank, split)?;

@@ -17,10 +17,10 @@ use crate::scalar::Scalar;
 
 /// The rows of a leaf with their gradients, to be measured.
 pub(in crate::engine) struct Rows<'l, 'a, F> {
-    table: &'l Table<'a, F>,
-    rows: &'l [usize],
-    g: &'l mut [F],
-    by_rows: bool,
+    pub(super) table: &'l Table<'a, F>,
+    pub(super) rows: &'l [usize],
+    pub(super) g: &'l mut [F],
+    pub(super) by_rows: bool,
 }
 
 impl<'a, F: Scalar> Touched<'a, F> {

@@ -5,6 +5,7 @@
 //! rows, or where more is done around the rule, in tiles that are gathered, updated by the same loop as any
 //! other leaf, and put back. Nothing else of the leaf is read.
 
+mod assembled;
 mod gathered;
 mod measure;
 mod seen;
@@ -14,6 +15,7 @@ mod update;
 
 use std::ops::Range;
 
+pub(super) use assembled::{ARRAYS, Assembled};
 pub(super) use gathered::Gathered;
 pub(super) use update::sweep;
 
@@ -33,6 +35,8 @@ use crate::scalar::Scalar;
 
 /// A leaf of whose gradient there are rows.
 pub(super) struct Touched<'a, F> {
+    /// Its place among all leaves.
+    pub(super) leaf: usize,
     /// The place of its cohort.
     pub(super) cohort: usize,
     /// The place of its constants.
@@ -121,7 +125,7 @@ pub(super) fn touch<'a, F: Scalar>(
         }
     };
     let found = Found { rows: row..gathered.rows.len(), g, by_rows: of_units == Some(0) };
-    push(leaf, w, grid, found, settings, lists);
+    push(leaf, w, index, grid, found, settings, lists);
 }
 
 /// Makes a job of a leaf that is left out, where it is to be as if its gradient were 0.
@@ -146,7 +150,7 @@ pub(super) fn leave_out<'a, F: Scalar>(
     // All of it is one row, which is not touched.
     let grid = Grid { before: 1, rows: 1, after: leaf.len(), axis: 0, first: 0 };
     let found = Found { rows: 0..0, g: Gradients::Sums(0..0), by_rows: false };
-    push(leaf, w, grid, found, settings, lists);
+    push(leaf, w, index, grid, found, settings, lists);
 }
 
 /// What was found of a leaf among what was found of all.
@@ -159,6 +163,7 @@ struct Found<'a, F> {
 fn push<'a, F: Scalar>(
     leaf: &'a mut LeafState<F>,
     w: &'a mut dyn LeafMut<F>,
+    index: usize,
     grid: Grid,
     Found { rows, g, by_rows }: Found<'a, F>,
     settings: &Settings,
@@ -180,6 +185,7 @@ fn push<'a, F: Scalar>(
         average: if bounded { &mut [] } else { leaf.average.as_mut_slice() },
     };
     lists.touched.push(Touched {
+        leaf: index,
         cohort: leaf.cohort,
         constants: leaf.cohort,
         rows,
@@ -228,6 +234,12 @@ pub(super) fn gradients<'l, F: Scalar>(
 pub(super) fn largest<F: Scalar>(lists: &Lists<'_, F>, how: How) -> F::Size {
     let sizes = gradients(lists).map(|(_, g)| reduce::largest_slice(g, how));
     sizes.fold(F::Size::default(), Ord::max)
+}
+
+/// The gradients of the rows of one leaf, where there is anything to be done about it.
+pub(super) fn gradients_of<'l, F: Scalar>(lists: &'l Lists<'_, F>, leaf: usize) -> Option<&'l [F]> {
+    let touched = lists.touched.iter().find(|touched| touched.leaf == leaf)?;
+    Some(lists.gathered.as_deref()?.gradients(&touched.g))
 }
 
 /// The sum of a term over the gradients of rows.

@@ -100,7 +100,7 @@ impl<F: Scalar> Tile<F> {
 }
 
 /// The rows of a slot's codes, and those of a range of elements: blocks are within rows.
-fn of_codes(grid: &Grid, range: Range<usize>, coding: Coding) -> (Grid, Range<usize>) {
+pub(super) fn of_codes(grid: &Grid, range: Range<usize>, coding: Coding) -> (Grid, Range<usize>) {
     let grid = Grid { after: coding.words(grid.after), ..*grid };
     (grid, coding.words(range.start)..coding.words(range.end))
 }
