@@ -97,27 +97,6 @@ fn the_average_is_read_beside_them_and_not_put_in_their_place() {
     assert!(adam.average_of("").is_some());
 }
 
-#[test]
-fn rows_of_a_gradient_need_a_parameter_of_full_numbers() {
-    let rows = Rows { rows: [1_usize], values: array![[1.0_f32; 7]] };
-    let mut adam = Adam::<f32>::new(0.1);
-    let mut w = model(1);
-    let error = adam.step(&mut w, &rows).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::NeedsAllRows { .. }), "{error}");
-    assert_eq!((w, adam.steps()), (model(1), 0));
-    // One that is left out stays as it is, or is refused where it would move.
-    let lazy = || thalweg::Sgd::<f32>::new(0.1).sparse(true);
-    let mut w = (model(1), array![1.0_f32]);
-    let g: std::collections::BTreeMap<String, ndarray::Array1<f32>> =
-        [("1".to_owned(), array![1.0])].into();
-    lazy().step(&mut w, &g).unwrap();
-    assert_eq!((&w.0, w.1[0]), (&model(1), 0.9));
-    let mut exact = lazy().untouched(Untouched::Exact);
-    let error = exact.step(&mut w, &g).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::NeedsAllRows { .. }), "{error}");
-    assert_eq!(w.1[0], 0.9);
-}
-
 /// All or nothing, whatever is wrong.
 #[test]
 fn a_step_that_is_refused_changes_nothing() {

@@ -8,5 +8,7 @@ mod golden;
 mod laws;
 mod left_out;
 mod literal;
+#[cfg(feature = "half")]
+mod sixteen;
 mod support;
 mod wrappers;

@@ -45,7 +45,7 @@ fn what_needs_whole_arrays_refuses_rows_and_changes_nothing() {
     let all: Vec<Box<dyn Optimizer<f64>>> = vec![
         Box::new(Accumulate::new(Muon::new(0.1), 1)),
         Box::new(DataParallel::new(Muon::new(0.1), Solo)),
-        Box::new(Sharded::new(Adam::new(0.1), Solo)),
+        Box::new(Sharded::new(Muon::new(0.1), Solo)),
         Box::new(Muon::new(0.1)),
         Box::new(Lbfgs::new()),
     ];

@@ -7,6 +7,7 @@ use super::table::{Grid, Table};
 use super::{Touched, tile};
 use crate::engine::compact::{Codes, Coding};
 use crate::engine::couple::Coupled;
+use crate::engine::sixteen::Held;
 use crate::engine::view::Target;
 use crate::rule::MOST;
 use crate::scalar::Scalar;
@@ -43,7 +44,7 @@ impl<F: Scalar> Touched<'_, F> {
             return lens;
         }
         // A part lies in memory as it is.
-        let Target::Slice(w) = &table.w else { return lens };
+        let Held::Own(Target::Slice(w)) = &table.w else { return lens };
         let mut tell = |array: usize, from: &[F]| {
             let before = numbers.len();
             if !from.is_empty() {
@@ -115,10 +116,11 @@ impl<F: Scalar> Assembled<F> {
         let Self { g, w, slots, codes, rows, width } = self;
         let table = Table {
             grid: Grid { before: 1, rows: rows.len(), after: *width, axis: 0, first: 0 },
-            w: Target::Slice(w),
+            w: Held::Own(Target::Slice(w)),
             slots: slots.each_mut().map(Vec::as_mut_slice),
             codes: Codes { slices: codes.each_mut().map(Vec::as_mut_slice), coding },
             average: &mut [],
+            remainders: &mut [],
         };
         with(&mut Rows { table: &table, rows, g, by_rows: false })
     }

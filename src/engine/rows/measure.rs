@@ -58,7 +58,7 @@ impl<F: Scalar> Rows<'_, '_, F> {
         ) -> f64 {
             let [sum, ..] = tree(range, &mut |range| {
                 let len = range.len();
-                tile.gather_parameters(rows.table, rows.rows, range);
+                tile.gather_parameters(rows.table, rows.rows, range, how.simd);
                 [reduce::sum_block(&tile.w[..len], term, how), 0.0, 0.0, 0.0]
             });
             sum.value()
@@ -117,7 +117,7 @@ impl<F: Scalar> Coupled<F> for Rows<'_, '_, F> {
     ) -> Sums {
         let (mut tile, Self { table, rows, g, .. }) = (Tile::new(), self);
         tree(0..g.len(), &mut |range| {
-            tile.gather(table, rows, range.clone());
+            tile.gather(table, rows, range.clone(), how.simd);
             let stretch = tile.stretch(table, &g[range]);
             constants.measure(place, quantities, how.simd, stretch)
         })

@@ -26,8 +26,9 @@ use super::leaf::LeafState;
 use super::plan::Course;
 use super::scratch::Lists;
 use super::settings::Settings;
+use super::sixteen::{Held, Rounding};
 use super::untouched::Untouched;
-use super::view::{Source, Target};
+use super::view::Source;
 use crate::int8;
 use crate::params::{Fit, Leaf, LeafMut};
 use crate::reduce::{self, How, Sum, Term};
@@ -72,14 +73,12 @@ pub(super) fn touch<'a, F: Scalar>(
 ) {
     let gathered = lists.gathered.get_or_insert_default();
     let rank = leaf.shape.len();
-    let (Some(numbers), Some(axis)) = (g.rows(), leaf.order.place_of(0)) else { return };
+    let (Some(numbers), Some(grid)) = (g.rows(), grid_of(leaf)) else { return };
     let (len, reversed) = (leaf.shape[0], leaf.order.is_reversed(0));
     let of_units = settings.clip_adaptive.and_then(|clip| clip.units.axis(rank));
-    let [before, rows, after] = leaf.order.around(axis, &leaf.shape);
-    let grid = Grid { before, rows, after, axis, first: 0 };
     let source = Source::of(g, &leaf.order);
     // Rows of the gradient that follow each other as those of the leaf do.
-    let given = if before == 1 && !reversed { given(&source) } else { None };
+    let given = if grid.before == 1 && !reversed { given(&source) } else { None };
     // Of a leaf without elements the number of rows is not bounded by memory.
     let large = numbers.len() * grid.width() > lists.ordered_above;
     let ordered = large || given.is_none() || leaf.is_empty();
@@ -90,10 +89,6 @@ pub(super) fn touch<'a, F: Scalar>(
         taken => taken,
     };
     let found = match found {
-        Ok(_) if w.is_sixteen() => Err(Problem::NeedsAll {
-            what: "a parameter of 16 bits",
-            remedy: "make it an array by `Rows::to_array`, or keep the parameter in `f32`",
-        }),
         Ok(_) if leaf.is_blocked() && !grid.width().is_multiple_of(int8::BLOCK) => {
             Err(Problem::NeedsAll {
                 what: "state of 8 bits, in blocks of 32 elements",
@@ -128,6 +123,13 @@ pub(super) fn touch<'a, F: Scalar>(
     push(leaf, w, index, grid, found, settings, lists);
 }
 
+/// How the rows of a leaf lie in memory; a number has none.
+fn grid_of<F: Scalar>(leaf: &LeafState<F>) -> Option<Grid> {
+    let axis = leaf.order.place_of(0)?;
+    let [before, rows, after] = leaf.order.around(axis, &leaf.shape);
+    Some(Grid { before, rows, after, axis, first: 0 })
+}
+
 /// Makes a job of a leaf that is left out, where it is to be as if its gradient were 0.
 pub(super) fn leave_out<'a, F: Scalar>(
     leaf: &'a mut LeafState<F>,
@@ -140,15 +142,10 @@ pub(super) fn leave_out<'a, F: Scalar>(
         return;
     }
     leaf.settle(&*w, settings);
-    let gathered = lists.gathered.get_or_insert_default();
-    if w.is_sixteen() {
-        let what = "a parameter of 16 bits";
-        let remedy = "give this leaf a gradient of 0, or let what is left out stay as it is, by `Untouched::Lazy`";
-        gathered.problem.get_or_insert((index, Problem::NeedsAll { what, remedy }));
-        return;
-    }
-    // All of it is one row, which is not touched.
-    let grid = Grid { before: 1, rows: 1, after: leaf.len(), axis: 0, first: 0 };
+    leaf.keep_remainders(&*w, settings);
+    lists.gathered.get_or_insert_default();
+    // A number is one row.
+    let grid = grid_of(leaf).unwrap_or(Grid { before: 1, rows: 1, after: 1, axis: 0, first: 0 });
     let found = Found { rows: 0..0, g: Gradients::Sums(0..0), by_rows: false };
     push(leaf, w, index, grid, found, settings, lists);
 }
@@ -170,11 +167,7 @@ fn push<'a, F: Scalar>(
     lists: &mut Lists<'a, F>,
 ) {
     let is_packed = leaf.order.fit(w.shape(), w.strides()) == Fit::Packed;
-    let w = if is_packed {
-        Target::Slice(w.as_slice_mut().unwrap_or_default())
-    } else {
-        Target::of(w, &leaf.order)
-    };
+    let w = if is_packed { Held::packed(w, None) } else { Held::of(w, &leaf.order) };
     // The average of a bounded leaf waits for the bound.
     let bounded = settings.max_norm.is_some();
     let table = Table {
@@ -183,6 +176,10 @@ fn push<'a, F: Scalar>(
         slots: LeafState::slices(&mut leaf.slots),
         codes: LeafState::<F>::codes(&mut leaf.codes, leaf.coding),
         average: if bounded { &mut [] } else { leaf.average.as_mut_slice() },
+        remainders: match settings.parameter_rounding {
+            Rounding::Compensated => leaf.remainders.as_mut_slice(),
+            _ => &mut [],
+        },
     };
     lists.touched.push(Touched {
         leaf: index,

@@ -4,18 +4,20 @@ use std::ops::Range;
 
 use crate::engine::compact::Codes;
 use crate::engine::program::split_slots;
-use crate::engine::view::Target;
+use crate::engine::sixteen::Held;
 use crate::rule::Slices;
 use crate::scalar::Scalar;
 
 /// A leaf, or the part of one from a row on.
 pub(super) struct Table<'a, F> {
     pub(super) grid: Grid,
-    pub(super) w: Target<'a, F>,
+    pub(super) w: Held<'a, F>,
     pub(super) slots: Slices<'a, F>,
     pub(super) codes: Codes<'a>,
     /// Empty where no average is kept.
     pub(super) average: &'a mut [F],
+    /// What is left of parameters of 16 bits; empty where nothing is kept of it.
+    pub(super) remainders: &'a mut [u16],
 }
 
 /// How the rows of a leaf lie in memory, seen from the order of its slots.
@@ -35,7 +37,7 @@ pub(super) struct Grid {
 impl<F: Scalar> Table<'_, F> {
     /// Whether each row is one run of a slice.
     pub(super) fn is_whole_rows(&self) -> bool {
-        self.grid.before == 1 && matches!(self.w, Target::Slice(_))
+        self.grid.before == 1 && self.w.is_slice()
     }
 
     /// The parts before a row, and from it on, of a table of whole rows.
@@ -46,10 +48,11 @@ impl<F: Scalar> Table<'_, F> {
         let (s0, s1) = split_slots(self.slots, at);
         let (c0, c1) = self.codes.split_at(at);
         let (a0, a1) = self.average.split_at_mut(at.min(self.average.len()));
+        let (r0, r1) = self.remainders.split_at_mut(at.min(self.remainders.len()));
         let rest = Grid { first: row, ..grid };
         (
-            Self { grid, w: w0, slots: s0, codes: c0, average: a0 },
-            Self { grid: rest, w: w1, slots: s1, codes: c1, average: a1 },
+            Self { grid, w: w0, slots: s0, codes: c0, average: a0, remainders: r0 },
+            Self { grid: rest, w: w1, slots: s1, codes: c1, average: a1, remainders: r1 },
         )
     }
 }

@@ -1,13 +1,12 @@
 //! The update of rows, where they lie or in tiles.
 
-use ndarray::{ArrayViewMut, Axis, Dimension, RemoveAxis};
-
 use super::Touched;
 use super::table::Table;
 use super::tile::Tile;
 use crate::engine::around::Loop;
 use crate::engine::program::{RowsOf, Stretch, WIDEST, range_of};
 use crate::engine::scratch::Lists;
+use crate::engine::sixteen::Held;
 use crate::engine::view::Target;
 use crate::reduce::{BLOCK, How};
 use crate::scalar::Scalar;
@@ -41,42 +40,46 @@ fn idle<F: Scalar>(
     rows: &[usize],
     table: &mut Table<'_, F>,
 ) {
-    let Table { grid, w, .. } = table;
-    match w {
-        Target::Slice(w) => {
-            let row = grid.after;
-            for block in w.chunks_mut(grid.rows * row) {
-                let mut next = 0;
-                for &touched in rows.iter().chain([&grid.rows]) {
-                    constants.idle(place, how.simd, &mut block[next * row..touched * row]);
-                    next = touched + 1;
-                }
-            }
-        }
-        Target::View(view) => idle_view(constants, place, how, (grid.axis, rows), view.view_mut()),
-        Target::Five(view) => {
-            idle_view(constants, place, how, (grid.axis, rows), (**view).view_mut());
-        }
-        Target::Six(view) => {
-            idle_view(constants, place, how, (grid.axis, rows), (**view).view_mut());
+    let grid = table.grid;
+    let Held::Own(Target::Slice(w)) = &mut table.w else {
+        return idle_by_tiles(constants, place, how, rows, table);
+    };
+    let row = grid.after;
+    for block in w.chunks_mut(grid.rows * row) {
+        let mut next = 0;
+        for &touched in rows.iter().chain([&grid.rows]) {
+            constants.idle(place, how.simd, &mut block[next * row..touched * row]);
+            next = touched + 1;
         }
     }
 }
 
-fn idle_view<F: Scalar, D: Dimension + RemoveAxis>(
+/// Rows that are gathered at a time.
+const ROWS: usize = 64;
+
+fn idle_by_tiles<F: Scalar>(
     constants: Loop<'_, F>,
     place: usize,
     how: How,
-    (axis, rows): (usize, &[usize]),
-    mut w: ArrayViewMut<'_, F, D>,
+    touched: &[usize],
+    table: &mut Table<'_, F>,
 ) {
-    let mut touched = rows.iter().peekable();
-    for (row, mut w) in w.axis_iter_mut(Axis(axis)).enumerate() {
-        if touched.next_if(|&&touched| touched == row).is_some() {
-            continue;
+    let (width, encoding) = (table.grid.width(), constants.outer[place].encoding);
+    let mut touched = touched.iter().peekable();
+    let mut others =
+        (0..table.grid.rows).filter(|row| touched.next_if(|touched| *touched == row).is_none());
+    let (mut tile, mut rows) = (Tile::new(), [0; ROWS]);
+    loop {
+        let count = rows.iter_mut().zip(&mut others).map(|(row, other)| *row = other).count();
+        let rows = &rows[..count];
+        for start in (0..count * width).step_by(BLOCK) {
+            let range = start..(count * width).min(start + BLOCK);
+            tile.gather_numbers(table, rows, range.clone(), how.simd);
+            constants.idle(place, how.simd, &mut tile.w[..range.len()]);
+            tile.scatter_numbers(table, rows, range, how.simd, encoding);
         }
-        for w in &mut w {
-            constants.idle(place, how.simd, std::slice::from_mut(w));
+        if count < ROWS {
+            return;
         }
     }
 }
@@ -101,7 +104,7 @@ fn update<F: Scalar>(
             || update(constants, place, how, here, g0, left),
             || update(constants, place, how, there, g1, right),
         );
-    } else if matches!(table.w, Target::Slice(_)) {
+    } else if matches!(table.w, Held::Own(Target::Slice(_))) {
         in_place(constants, place, how, rows, g, table);
     } else {
         by_tiles(constants, place, how, rows, g, table);
@@ -119,7 +122,10 @@ fn in_place<F: Scalar>(
     g: &[F],
     table: Table<'_, F>,
 ) {
-    let Table { grid, w: Target::Slice(w), mut slots, mut codes, average } = table else { return };
+    let Table { grid, w: Held::Own(Target::Slice(w)), mut slots, mut codes, average, .. } = table
+    else {
+        return;
+    };
     if grid.before == 1 && grid.after.is_multiple_of(WIDEST) && grid.after < LONG {
         let [a, b, c, d] = &mut slots;
         let (slots, codes) = ([&mut **a, b, c, d], codes.reborrow());
@@ -130,7 +136,8 @@ fn in_place<F: Scalar>(
         }
     }
     if grid.after < LONG {
-        let table = Table { grid, w: Target::Slice(w), slots, codes, average };
+        let w = Held::Own(Target::Slice(w));
+        let table = Table { grid, w, slots, codes, average, remainders: &mut [] };
         return by_tiles(constants, place, how, rows, g, table);
     }
     grid.runs(rows, |at, from, len| {
@@ -154,11 +161,11 @@ fn by_tiles<F: Scalar>(
     g: &[F],
     mut table: Table<'_, F>,
 ) {
-    let mut tile = Tile::new();
+    let (mut tile, encoding) = (Tile::new(), constants.outer[place].encoding);
     for start in (0..g.len()).step_by(BLOCK) {
         let range = start..g.len().min(start + BLOCK);
-        tile.gather(&table, rows, range.clone());
+        tile.gather(&table, rows, range.clone(), how.simd);
         constants.update(place, how.simd, &mut tile.stretch(&table, &g[range.clone()]));
-        tile.scatter(&mut table, rows, range);
+        tile.scatter(&mut table, rows, range, how.simd, encoding);
     }
 }

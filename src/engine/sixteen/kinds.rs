@@ -121,6 +121,11 @@ impl<'a, F: Scalar> Held<'a, F> {
         either!(Held, self, w => w.reborrow(), Held)
     }
 
+    /// Whether it is a slice.
+    pub(in crate::engine) fn is_slice(&self) -> bool {
+        either!(Held, self, w => matches!(w, Target::Slice(_)))
+    }
+
     /// The same to read.
     pub(in crate::engine) fn read(&self) -> Given<'_, F> {
         either!(Held, self, w => w.read(), Given)
