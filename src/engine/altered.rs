@@ -4,9 +4,10 @@ use ndarray::{
     ArrayView, ArrayView5, ArrayView6, ArrayViewD, Axis, Dim, Dimension, IxDyn, ShapeBuilder,
 };
 
+use super::sixteen::Given;
 use crate::error::{Error, ErrorKind};
 use crate::optimizer::OtherRanks;
-use crate::params::{Leaf, Order, Params, Path, copy_of};
+use crate::params::{Leaf, Order, Params, Path};
 use crate::regularize::{GradientNoise, Units};
 use crate::scalar::Scalar;
 
@@ -60,18 +61,11 @@ impl<F: Scalar> Copied<F> {
             };
             self.values.resize(self.shape.iter().product(), F::zero());
         }
-        let values = &mut self.values;
-        let assign = |to: &mut F, from: &F| *to = *from;
-        if let Some(slice) = slice.filter(|_| has_order) {
-            values.copy_from_slice(slice);
-        } else if let Some(view) = leaf.five() {
-            values.iter_mut().zip(&view).for_each(|(to, from)| assign(to, from));
-        } else if let Some(view) = leaf.six() {
-            values.iter_mut().zip(&view).for_each(|(to, from)| assign(to, from));
-        } else if leaf.is_sixteen() {
-            values.iter_mut().zip(&copy_of(leaf)).for_each(|(to, from)| assign(to, from));
-        } else {
-            values.iter_mut().zip(&leaf.view()).for_each(|(to, from)| assign(to, from));
+        match slice.filter(|_| has_order) {
+            Some(slice) => self.values.copy_from_slice(slice),
+            None => Given::of(leaf, &self.order).visit(|numbers| {
+                self.values.iter_mut().zip(numbers).for_each(|(to, from)| *to = from);
+            }),
         }
     }
 

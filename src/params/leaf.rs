@@ -1,8 +1,8 @@
 //! One array of a tree, whatever its rank and layout.
 
 use ndarray::{
-    ArrayBase, ArrayRef, ArrayView5, ArrayView6, ArrayViewD, ArrayViewMut5, ArrayViewMut6,
-    ArrayViewMutD, Data, DataMut, Dimension,
+    ArrayBase, ArrayRef, ArrayView, ArrayView5, ArrayView6, ArrayViewD, ArrayViewMut,
+    ArrayViewMut5, ArrayViewMut6, ArrayViewMutD, Data, DataMut, Dimension,
 };
 
 use super::RowNumbers;
@@ -23,6 +23,18 @@ pub(crate) type SixteenView<'a> = Sixteen<ArrayViewD<'a, bf16>, ArrayViewD<'a, f
 
 /// That to write.
 pub(crate) type SixteenViewMut<'a> = Sixteen<ArrayViewMutD<'a, bf16>, ArrayViewMutD<'a, f16>>;
+
+/// A view of five axes of such a leaf.
+pub(crate) type SixteenFive<'a> = Sixteen<ArrayView5<'a, bf16>, ArrayView5<'a, f16>>;
+
+/// That to write.
+pub(crate) type SixteenFiveMut<'a> = Sixteen<ArrayViewMut5<'a, bf16>, ArrayViewMut5<'a, f16>>;
+
+/// A view of six axes of such a leaf.
+pub(crate) type SixteenSix<'a> = Sixteen<ArrayView6<'a, bf16>, ArrayView6<'a, f16>>;
+
+/// That to write.
+pub(crate) type SixteenSixMut<'a> = Sixteen<ArrayViewMut6<'a, bf16>, ArrayViewMut6<'a, f16>>;
 
 /// An array to read: a leaf of [`Params`](super::Params).
 ///
@@ -90,6 +102,18 @@ pub trait Leaf<F: Scalar> {
         None
     }
 
+    /// As [`five`](Self::five), where they are of 16 bits.
+    #[doc(hidden)]
+    fn sixteen_five(&self) -> Option<SixteenFive<'_>> {
+        None
+    }
+
+    /// As [`six`](Self::six), where they are of 16 bits.
+    #[doc(hidden)]
+    fn sixteen_six(&self) -> Option<SixteenSix<'_>> {
+        None
+    }
+
     /// What of the others contradicts the view, if anything does: an array of `ndarray` is right by
     /// itself, a leaf of your own is looked at.
     fn contradiction(&self) -> Option<&'static str> {
@@ -146,6 +170,18 @@ pub trait LeafMut<F: Scalar>: Leaf<F> {
         None
     }
 
+    /// As [`sixteen_five`](Leaf::sixteen_five), to write.
+    #[doc(hidden)]
+    fn sixteen_five_mut(&mut self) -> Option<SixteenFiveMut<'_>> {
+        None
+    }
+
+    /// As [`sixteen_six`](Leaf::sixteen_six), to write.
+    #[doc(hidden)]
+    fn sixteen_six_mut(&mut self) -> Option<SixteenSixMut<'_>> {
+        None
+    }
+
     /// As [`contradiction`](Leaf::contradiction), of what is written to as well.
     fn contradiction_mut(&mut self) -> Option<&'static str> {
         if let Some(problem) = self.contradiction() {
@@ -179,6 +215,27 @@ pub(super) fn packed_mut<S: DataMut, D: Dimension>(
     }
 }
 
+/// A view of that rank, where the type tells that it is the array's: known while compiling, so that arrays of other
+/// ranks have nothing to compile of it.
+#[inline]
+pub(super) fn of_rank<const N: usize, S: Data, D: Dimension, E: Dimension>(
+    array: &ArrayBase<S, D>,
+) -> Option<ArrayView<'_, S::Elem, E>> {
+    if const { is_rank(D::NDIM, N) } { array.view().into_dimensionality().ok() } else { None }
+}
+
+/// As [`of_rank`], to write.
+#[inline]
+pub(super) fn of_rank_mut<const N: usize, S: DataMut, D: Dimension, E: Dimension>(
+    array: &mut ArrayBase<S, D>,
+) -> Option<ArrayViewMut<'_, S::Elem, E>> {
+    if const { is_rank(D::NDIM, N) } { array.view_mut().into_dimensionality().ok() } else { None }
+}
+
+const fn is_rank(known: Option<usize>, rank: usize) -> bool {
+    matches!(known, Some(known) if known == rank)
+}
+
 impl<F: Scalar, S: Data<Elem = F>, D: Dimension> Leaf<F> for ArrayBase<S, D, F> {
     fn shape(&self) -> &[usize] {
         ArrayBase::shape(self)
@@ -200,21 +257,12 @@ impl<F: Scalar, S: Data<Elem = F>, D: Dimension> Leaf<F> for ArrayBase<S, D, F> 
         D::NDIM
     }
 
-    // Known while compiling: arrays of other ranks have nothing to compile of this.
     fn five(&self) -> Option<ArrayView5<'_, F>> {
-        if const { matches!(D::NDIM, Some(5)) } {
-            (**self).view().into_dimensionality().ok()
-        } else {
-            None
-        }
+        of_rank::<5, _, _, _>(self)
     }
 
     fn six(&self) -> Option<ArrayView6<'_, F>> {
-        if const { matches!(D::NDIM, Some(6)) } {
-            (**self).view().into_dimensionality().ok()
-        } else {
-            None
-        }
+        of_rank::<6, _, _, _>(self)
     }
 
     #[inline]
@@ -233,19 +281,11 @@ impl<F: Scalar, S: DataMut<Elem = F>, D: Dimension> LeafMut<F> for ArrayBase<S, 
     }
 
     fn five_mut(&mut self) -> Option<ArrayViewMut5<'_, F>> {
-        if const { matches!(D::NDIM, Some(5)) } {
-            (**self).view_mut().into_dimensionality().ok()
-        } else {
-            None
-        }
+        of_rank_mut::<5, _, _, _>(self)
     }
 
     fn six_mut(&mut self) -> Option<ArrayViewMut6<'_, F>> {
-        if const { matches!(D::NDIM, Some(6)) } {
-            (**self).view_mut().into_dimensionality().ok()
-        } else {
-            None
-        }
+        of_rank_mut::<6, _, _, _>(self)
     }
 
     #[inline]

@@ -6,7 +6,8 @@ use ndarray::{
 };
 
 use super::leaf::{
-    HOLDS_SIXTEEN, SixteenSlice, SixteenSliceMut, SixteenView, SixteenViewMut, packed, packed_mut,
+    HOLDS_SIXTEEN, SixteenFive, SixteenFiveMut, SixteenSix, SixteenSixMut, SixteenSlice,
+    SixteenSliceMut, SixteenView, SixteenViewMut, of_rank, of_rank_mut, packed, packed_mut,
 };
 use super::{Leaf, LeafMut, Params, ParamsMut, Path};
 use crate::sixteen::Sixteen;
@@ -36,6 +37,18 @@ macro_rules! leaf {
 
             fn sixteen_view(&self) -> Option<SixteenView<'_>> {
                 Some(Sixteen::$kind((**self).view().into_dyn()))
+            }
+
+            fn fixed_rank(&self) -> Option<usize> {
+                D::NDIM
+            }
+
+            fn sixteen_five(&self) -> Option<SixteenFive<'_>> {
+                of_rank::<5, _, _, _>(self).map(Sixteen::$kind)
+            }
+
+            fn sixteen_six(&self) -> Option<SixteenSix<'_>> {
+                of_rank::<6, _, _, _>(self).map(Sixteen::$kind)
             }
 
             #[inline]
@@ -73,6 +86,14 @@ macro_rules! leaf {
 
             fn sixteen_view_mut(&mut self) -> Option<SixteenViewMut<'_>> {
                 Some(Sixteen::$kind((**self).view_mut().into_dyn()))
+            }
+
+            fn sixteen_five_mut(&mut self) -> Option<SixteenFiveMut<'_>> {
+                of_rank_mut::<5, _, _, _>(self).map(Sixteen::$kind)
+            }
+
+            fn sixteen_six_mut(&mut self) -> Option<SixteenSixMut<'_>> {
+                of_rank_mut::<6, _, _, _>(self).map(Sixteen::$kind)
             }
 
             fn contradiction_mut(&mut self) -> Option<&'static str> {

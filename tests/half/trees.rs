@@ -1,13 +1,14 @@
 //! Trees of several kinds of numbers, and what is around an optimizer.
 
 use half::{bf16, f16};
-use ndarray::{Array1, Array2, array};
+use ndarray::{Array, Array1, Array2, ArrayD, Axis, Dimension, Ix2, Ix5, Ix6, Slice, array};
 use thalweg::params::Snapshot;
+use thalweg::regularize::GradientNoise;
 use thalweg::train::Accumulate;
 use thalweg::{Adam, Change, Momentum, Optimizer, ParamsMut, Pattern, Rounding, Sgd};
 
 use crate::counting::allocations_of;
-use crate::laws::support::array as numbers;
+use crate::laws::support::{array as numbers, settings};
 use thalweg_tests_support::sixteen::{Laid, WAYS, halved};
 
 type Model = (Array2<bf16>, Array2<f32>, Array1<f16>);
@@ -114,6 +115,48 @@ fn a_step_allocates_nothing() {
             }
         }
     }
+}
+
+/// An array of two elements an axis, in one of several layouts.
+fn of_rank<D: Dimension>(rank: usize, way: usize) -> Array<bf16, D> {
+    let ones = |len| {
+        let ones = ArrayD::from_elem(vec![len; rank], bf16::ONE);
+        ones.into_dimensionality::<D>().unwrap()
+    };
+    let mut array = ones(if way < 3 { 2 } else { 4 });
+    match way {
+        0 => {}
+        1 => array = array.reversed_axes(),
+        2 => (0..rank).step_by(2).for_each(|axis| array.invert_axis(Axis(axis))),
+        _ => (0..rank).for_each(|i| array.slice_axis_inplace(Axis(i), Slice::new(0, None, 2))),
+    }
+    array
+}
+
+/// A view of five axes and more has memory of its own, unless its type tells their number.
+fn no_layout_allocates<D: Dimension>(rank: usize) {
+    let noise = GradientNoise::annealed(0.01, 0.55);
+    let all = [
+        settings(|s| s.clip_norm = Some(0.5)),
+        settings(|s| s.gradient_noise = Some(noise)),
+        settings(|s| s.parameter_rounding = Rounding::Compensated),
+    ];
+    for way in 0..16 {
+        for settings in &all {
+            let mut adam = Adam::<f32>::new(0.01).with_settings(settings.clone());
+            let (mut w, g) = (of_rank::<D>(rank, way % 4), of_rank::<D>(rank, way / 4));
+            adam.step(&mut w, &g).unwrap();
+            let count = allocations_of(|| _ = adam.step(&mut w, &g).unwrap());
+            assert_eq!(count, 0, "{rank} axes in the ways {} and {}", way % 4, way / 4);
+        }
+    }
+}
+
+#[test]
+fn no_layout_of_few_or_many_axes_allocates() {
+    no_layout_allocates::<Ix2>(2);
+    no_layout_allocates::<Ix5>(5);
+    no_layout_allocates::<Ix6>(6);
 }
 
 #[test]

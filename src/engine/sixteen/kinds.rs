@@ -63,6 +63,16 @@ macro_rules! packed {
     };
 }
 
+/// A view of either format, its axes in an order.
+macro_rules! arranged {
+    ($view:expr, $order:expr, $arrange:ident, $kind:ident, $rank:ident) => {
+        match $view {
+            Sixteen::BFloat16(view) => Sixteen::BFloat16($kind::$rank($order.$arrange(view))),
+            Sixteen::Float16(view) => Sixteen::Float16($kind::$rank($order.$arrange(view))),
+        }
+    };
+}
+
 impl<'a, F: Scalar> Held<'a, F> {
     /// A parameter that lies in its order without gaps, as an array of that shape, or as a slice.
     pub(in crate::engine) fn packed(w: &'a mut dyn LeafMut<F>, shape: Option<&[usize]>) -> Self {
@@ -81,15 +91,12 @@ impl<'a, F: Scalar> Held<'a, F> {
         if !w.is_sixteen() {
             return Held::Own(Target::of(w, order));
         }
-        match w.sixteen_view_mut() {
-            Some(Sixteen::BFloat16(w)) => {
-                Held::Half(Sixteen::BFloat16(Target::View(order.arrange_mut(w))))
-            }
-            Some(Sixteen::Float16(w)) => {
-                Held::Half(Sixteen::Float16(Target::View(order.arrange_mut(w))))
-            }
-            None => Held::Own(Target::Slice(&mut [])),
-        }
+        let half = match w.fixed_rank() {
+            Some(5) => w.sixteen_five_mut().map(|w| arranged!(w, order, arrange_mut, Target, Five)),
+            Some(6) => w.sixteen_six_mut().map(|w| arranged!(w, order, arrange_mut, Target, Six)),
+            _ => w.sixteen_view_mut().map(|w| arranged!(w, order, arrange_mut, Target, View)),
+        };
+        half.map_or(Held::Own(Target::Slice(&mut [])), Held::Half)
     }
 
     /// Changes the numbers of a parameter of 16 bits, which `change` gets in their order.
@@ -151,15 +158,12 @@ impl<'a, F: Scalar> Given<'a, F> {
 
     /// A view of a gradient.
     pub(in crate::engine) fn of(g: &'a dyn Leaf<F>, order: &Order) -> Self {
-        match g.sixteen_view() {
-            Some(Sixteen::BFloat16(g)) => {
-                Given::Half(Sixteen::BFloat16(Source::View(order.arrange(g))))
-            }
-            Some(Sixteen::Float16(g)) => {
-                Given::Half(Sixteen::Float16(Source::View(order.arrange(g))))
-            }
-            None => Given::Own(Source::of(g, order)),
-        }
+        let half = match g.fixed_rank() {
+            Some(5) => g.sixteen_five().map(|g| arranged!(g, order, arrange, Source, Five)),
+            Some(6) => g.sixteen_six().map(|g| arranged!(g, order, arrange, Source, Six)),
+            _ => g.sixteen_view().map(|g| arranged!(g, order, arrange, Source, View)),
+        };
+        half.map_or_else(|| Given::Own(Source::of(g, order)), Given::Half)
     }
 
     pub(in crate::engine) fn reborrow(&self) -> Given<'_, F> {
