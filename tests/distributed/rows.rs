@@ -154,7 +154,8 @@ fn on_many_ranks_as_in_one_process_in_f64() {
 
 #[test]
 fn exact_rows_are_those_of_one_process() {
-    let exact: [(&str, fn() -> Box<dyn Optimizer<f64>>); 4] = [
+    type Plain = fn() -> Box<dyn Optimizer<f64>>;
+    let exact: [(&str, Plain); 4] = [
         ("sgd", || Box::new(Sgd::new(0.1).untouched(Untouched::Exact))),
         ("adagrad", || {
             let adagrad = AdaGrad::new(0.1).untouched(Untouched::Exact);

@@ -1,13 +1,12 @@
 //! What is refused changes nothing, and says what to do.
 
 use half::bf16;
-use ndarray::{Array2, ArrayD, array};
+use ndarray::{Array2, ArrayD};
 use thalweg::distributed::{DataParallel, Sharded, Solo};
-use thalweg::params::{Flatten, Rows, Snapshot};
+use thalweg::params::{Flatten, Snapshot};
 use thalweg::train::{Averaged, Lookahead, Sam};
 use thalweg::{
-    Adam, Average, Error, ErrorKind, Momentum, NonFinite, Optimizer, Rounding, State, Untouched,
-    catalog,
+    Adam, Average, Error, ErrorKind, Momentum, NonFinite, Optimizer, Rounding, State, catalog,
 };
 
 use crate::LOSS;

@@ -5,7 +5,7 @@ use thalweg::distributed::{DataParallel, LocalSteps, Sharded, Solo};
 use thalweg::params::{Flatten, Rows, Snapshot};
 use thalweg::regularize::Projection;
 use thalweg::train::{Accumulate, Lookahead, Projected, Sam};
-use thalweg::{Adam, ErrorKind, Lbfgs, Momentum, Muon, Optimizer, Params, Sgd};
+use thalweg::{ErrorKind, Lbfgs, Momentum, Muon, Optimizer, Params, Sgd};
 
 use super::support::*;
 
