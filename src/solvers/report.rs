@@ -299,6 +299,9 @@ impl History {
 
     pub(crate) fn push(&mut self, row: Row) {
         self.last = Some(row);
+        if self.rows.last() == Some(&row) {
+            return;
+        }
         if !row.iteration.is_multiple_of(self.every) {
             return;
         }
@@ -401,7 +404,10 @@ impl fmt::Display for Report {
         if !self.active.is_empty() {
             write!(f, "{} elements at bounds; ", self.active.len())?;
         }
-        write!(f, "{} iterations, {gradients} evaluations of f and g", self.iterations)?;
+        let s = |count: u64| if count == 1 { "" } else { "s" };
+        let (iterations, plural) = (self.iterations, s(gradients));
+        write!(f, "{iterations} iteration{}, ", s(iterations))?;
+        write!(f, "{gradients} evaluation{plural} of f and g")?;
         for (count, what) in
             [(values, "of f alone"), (hessian_vectors, "of H·v"), (hessians, "of H")]
         {
@@ -410,7 +416,7 @@ impl fmt::Display for Report {
             }
         }
         if self.restarts > 0 {
-            write!(f, ", {} restarts", self.restarts)?;
+            write!(f, ", {} restart{}", self.restarts, s(self.restarts))?;
         }
         writeln!(f, ", {:.3?}", self.elapsed)?;
         writeln!(

@@ -65,7 +65,8 @@ impl Record {
         for (name, text) in &self.texts {
             let is_group = name.strip_prefix("group.").is_some_and(|rest| !rest.contains('.'));
             if (name.contains("setting.") || is_group) && !is_course(name) {
-                rows.push((plain(name), text.clone()));
+                let set = text.strip_prefix("Some(").and_then(|text| text.strip_suffix(')'));
+                rows.push((plain(name), set.unwrap_or(text).to_owned()));
             }
         }
         if let Some(skipped @ 1..) = self.counts.get("skipped") {
@@ -79,7 +80,12 @@ impl Record {
         for leaf in &self.leaves {
             let name = |array: &'_ String| array.strip_prefix("slot.").unwrap_or(array).to_owned();
             let kept: Vec<String> = leaf.arrays.keys().map(name).collect();
-            write!(f, "\n  leaf {:width$}  {:?}  {}", leaf.name, leaf.shape, kept.join(", "))?;
+            let (shape, kept) = (&leaf.shape, kept.join(", "));
+            // A lone array has no name.
+            match leaf.name.as_str() {
+                "" => write!(f, "\n  array  {shape:?}  {kept}")?,
+                name => write!(f, "\n  leaf {name:width$}  {shape:?}  {kept}")?,
+            }
         }
         Ok(())
     }
@@ -111,7 +117,7 @@ mod tests {
         assert_eq!(state.to_string(), "Adam of f64 after 1 step, 2 leaves of 4 numbers");
         let table = format!("{state:#}");
         let rows =
-            ["learning rate", "  beta1", "0.8", "clip norm", "Some(1.0)", "leaf 1  [2, 1]  m, v"];
+            ["learning rate", "  beta1", "0.8", "clip norm", "  1.0", "leaf 1  [2, 1]  m, v"];
         for row in rows {
             assert!(table.contains(row), "{row}: {table}");
         }
