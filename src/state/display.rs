@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Record, State};
+use crate::words::counted;
 
 /// One line: the optimizer, its steps, its leaves. `{:#}` is a table: settings, schedules, and what is kept of
 /// each leaf.
@@ -25,8 +26,7 @@ impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}", self.optimizer, self.scalar)?;
         match self.counts.get("steps") {
-            Some(1) => f.write_str(" after 1 step")?,
-            Some(steps) => write!(f, " after {steps} steps")?,
+            Some(&steps) => write!(f, " after {}", counted(steps, "step", "steps"))?,
             None => {}
         }
         if self.leaves.is_empty() {
@@ -34,8 +34,8 @@ impl fmt::Display for Record {
         } else {
             let numbers = |shape: &[usize]| shape.iter().product::<usize>();
             let size: usize = self.leaves.iter().map(|leaf| numbers(&leaf.shape)).sum();
-            let leaves = if self.leaves.len() == 1 { "leaf" } else { "leaves" };
-            write!(f, ", {} {leaves} of {size} numbers", self.leaves.len())?;
+            let leaves = counted(self.leaves.len() as u64, "leaf", "leaves");
+            write!(f, ", {leaves} of {}", counted(size as u64, "number", "numbers"))?;
         }
         if f.alternate() { self.table(f) } else { Ok(()) }
     }
@@ -80,11 +80,13 @@ impl Record {
         for leaf in &self.leaves {
             let name = |array: &'_ String| array.strip_prefix("slot.").unwrap_or(array).to_owned();
             let kept: Vec<String> = leaf.arrays.keys().map(name).collect();
-            let (shape, kept) = (&leaf.shape, kept.join(", "));
+            let shape = &leaf.shape;
+            let kept =
+                if kept.is_empty() { String::new() } else { format!("  {}", kept.join(", ")) };
             // A lone array has no name.
             match leaf.name.as_str() {
-                "" => write!(f, "\n  array  {shape:?}  {kept}")?,
-                name => write!(f, "\n  leaf {name:width$}  {shape:?}  {kept}")?,
+                "" => write!(f, "\n  array  {shape:?}{kept}")?,
+                name => write!(f, "\n  leaf {name:width$}  {shape:?}{kept}")?,
             }
         }
         Ok(())
@@ -97,7 +99,10 @@ fn is_course(name: &str) -> bool {
 }
 
 fn plain(name: &str) -> String {
-    name.replace("hyperparameter.", "").replace("setting.", "").replace('_', " ")
+    name.replace("hyperparameter.", "")
+        .replace("setting.", "")
+        .replace("group.", "group ")
+        .replace('_', " ")
 }
 
 #[cfg(test)]
