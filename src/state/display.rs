@@ -25,9 +25,8 @@ impl fmt::Display for State {
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}", self.optimizer, self.scalar)?;
-        match self.counts.get("steps") {
-            Some(&steps) => write!(f, " after {}", counted(steps, "step", "steps"))?,
-            None => {}
+        if let Some(&steps) = self.counts.get("steps") {
+            write!(f, " after {}", counted(steps, "step", "steps"))?;
         }
         if self.leaves.is_empty() {
             f.write_str(", no leaf yet")?;
