@@ -133,6 +133,7 @@ pub mod state;
 mod threads;
 pub mod train;
 mod vector;
+mod words;
 
 // The trait and the engine.
 pub use engine::{

@@ -133,7 +133,8 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
         Treatment::default()
     }
 
-    /// The learning rate of the step to come.
+    /// The learning rate of the step to come; of a solver with a line search, the length of its last step, and NaN
+    /// before the first.
     fn learning_rate(&self) -> f64;
 
     /// Replaces the learning rate, and a schedule if there was one, by a constant.
@@ -158,7 +159,7 @@ pub trait Optimizer<F: Scalar>: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`ErrorKind::LearningRate`](crate::ErrorKind::LearningRate) unless the factor and what comes
-    /// of it are finite and ≥ 0.
+    /// of it are finite and ≥ 0; [`ErrorKind::Unsupported`] where a line search finds the lengths.
     fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
         self.set_learning_rate(self.learning_rate() * factor)
     }

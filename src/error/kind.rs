@@ -327,7 +327,8 @@ pub enum ErrorKind {
 
     /// A saved state was made by an optimizer that is built in another way.
     #[error(
-        "{what} was `{saved}` when the state was saved and is `{here}` here; build the optimizer alike"
+        "{what} was `{saved}` when the state was saved and is `{here}` here; build the optimizer alike, \
+         or say by a `Precedence` whose values count"
     )]
     StateDiffers {
         /// What differs.
@@ -496,7 +497,7 @@ pub enum ErrorKind {
     NothingBest,
 
     /// A vector or a matrix has another size than what it is used with.
-    #[error("{what}: there are {found} elements where {expected} are wanted")]
+    #[error("{what}: the number of elements is {found}, and {expected} is wanted")]
     Size {
         /// What has the size.
         what: &'static str,
@@ -681,7 +682,7 @@ pub enum ErrorKind {
 
     /// Fewer observations than a fit needs.
     #[error(
-        "{observations} residuals do not determine {parameters} parameters; a fit needs at least as many"
+        "too few residuals: {observations} where the number of parameters is {parameters}; a fit needs at least as many"
     )]
     TooFewResiduals {
         /// m.

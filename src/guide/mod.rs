@@ -19,12 +19,17 @@
 //! Their examples run as tests. Those that draw numbers need the crate `rand` 0.10 besides,
 //! those of nalgebra and num-dual these.
 
+// Of two definitions of a link the first one counts: that of `links.md` here, that at the end of a page where a forge
+// shows the file.
+
+#[doc = include_str!("links.md")]
 #[doc = include_str!("training.md")]
 pub mod training {}
 
 #[doc = include_str!("sparse.md")]
 pub mod sparse {}
 
+#[doc = include_str!("links.md")]
 #[doc = include_str!("fitting.md")]
 pub mod fitting {}
 
@@ -41,6 +46,7 @@ pub mod slow_training {}
 #[doc = include_str!("own_rule.md")]
 pub mod own_rule {}
 
+#[doc = include_str!("links.md")]
 #[doc = include_str!("choosing.md")]
 pub mod choosing {}
 
@@ -54,5 +60,6 @@ pub mod distributed {}
 #[doc = include_str!("parity.md")]
 pub mod conventions {}
 
+#[doc = include_str!("links.md")]
 #[doc = include_str!("migration.md")]
 pub mod migration {}

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Optimizer, StepInfo};
 use crate::scalar::Scalar;
+use crate::words::counted;
 
 /// One line: name, learning rate, steps. `{:#}` is a table of what it is built with and keeps, as its
 /// [`State`](crate::State) prints.
@@ -33,8 +34,7 @@ pub(crate) fn show<F: Scalar>(
     if rate.is_finite() {
         write!(f, "learning rate {rate:?}, ")?;
     }
-    let count = |n: u64, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    f.write_str(&count(optimizer.steps(), "step"))?;
+    f.write_str(&counted(optimizer.steps(), "step", "steps"))?;
     match optimizer.skipped() {
         0 => Ok(()),
         skipped => write!(f, ", {skipped} skipped"),

@@ -412,6 +412,13 @@ impl From<f32> for Schedule {
     }
 }
 
+/// The same rate at each step, so that `1` is what `1.0` is.
+impl From<i32> for Schedule {
+    fn from(value: i32) -> Self {
+        Self::constant(value.into())
+    }
+}
+
 /// A closure of the step, counted from 1, prints as `closure`; [`Schedule::custom`] gives it a name.
 impl<V: Fn(u64) -> f64 + Send + Sync + 'static> From<V> for Schedule {
     fn from(value: V) -> Self {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::params::{Flatten, Side};
+use crate::words::counted;
 
 /// How many rows of history are kept.
 const ROWS: usize = 1024;
@@ -299,6 +300,9 @@ impl History {
 
     pub(crate) fn push(&mut self, row: Row) {
         self.last = Some(row);
+        if self.rows.last() == Some(&row) {
+            return;
+        }
         if !row.iteration.is_multiple_of(self.every) {
             return;
         }
@@ -399,9 +403,11 @@ impl fmt::Display for Report {
         writeln!(f, "{}: {}", self.solver, self.status)?;
         write!(f, "f = {:.10e}, max|g| = {:.2e}; ", self.value, self.gradient_max)?;
         if !self.active.is_empty() {
-            write!(f, "{} elements at bounds; ", self.active.len())?;
+            let active = self.active.len() as u64;
+            write!(f, "{} at bounds; ", counted(active, "element", "elements"))?;
         }
-        write!(f, "{} iterations, {gradients} evaluations of f and g", self.iterations)?;
+        f.write_str(&counted(self.iterations, "iteration", "iterations"))?;
+        write!(f, ", {} of f and g", counted(gradients, "evaluation", "evaluations"))?;
         for (count, what) in
             [(values, "of f alone"), (hessian_vectors, "of H·v"), (hessians, "of H")]
         {
@@ -410,7 +416,7 @@ impl fmt::Display for Report {
             }
         }
         if self.restarts > 0 {
-            write!(f, ", {} restarts", self.restarts)?;
+            write!(f, ", {}", counted(self.restarts, "restart", "restarts"))?;
         }
         writeln!(f, ", {:.3?}", self.elapsed)?;
         writeln!(

@@ -161,8 +161,18 @@ impl<F: Scalar> Trail<F> {
         }
     }
 
+    /// The fixed rate, or the length of the last step; before the first one there is none.
     pub(super) fn learning_rate(&self) -> f64 {
-        self.fixed_rate.unwrap_or(self.length)
+        let last = if self.steps == 0 { f64::NAN } else { self.length };
+        self.fixed_rate.unwrap_or(last)
+    }
+
+    /// Scales the fixed rate; lengths that a search finds stay its own.
+    pub(super) fn scale_rate(&mut self, optimizer: &'static str, factor: f64) -> Result<(), Error> {
+        let Some(rate) = self.fixed_rate else {
+            return Err(ErrorKind::Unsupported { optimizer, what: "fixed rate" }.into());
+        };
+        self.set_learning_rate(rate * factor)
     }
 
     pub(super) fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Record, State};
+use crate::words::counted;
 
 /// One line: the optimizer, its steps, its leaves. `{:#}` is a table: settings, schedules, and what is kept of
 /// each leaf.
@@ -24,18 +25,16 @@ impl fmt::Display for State {
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}", self.optimizer, self.scalar)?;
-        match self.counts.get("steps") {
-            Some(1) => f.write_str(" after 1 step")?,
-            Some(steps) => write!(f, " after {steps} steps")?,
-            None => {}
+        if let Some(&steps) = self.counts.get("steps") {
+            write!(f, " after {}", counted(steps, "step", "steps"))?;
         }
         if self.leaves.is_empty() {
             f.write_str(", no leaf yet")?;
         } else {
             let numbers = |shape: &[usize]| shape.iter().product::<usize>();
             let size: usize = self.leaves.iter().map(|leaf| numbers(&leaf.shape)).sum();
-            let leaves = if self.leaves.len() == 1 { "leaf" } else { "leaves" };
-            write!(f, ", {} {leaves} of {size} numbers", self.leaves.len())?;
+            let leaves = counted(self.leaves.len() as u64, "leaf", "leaves");
+            write!(f, ", {leaves} of {}", counted(size as u64, "number", "numbers"))?;
         }
         if f.alternate() { self.table(f) } else { Ok(()) }
     }
@@ -65,7 +64,8 @@ impl Record {
         for (name, text) in &self.texts {
             let is_group = name.strip_prefix("group.").is_some_and(|rest| !rest.contains('.'));
             if (name.contains("setting.") || is_group) && !is_course(name) {
-                rows.push((plain(name), text.clone()));
+                let set = text.strip_prefix("Some(").and_then(|text| text.strip_suffix(')'));
+                rows.push((plain(name), set.unwrap_or(text).to_owned()));
             }
         }
         if let Some(skipped @ 1..) = self.counts.get("skipped") {
@@ -79,7 +79,14 @@ impl Record {
         for leaf in &self.leaves {
             let name = |array: &'_ String| array.strip_prefix("slot.").unwrap_or(array).to_owned();
             let kept: Vec<String> = leaf.arrays.keys().map(name).collect();
-            write!(f, "\n  leaf {:width$}  {:?}  {}", leaf.name, leaf.shape, kept.join(", "))?;
+            let shape = &leaf.shape;
+            let kept =
+                if kept.is_empty() { String::new() } else { format!("  {}", kept.join(", ")) };
+            // A lone array has no name.
+            match leaf.name.as_str() {
+                "" => write!(f, "\n  array  {shape:?}{kept}")?,
+                name => write!(f, "\n  leaf {name:width$}  {shape:?}{kept}")?,
+            }
         }
         Ok(())
     }
@@ -91,7 +98,10 @@ fn is_course(name: &str) -> bool {
 }
 
 fn plain(name: &str) -> String {
-    name.replace("hyperparameter.", "").replace("setting.", "").replace('_', " ")
+    name.replace("hyperparameter.", "")
+        .replace("setting.", "")
+        .replace("group.", "group ")
+        .replace('_', " ")
 }
 
 #[cfg(test)]
@@ -111,7 +121,7 @@ mod tests {
         assert_eq!(state.to_string(), "Adam of f64 after 1 step, 2 leaves of 4 numbers");
         let table = format!("{state:#}");
         let rows =
-            ["learning rate", "  beta1", "0.8", "clip norm", "Some(1.0)", "leaf 1  [2, 1]  m, v"];
+            ["learning rate", "  beta1", "0.8", "clip norm", "  1.0", "leaf 1  [2, 1]  m, v"];
         for row in rows {
             assert!(table.contains(row), "{row}: {table}");
         }

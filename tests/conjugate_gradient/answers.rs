@@ -330,3 +330,15 @@ fn hager_and_zhang_give_up_where_no_number_lies_between() {
         assert_eq!(search.advance(s(high, 1.0, -0.5)), Next::Fail(NoLength::Precision));
     }
 }
+
+/// A value whose threefold is no number any more makes a cubic that has no minimizer: half of the way to it is tried.
+#[test]
+fn more_and_thuente_try_the_middle_where_an_interpolation_overflows() {
+    let mut search = begun(MoreThuente::new(), 0.0, -1.0, 0.0);
+    tries(search.advance(s(3.0, 1e308, 1e308)), 1.5);
+    // Lower than 0 and falling, so the best point is 1.5 now.
+    assert!(
+        matches!(search.advance(s(1.5, -1.0, -0.95)), Next::Try(next) if 1.5 < next && next < 3.0)
+    );
+    tries(search.advance(s(2.0, 1e308, 1e308)), 1.75);
+}

@@ -169,6 +169,13 @@ fn more_and_thuentes_trials_are_those_of_minpack_2() {
                 let ours = trials(&mut MoreThuente::new().curvature(eta), phi, first);
                 let theirs = dcsrch(phi, first, 1e-4, eta);
                 assert_alike(&ours, &theirs, &format!("{name} from {first}, {eta}"));
+                // A decrease that asks for much: what is left of φ beside it steers for longer.
+                for mu in [1e-3, 0.1, 0.3, 0.5] {
+                    let mut search = MoreThuente::new().decrease(mu).curvature(eta);
+                    let ours = trials(&mut search, phi, first);
+                    let theirs = dcsrch(phi, first, mu, eta.max(mu));
+                    assert_alike(&ours, &theirs, &format!("{name} from {first}, {mu}, {eta}"));
+                }
             }
         }
     }

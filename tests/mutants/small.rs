@@ -10,6 +10,3 @@ mod oracle;
 mod phis;
 #[path = "../conjugate_gradient/transcribed.rs"]
 mod transcribed;
-
-/// The loss that rules are told which may want one.
-const LOSS: f64 = 1.5;

@@ -1,6 +1,7 @@
 //! What is printed and logged: one line, a table, records by serde.
 
 mod guide;
+mod links;
 #[cfg(feature = "serde")]
 mod progress;
 mod range_test;

@@ -1,7 +1,8 @@
 //! Every optimizer has a line and a table, in a box and around another one.
 
-use ndarray::array;
+use ndarray::{Array1, array};
 use thalweg::curvature::{Condition, CriticalKind, Flow};
+use thalweg::solvers::{Stop, minimize};
 use thalweg::train::{Accumulate, EarlyStopping, Lookahead};
 use thalweg::{Adam, AdamW, Lbfgs, Muon, NonFinite, Optimizer, Schedule, Settings, catalog};
 
@@ -47,6 +48,41 @@ fn a_box_a_wrapper_and_the_bare_one_print_alike() {
         assert!(table.contains(other.name()), "{table}");
     }
     assert!(format!("{:#}", others[2]).contains("inside Adam"));
+}
+
+#[test]
+fn what_searches_for_its_lengths_tells_no_rate_before_it_has_one() {
+    let mut lbfgs = Lbfgs::new();
+    let [before, after, table] = shown(&mut lbfgs);
+    assert_eq!(before, "L-BFGS: 0 steps");
+    let length = Optimizer::<f64>::learning_rate(&lbfgs);
+    assert!(
+        length > 0.0 && after == format!("L-BFGS: learning rate {length:?}, 1 step"),
+        "{after}"
+    );
+    assert!(table.contains("\n  array  [2, 2]  "), "{table}");
+    // A rate that it has not cannot be scaled; one that is fixed can.
+    let error = Optimizer::<f64>::scale_rate(&mut lbfgs, 0.5).unwrap_err();
+    assert!(error.to_string().starts_with("L-BFGS has no fixed rate to change"), "{error}");
+    Optimizer::<f64>::set_learning_rate(&mut lbfgs, 0.5).unwrap();
+    Optimizer::<f64>::scale_rate(&mut lbfgs, 0.5).unwrap();
+    assert_eq!(Optimizer::<f64>::learning_rate(&lbfgs), 0.25);
+}
+
+#[test]
+fn a_rate_may_be_written_as_a_whole_number() {
+    let [before, ..] = shown(&mut Adam::<f64>::new(1));
+    assert_eq!(before, "Adam: learning rate 1.0, 0 steps");
+}
+
+#[test]
+fn a_report_tells_a_start_that_is_a_minimum_once() {
+    let mut w = array![0.0, 0.0];
+    let mut objective = |w: &Array1<f64>| (w.dot(w), w * 2.0);
+    let report = minimize(&mut Lbfgs::new(), &mut w, &mut objective, Stop::default()).unwrap();
+    let told = report.to_string();
+    assert!(told.contains("0 iterations, 1 evaluation of f and g"), "{told}");
+    assert_eq!(told.lines().count(), 4, "{told}");
 }
 
 #[test]

@@ -198,6 +198,7 @@ impl<F: Scalar, L: LineSearch> Optimizer<F> for ConjugateGradient<F, L> {
         self.check()
     }
 
+    /// The fixed rate, or the length of the last step; NaN before the first one.
     fn learning_rate(&self) -> f64 {
         self.stepped.trail.learning_rate()
     }
@@ -205,6 +206,12 @@ impl<F: Scalar, L: LineSearch> Optimizer<F> for ConjugateGradient<F, L> {
     /// Sets a fixed rate, as [`fixed_rate`](ConjugateGradient::fixed_rate) does.
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
         self.stepped.trail.set_learning_rate(learning_rate)
+    }
+
+    /// Scales the rate that [`set_learning_rate`](Optimizer::set_learning_rate) fixed; without one it is an error.
+    fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
+        let name = Optimizer::<F>::name(self);
+        self.stepped.trail.scale_rate(name, factor)
     }
 
     fn steps(&self) -> u64 {

@@ -17,6 +17,7 @@ use crate::solvers::report::Report;
 use crate::solvers::solver::Solver;
 use crate::solvers::stop::Stop;
 use crate::vector::norm;
+use crate::words::counted;
 
 /// A parameter that was fitted.
 #[derive(Debug, Clone, PartialEq)]
@@ -339,7 +340,8 @@ impl fmt::Display for Fit {
             self.sum_of_squares(),
             self.residual_standard_deviation()
         )?;
-        write!(f, " with {} degrees of freedom", self.freedom)?;
+        let degrees = counted(self.freedom as u64, "degree", "degrees");
+        write!(f, " with {degrees} of freedom")?;
         if let Some(r_squared) = self.r_squared {
             write!(f, ", R² = {r_squared:.6}")?;
         }

@@ -12,7 +12,7 @@ use super::{LineSearch, Next, NoLength, Sample, between, first_or_one, is_length
 ///
 /// ```
 /// use thalweg::solvers::MoreThuente;
-/// let search = MoreThuente::new().curvature(0.1);
+/// let search = MoreThuente::new().decrease(1e-3).curvature(0.1);
 /// ```
 #[derive(Debug, Clone)]
 pub struct MoreThuente {
@@ -60,7 +60,15 @@ impl MoreThuente {
         }
     }
 
-    /// Sets η, the share of the slope that may be left; in (μ, 1), and the nearest such number is
+    /// Sets μ, the share of the decrease along the tangent that is enough; in (0, ½], and the nearest
+    /// such number is taken for others. Where η is less, it counts as μ.
+    #[must_use]
+    pub fn decrease(mut self, decrease: f64) -> Self {
+        self.decrease = decrease.clamp(f64::MIN_POSITIVE, 0.5);
+        self
+    }
+
+    /// Sets η, the share of the slope that may be left; in [1e-3, 1), and the nearest such number is
     /// taken for others.
     #[must_use]
     pub fn curvature(mut self, curvature: f64) -> Self {
@@ -152,7 +160,7 @@ impl LineSearch for MoreThuente {
         }
         let share = self.decrease * slope;
         let enough = trial.value <= value + share * trial.length;
-        let flat = trial.slope.abs() <= -self.curvature * slope;
+        let flat = trial.slope.abs() <= -self.curvature.max(self.decrease) * slope;
         // Where φ differs by rounding alone, the slopes decide.
         let rounding = (trial.value - value).abs() <= self.noise;
         if flat && (enough || rounding) {
