@@ -1,7 +1,5 @@
 //! The collection: rules against their formulas and other libraries, solvers, curvature.
 
-#[path = "../support/counting.rs"]
-mod counting;
 #[path = "../support/solvers.rs"]
 mod every_solver;
 #[path = "../support/objective.rs"]
@@ -30,4 +28,7 @@ mod oracle;
 #[path = "../solvers/mod.rs"]
 mod solvers;
 
-use thalweg_tests_support::{LOSS, nist, problems};
+use thalweg_tests_support::{LOSS, counting, nist, problems};
+
+#[global_allocator]
+static ALLOCATOR: counting::Counting = counting::Counting;

@@ -1,8 +1,5 @@
 //! The one loop: the laws over the catalog, what stands around an update, and checkpoints.
 
-#[path = "../support/counting.rs"]
-mod counting;
-
 mod allocations;
 #[path = "../around/mod.rs"]
 mod around;
@@ -19,4 +16,7 @@ mod properties;
 #[path = "../rows/mod.rs"]
 mod rows;
 
-use thalweg_tests_support::LOSS;
+use thalweg_tests_support::{LOSS, counting};
+
+#[global_allocator]
+static ALLOCATOR: counting::Counting = counting::Counting;

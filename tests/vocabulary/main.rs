@@ -1,8 +1,5 @@
 //! What the loops speak of: schedules, losses, regularizers, trees of parameters; and what is printed and logged.
 
-#[path = "../support/counting.rs"]
-mod counting;
-
 #[path = "../records/mod.rs"]
 mod records;
 #[path = "../regularize/mod.rs"]
@@ -14,3 +11,8 @@ mod schedules;
 mod torch_files;
 #[path = "../trees/mod.rs"]
 mod trees;
+
+use thalweg_tests_support::counting;
+
+#[global_allocator]
+static ALLOCATOR: counting::Counting = counting::Counting;

@@ -4,6 +4,7 @@
 //! compiled with some: it is for operators and closures behind a `dyn`, and what is generic over the scalar is named
 //! for both in [`of_both`], so that it is compiled here and the tests are linked to it.
 
+pub mod counting;
 pub mod course;
 pub mod layout;
 pub mod network;
