@@ -5,13 +5,28 @@
 //! the tile is still in the cache.
 
 use crate::reduce::{BLOCK, How, Sum};
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, compiled_once};
 use crate::simd::Work;
 use crate::threads::join;
 use crate::vector::{BlockDot, how};
 
 /// Elements of each vector that are worked on together.
 const TILE: usize = 8 * BLOCK;
+
+compiled_once! {
+    /// w = w - Σ cᵢqᵢ; then, where `projections` is given, its entries are qᵢᵀw of the new w, for all of
+    /// the basis. Returns ‖w‖² of the new w. Sums are accumulated in `f64`.
+    pub(crate) fn subtract<F>(
+        basis: &[Vec<F>],
+        coefficients: &[f64],
+        w: &mut [F],
+        projections: Option<&mut [f64]>,
+        partial: &mut Partial
+    ) -> f64 = subtract_of;
+
+    /// Replaces the first vectors of a basis by combinations of all: qⱼ = Σᵢ columns[j][i]·qᵢ.
+    pub(crate) fn rotate<F>(basis: &mut [Vec<F>], columns: &[Vec<f64>]) = rotate_of;
+}
 
 struct SubtractFour<'a, F>([F; 4], [&'a [F]; 4], &'a mut [F]);
 
@@ -85,9 +100,7 @@ impl<F: Scalar> Pass<'_, F> {
     }
 }
 
-/// w = w - Σ cᵢqᵢ; then, where `projections` is given, its entries are qᵢᵀw of the new w, for all of
-/// the basis. Returns ‖w‖² of the new w. Sums are accumulated in `f64`.
-pub(crate) fn subtract<F: Scalar>(
+fn subtract_of<F: Scalar>(
     basis: &[Vec<F>],
     coefficients: &[f64],
     w: &mut [F],
@@ -154,8 +167,7 @@ impl<F: Scalar> Work for Rotate<'_, '_, F> {
     }
 }
 
-/// Replaces the first vectors of a basis by combinations of all: qⱼ = Σᵢ columns[j][i]·qᵢ.
-pub(crate) fn rotate<F: Scalar>(basis: &mut [Vec<F>], columns: &[Vec<f64>]) {
+fn rotate_of<F: Scalar>(basis: &mut [Vec<F>], columns: &[Vec<f64>]) {
     let mut slices: Vec<&mut [F]> = basis.iter_mut().map(Vec::as_mut_slice).collect();
     let cast = |column: &Vec<f64>| column.iter().map(|&x| F::from_f64(x)).collect();
     rotate_slices(&mut slices, &columns.iter().map(cast).collect::<Vec<_>>(), how());

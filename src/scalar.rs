@@ -139,6 +139,33 @@ pub trait ByScalar {
     fn f64() -> Self::For<f64>;
 }
 
+/// Functions on slices that are compiled in this crate alone, with the optimization that it has: what calls them may be
+/// generic, and is then compiled in its user's crate.
+macro_rules! compiled_once {
+    ($($(#[$doc:meta])* $vis:vis fn $name:ident<F>($($arg:ident: $type:ty),*) $(-> $result:ty)? = $body:ident;)+) => {$(
+        $(#[$doc])*
+        $vis fn $name<F: $crate::scalar::Scalar>($($arg: $type),*) $(-> $result)? {
+            struct Make;
+            impl $crate::scalar::ByScalar for Make {
+                type For<F: $crate::scalar::Scalar> = fn($($type),*) $(-> $result)?;
+
+                #[inline(never)]
+                fn f32() -> Self::For<f32> {
+                    $body
+                }
+
+                #[inline(never)]
+                fn f64() -> Self::For<f64> {
+                    $body
+                }
+            }
+            F::choose::<Make>()($($arg),*)
+        }
+    )+};
+}
+
+pub(crate) use compiled_once;
+
 macro_rules! bits {
     ($scalar:ident, $bits:ident, $signed:ident, exponent: $exponent:expr, least: $least:expr, largest: $largest:expr) => {
         const LEAST_SQUARABLE: f64 = $scalar::from_bits($least) as f64;

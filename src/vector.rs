@@ -3,7 +3,7 @@
 //! Sums are the same bits whatever the instruction set and the number of threads; see [`reduce`](crate::reduce).
 
 use crate::reduce::{BLOCK, How, LANES, Sum, fold};
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, compiled_once};
 use crate::simd::Work;
 use crate::threads::join;
 
@@ -12,6 +12,26 @@ const PARALLEL_ABOVE: usize = 1 << 19;
 
 pub(crate) fn how() -> How {
     How { parallel_above: PARALLEL_ABOVE, ..How::default() }
+}
+
+compiled_once! {
+    /// xᵀy, accumulated in `f64`. Both have one length.
+    pub(crate) fn dot<F>(x: &[F], y: &[F]) -> f64 = dot_of;
+
+    /// max|xᵢ|, NaN if an element is.
+    pub(crate) fn norm_max<F>(x: &[F]) -> f64 = norm_max_of;
+
+    /// (xᵀx, xᵀy), accumulated in `f64`. Both have one length.
+    pub(crate) fn square_and_dot<F>(x: &[F], y: &[F]) -> (f64, f64) = square_and_dot_of;
+
+    /// (xᵀy, max|xᵢ|), the latter NaN if an element of x is. Both have one length; y is finite.
+    pub(crate) fn dot_and_max<F>(x: &[F], y: &[F]) -> (f64, f64) = dot_and_max_of;
+
+    /// y = a·x + b·y; b = 0 does not read y.
+    pub(crate) fn combine<F>(a: f64, x: &[F], b: f64, y: &mut [F]) = combine_of;
+
+    /// out = x + a·d; whether that has changed an element of it.
+    pub(crate) fn shifted<F>(x: &[F], a: f64, d: &[F], out: &mut [F]) -> bool = shifted_of;
 }
 
 pub(crate) struct BlockDot<'a, F>(pub(crate) &'a [F], pub(crate) &'a [F]);
@@ -47,8 +67,7 @@ fn dot_sum<F: Scalar>(x: &[F], y: &[F], how: How) -> Sum {
     left.add(right)
 }
 
-/// xᵀy, accumulated in `f64`. Both have one length.
-pub(crate) fn dot<F: Scalar>(x: &[F], y: &[F]) -> f64 {
+fn dot_of<F: Scalar>(x: &[F], y: &[F]) -> f64 {
     dot_sum(x, &y[..x.len()], how()).value()
 }
 
@@ -93,8 +112,7 @@ impl<F: Scalar> Work for BlockMax<'_, F> {
     }
 }
 
-/// max|xᵢ|, NaN if an element is.
-pub(crate) fn norm_max<F: Scalar>(x: &[F]) -> f64 {
+fn norm_max_of<F: Scalar>(x: &[F]) -> f64 {
     let (largest, finite) = how().simd.run(BlockMax(x));
     if !finite && x.iter().any(|x| x.is_nan()) {
         return f64::NAN;
@@ -171,14 +189,12 @@ fn pass<F: Scalar, const SQUARE: bool, const LARGEST: bool>(x: &[F], y: &[F], ho
     }
 }
 
-/// (xᵀx, xᵀy), accumulated in `f64`. Both have one length.
-pub(crate) fn square_and_dot<F: Scalar>(x: &[F], y: &[F]) -> (f64, f64) {
+fn square_and_dot_of<F: Scalar>(x: &[F], y: &[F]) -> (f64, f64) {
     let Pass { square, dot, .. } = pass::<F, true, false>(x, &y[..x.len()], how());
     (square.value(), dot.value())
 }
 
-/// (xᵀy, max|xᵢ|), the latter NaN if an element of x is. Both have one length; y is finite.
-pub(crate) fn dot_and_max<F: Scalar>(x: &[F], y: &[F]) -> (f64, f64) {
+fn dot_and_max_of<F: Scalar>(x: &[F], y: &[F]) -> (f64, f64) {
     let Pass { dot, largest, .. } = pass::<F, false, true>(x, &y[..x.len()], how());
     let dot = dot.value();
     // An element of x that is not finite shows in the product.
@@ -214,8 +230,7 @@ fn combine_with<F: Scalar>(a: F, x: &[F], b: F, y: &mut [F], how: How) {
     join(true, || combine_with(a, x0, b, y0, how), || combine_with(a, x1, b, y1, how));
 }
 
-/// y = a·x + b·y; b = 0 does not read y.
-pub(crate) fn combine<F: Scalar>(a: f64, x: &[F], b: f64, y: &mut [F]) {
+fn combine_of<F: Scalar>(a: f64, x: &[F], b: f64, y: &mut [F]) {
     combine_with(F::from_f64(a), &x[..y.len()], F::from_f64(b), y, how());
 }
 
@@ -257,8 +272,7 @@ fn shifted_with<F: Scalar>(x: &[F], a: F, d: &[F], out: &mut [F], how: How) -> b
     left | right
 }
 
-/// out = x + a·d; whether that has changed an element of it.
-pub(crate) fn shifted<F: Scalar>(x: &[F], a: f64, d: &[F], out: &mut [F]) -> bool {
+fn shifted_of<F: Scalar>(x: &[F], a: f64, d: &[F], out: &mut [F]) -> bool {
     shifted_with(x, F::from_f64(a), d, out, how())
 }
 
