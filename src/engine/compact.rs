@@ -17,7 +17,7 @@ const SHORT: usize = 32;
 /// In how many bits an optimizer keeps its state.
 ///
 /// With 16 bits the state takes half the room, with 8 bits a bit more than a quarter. A step on a model that is larger
-/// than the processor's cache also takes less time with 16 bits: Adam's in `f32` moves 20 bytes a parameter in place
+/// than the processor's cache may also take less time with 16 bits: Adam's in `f32` moves 20 bytes a parameter in place
 /// of 28. With 8 bits a step takes longer; [the guide](crate::guide::memory) has the times. The arithmetic stays that
 /// of the parameters.
 ///
