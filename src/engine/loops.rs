@@ -5,7 +5,9 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::compact::Coding;
-use super::program::{About, Before, Kernel, Penalized, Program, RowsOf, Stretch, Terms, WIDEST};
+use super::program::{
+    About, Before, Kernel, Penalized, Program, RowsOf, Stretch, Terms, in_vectors,
+};
 use super::terms::{OfTree, Squares, measured};
 use crate::error::Error;
 use crate::rule::{Clock, MOST, Rule, SUMS, Slices, Slots, Totals};
@@ -135,7 +137,7 @@ impl<F: Scalar, R: Rule<F>> Kernel<F> for Loops<F, R> {
         let step = &self.steps[place];
         // Loops over whole vectors end without a tail, whose constants would be kept in registers
         // beside the vectors', and drive those out.
-        let at = if simd.is_wide() { stretch.w.len() & !(WIDEST - 1) } else { 0 };
+        let at = if simd.is_wide() { in_vectors(stretch.w.len()).unwrap_or(0) } else { 0 };
         if at > 0 {
             match before {
                 Before::Nothing => {
@@ -178,7 +180,7 @@ impl<F: Scalar, R: Rule<F>> Kernel<F> for Loops<F, R> {
             return 0;
         }
         let step = &self.steps[place];
-        let n = stretch.w.len() & !(WIDEST - 1);
+        let n = in_vectors(stretch.w.len()).unwrap_or(0);
         // A factor of 1 changes no gradient.
         simd.run_wide(UpdateCodes::<F, R> { step, factor: Scaled(factor), key, n, stretch });
         n
@@ -336,7 +338,7 @@ impl<F: Scalar, R: Rule<F>, B: Gradient<F>> Work for Update<'_, '_, F, R, B> {
     #[inline(always)]
     fn run(self) {
         let Self { step, before, n, stretch: Stretch { w, g, slots: [a, b, c, d], .. } } = self;
-        let (step, n) = (*step, n & !(WIDEST - 1));
+        let (step, Some(n)) = (*step, in_vectors(n)) else { return };
         R::State::sweep(
             n,
             w,
@@ -365,7 +367,8 @@ impl<F: Scalar, R: Rule<F>> Work for UpdateCodes<'_, '_, F, R> {
     #[inline(always)]
     fn run(self) {
         let Self { step, factor, key, n, stretch: Stretch { w, g, codes, .. } } = self;
-        let (step, n, [a, b, c, d]) = (*step, n & !(WIDEST - 1), &mut codes.slices);
+        let (step, Some(n)) = (*step, in_vectors(n)) else { return };
+        let [a, b, c, d] = &mut codes.slices;
         R::State::sweep_codes(
             n,
             w,
@@ -395,7 +398,7 @@ impl<F: Scalar, R: Rule<F>> Work for UpdateRows<'_, '_, F, R> {
     fn run(self) {
         let Self { step, factor, rows, stretch: Stretch { w, g, slots: [a, b, c, d], .. } } = self;
         let RowsOf { rows, first, width } = rows;
-        let (step, width) = (*step, width & !(WIDEST - 1));
+        let (step, Some(width)) = (*step, in_vectors(width)) else { return };
         for (place, &row) in rows.iter().enumerate() {
             let start = (row - first) * width;
             R::State::sweep(

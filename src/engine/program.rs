@@ -140,6 +140,15 @@ pub(crate) trait Kernel<F: Scalar>: Send + Sync {
 /// Elements of the widest vector: fewer are updated sooner by the baseline.
 pub(crate) const WIDEST: usize = 16;
 
+/// Elements in whole vectors, where there is one.
+///
+/// A loop that begins behind this test cannot be too short for vectors, so that no second one, of single elements,
+/// is compiled beside it.
+#[inline(always)]
+pub(crate) fn in_vectors(n: usize) -> Option<usize> {
+    (n >= WIDEST).then_some(n & !(WIDEST - 1))
+}
+
 /// Terms of some elements, for each sum.
 pub(crate) type Terms = [[f64; TERMS]; SUMS];
 

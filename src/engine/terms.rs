@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::program::{Stretch, TERMS, Terms, WIDEST};
+use super::program::{Stretch, TERMS, Terms, in_vectors};
 use crate::reduce::{LANES, fold};
 use crate::rule::{Rule, SUMS, Slots};
 use crate::scalar::Scalar;
@@ -25,7 +25,7 @@ pub(super) fn measured<F: Scalar, T: Summed<F>>(
     terms: &mut Terms,
 ) {
     let n = stretch.w.len();
-    let at = if simd.is_wide() { n & !(WIDEST - 1) } else { 0 };
+    let at = if simd.is_wide() { in_vectors(n).unwrap_or(0) } else { 0 };
     if at > 0 {
         simd.run_wide(ByVectors { summed, n: at, stretch, terms: &mut *terms });
     }
@@ -46,7 +46,9 @@ impl<F: Scalar, T: Summed<F>> Work for ByVectors<'_, '_, F, T> {
 
     #[inline(always)]
     fn run(self) {
-        self.summed.make(0..self.n & !(WIDEST - 1), self.stretch, self.terms);
+        if let Some(n) = in_vectors(self.n) {
+            self.summed.make(0..n, self.stretch, self.terms);
+        }
     }
 }
 

@@ -283,10 +283,13 @@ mod tests {
     /// The cells of the tables in a rule's docs are the defaults and the ranges of its own table.
     #[test]
     fn the_docs_of_each_rule_tell_its_defaults_and_ranges() {
-        let rooms = ["rules", "factored", "kronecker"].into_iter().flat_map(|room| {
-            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(room);
-            std::fs::read_dir(folder).unwrap()
-        });
+        // This package, or the one of the tests.
+        let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let source = [package.join("src"), package.join("../src")].into_iter().find(|s| s.is_dir());
+        let source = source.unwrap();
+        let rooms = ["rules", "factored", "kronecker"]
+            .into_iter()
+            .flat_map(|room| std::fs::read_dir(source.join(room)).unwrap());
         let (mut rules, mut rows) = (0, 0);
         for file in rooms.map(|file| file.unwrap().path()) {
             let text = std::fs::read_to_string(&file).unwrap();
