@@ -3,36 +3,29 @@
 #[cfg(feature = "half")]
 pub(crate) use half::{bf16, f16};
 
-/// In the place of the numbers of the crate `half`, where that is left out: nothing makes one.
+/// In the place of the numbers of the crate `half`, where that is left out: there are none, so that what is written
+/// for them compiles to nothing.
 #[cfg(not(feature = "half"))]
 mod absent {
-    #[doc(hidden)]
-    #[allow(non_camel_case_types)]
-    #[derive(Debug, Clone, Copy)]
-    pub struct bf16(u16);
+    macro_rules! absent {
+        ($name:ident) => {
+            #[doc(hidden)]
+            #[allow(non_camel_case_types)]
+            #[derive(Debug, Clone, Copy)]
+            pub enum $name {}
 
-    #[doc(hidden)]
-    #[allow(non_camel_case_types)]
-    #[derive(Debug, Clone, Copy)]
-    pub struct f16(u16);
-
-    impl bf16 {
-        pub(super) fn from_bits(bits: u16) -> Self {
-            Self(bits)
-        }
-        pub(super) fn to_bits(self) -> u16 {
-            self.0
-        }
+            impl $name {
+                pub(super) fn from_bits(_: u16) -> Self {
+                    unreachable!("what makes numbers of 16 bits is given some")
+                }
+                pub(super) fn to_bits(self) -> u16 {
+                    match self {}
+                }
+            }
+        };
     }
-
-    impl f16 {
-        pub(super) fn from_bits(bits: u16) -> Self {
-            Self(bits)
-        }
-        pub(super) fn to_bits(self) -> u16 {
-            self.0
-        }
-    }
+    absent!(bf16);
+    absent!(f16);
 }
 
 #[cfg(not(feature = "half"))]

@@ -344,14 +344,17 @@ macro_rules! stored {
             }
 
             fn largest(simd: Simd, numbers: &[Self]) -> F::Size {
-                let largest = Self::of_code(simd.run(Largest { numbers }));
-                <Self as Stored<F>>::number(largest).size()
+                F::from_f64(f64::from(number_of::<Self>(simd.run(Largest { numbers })))).size()
             }
         }
     )*};
 }
 
 stored!(bf16, f16);
+
+fn number_of<E: Format>(code: u16) -> f32 {
+    E::of_code(code).decoded()
+}
 
 /// The largest code without its sign: codes are in the order of the sizes, NaN last.
 struct Largest<'a, E> {
