@@ -244,7 +244,7 @@ pub enum ErrorKind {
     },
 
     /// A schedule is to drive a hyperparameter that does not exist.
-    #[error("{owner} has no hyperparameter `{name}`; a schedule can drive {}", Names(known))]
+    #[error("{owner} has no hyperparameter `{name}`; it has {}", Names(known))]
     UnknownHyperparameter {
         /// The rule.
         owner: &'static str,

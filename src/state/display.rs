@@ -71,7 +71,7 @@ impl Record {
             let is_group = name.strip_prefix("group.").is_some_and(|rest| !rest.contains('.'));
             let is_setting = name.contains("setting.") || BUILT.contains(&name.as_str());
             if (is_setting || is_group) && !is_course(name) {
-                let value = if is_group { text.clone() } else { in_words(text) };
+                let value = if is_group { format!("leaves `{text}`") } else { in_words(text) };
                 rows.push((plain(name), value));
             }
         }

@@ -3,7 +3,7 @@
 use ndarray::{Array1, array};
 use thalweg::distributed::{DataParallel, LocalSteps, Sharded, Solo};
 use thalweg::kronecker::Grafting;
-use thalweg::natural_gradient::{Batch, Dense, DenseStatistics, Empirical, NaturalGradient};
+use thalweg::natural_gradient::{Batch, Diagonal, Empirical, NaturalGradient};
 use thalweg::params::Pattern;
 use thalweg::regularize::{Decay, Penalty, Projection, Units};
 use thalweg::schedule::{Cyclic, OneCycle};
@@ -74,9 +74,6 @@ fn every_optimizer_prints_plainly() {
     }
     let schedule = || Schedule::warmup_cosine(0.5, 0.0, 10, 110);
     let adam = || Adam::<f64>::new(schedule()).clip_norm(1.0).average(Average::swa().start(2));
-    let natural = |inner: Adam<f64>| {
-        NaturalGradient::around(inner, Dense::<f64, Empirical>::new(1e-2).decay(0.5))
-    };
     let others: Vec<(&str, Box<dyn Optimizer<f64>>)> = vec![
         ("Adam", Box::new(adam().non_finite(NonFinite::Skip).untouched(Untouched::Lazy))),
         ("a closure", Box::new(Sgd::new(|t: u64| 0.1 / t as f64).penalty(Penalty::l2(0.1)))),
@@ -111,11 +108,12 @@ fn every_optimizer_prints_plainly() {
         check_optimizer(what, optimizer);
     }
 
-    let mut natural = natural(Adam::new(0.1));
+    let metric = Diagonal::<f64, Empirical>::new(1e-2);
+    let mut natural = NaturalGradient::around(Adam::new(0.1), metric);
     check_both("NaturalGradient", &natural);
     let mut w = array![1.0, 2.0];
     let batch = Batch::of_gradients(array![[1.0, 1.0], [1.0, 3.0]]).unwrap();
-    natural.observe(&w, DenseStatistics::Batch(batch)).unwrap();
+    natural.observe(&w, batch).unwrap();
     natural.step(&mut w, &array![1.0, 2.0]).unwrap();
     check_both("NaturalGradient", &natural);
 }
