@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ndarray::array;
-use thalweg::{Adam, Error, ErrorKind, Optimizer, Schedule, Sgd, Tree};
+use thalweg::{Adam, Average, Error, ErrorKind, Optimizer, Schedule, Sgd, Tree};
 
 fn errors() -> Vec<(&'static str, Error)> {
     let names = vec!["w".to_owned(), "b".to_owned()];
@@ -30,6 +30,22 @@ fn errors() -> Vec<(&'static str, Error)> {
     ]
 }
 
+/// A state has settings as `Debug` writes them.
+#[test]
+fn what_differs_from_a_saved_state_is_told_in_words() {
+    let clipped = |rate: f64| Adam::<f64>::new(rate).clip_norm(1.0).average(Average::ema(0.5));
+    let told = |saved: &Adam<f64>, mut here: Adam<f64>| {
+        here.load_state(&saved.state()).unwrap_err().to_string()
+    };
+    let message = told(&Adam::new(0.1), clipped(0.1));
+    assert!(message.starts_with("the setting clip_norm was `none` when"), "{message}");
+    assert!(message.contains("is `1.0` here"), "{message}");
+    let message = told(&clipped(0.1), clipped(0.1).average(Average::ema(0.25)));
+    assert!(message.contains("was `kind exponential 0.5, start 1, every 1` when"), "{message}");
+    let message = told(&clipped(0.1), clipped(0.2));
+    assert!(message.starts_with("learning_rate was `constant 0.1` when"), "{message}");
+}
+
 /// A program sees `Debug` alone where it unwraps, or returns the error from `main`.
 #[test]
 fn debug_begins_with_the_message_and_names_the_kind() {
@@ -41,9 +57,9 @@ fn debug_begins_with_the_message_and_names_the_kind() {
         let pretty = format!("{error:#?}");
         assert!(pretty.starts_with(&format!("{message} [{kind}")), "{pretty}");
 
-        let clone = error.clone();
-        let unwrapping = AssertUnwindSafe(move || Err::<(), _>(clone).unwrap());
-        let panic = catch_unwind(unwrapping).unwrap_err();
+        let unwrap = |step: Result<(), Error>| step.unwrap();
+        let failed = Err(error.clone());
+        let panic = catch_unwind(AssertUnwindSafe(move || unwrap(failed))).unwrap_err();
         assert!(panic.downcast_ref::<String>().unwrap().contains(&message));
     }
 }
