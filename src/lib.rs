@@ -27,18 +27,18 @@
 //!
 //! | | read | with |
 //! |---|---|---|
-//! | train a network | [`guide::training`] | [`Params`](trait@Params) by `#[derive(Params)]`, [`Elementwise`]'s builder, [`Schedule`], [`train`], [`loss`], [`regularize`] |
-//! | fit or minimize a function | [`guide::fitting`] | [`solvers`]: [`minimize`](solvers::minimize()), [`Lbfgs`], [`ConjugateGradient`], Newton, trust regions |
-//! | fit a curve to data, with standard errors | [`guide::least_squares`] | [`least_squares`]: [`curve_fit`](least_squares::curve_fit()), [`LevenbergMarquardt`](least_squares::LevenbergMarquardt) |
-//! | get gradients, or use arrays that are not `ndarray`'s | [`guide::gradients`] | num-dual, nalgebra, candle, `Vec<f64>` |
-//! | know why a training is slow | [`guide::slow_training`] | [`curvature`]: gradient flow, condition numbers, spectra, saddles |
-//! | write a rule of my own | [`guide::own_rule`] | [`Rule`], [`rule`]; of whole leaves [`leafwise::LeafRule`] |
-//! | choose an optimizer | [`guide::choosing`] | the pages below, [`catalog`] |
-//! | train on several machines | [`guide::distributed`] | [`mod@distributed`]: [`DataParallel`](distributed::DataParallel), [`Sharded`](distributed::Sharded), [`LocalSteps`](distributed::LocalSteps), [`Sum`](distributed::Sum) |
-//! | know which formula exactly, and who agrees | [`guide::conventions`] | the parity matrix |
-//! | come from PyTorch, Optax, Keras or argmin | [`guide::migration`] | their line beside ours |
-//! | stop, save and go on | [`guide::training`](guide::training#stopping-and-going-on) | [`State`], [`mod@state`], `checkpoint` (feature `serde`) |
-//! | go on with a run of PyTorch's, or take its weights | [`guide::migration`] | `safetensors` (feature `safetensors`) |
+//! | train a network | [training](guide::training) | [`Params`](trait@Params) by `#[derive(Params)]`, [`Elementwise`]'s builder, [`Schedule`], [`train`], [`loss`], [`regularize`] |
+//! | fit or minimize a function | [fitting](guide::fitting) | [`solvers`]: [`minimize`](solvers::minimize()), [`Lbfgs`], [`ConjugateGradient`], Newton, trust regions |
+//! | fit a curve to data, with standard errors | [least squares](guide::least_squares) | [`least_squares`]: [`curve_fit`](least_squares::curve_fit()), [`LevenbergMarquardt`](least_squares::LevenbergMarquardt) |
+//! | get gradients, or use arrays that are not `ndarray`'s | [gradients](guide::gradients) | num-dual, nalgebra, candle, `Vec<f64>` |
+//! | know why a training is slow | [slow training](guide::slow_training) | [`curvature`]: gradient flow, condition numbers, spectra, saddles |
+//! | write a rule of my own | [own rule](guide::own_rule) | [`Rule`], [`rule`]; of whole leaves [`leafwise::LeafRule`] |
+//! | choose an optimizer | [choosing](guide::choosing) | the pages below, [`catalog`] |
+//! | train on several machines | [distributed](guide::distributed) | [`mod@distributed`]: [`DataParallel`](distributed::DataParallel), [`Sharded`](distributed::Sharded), [`LocalSteps`](distributed::LocalSteps), [`Sum`](distributed::Sum) |
+//! | know which formula exactly, and who agrees | [conventions](guide::conventions) | the parity matrix |
+//! | come from PyTorch, Optax, Keras or argmin | [migration](guide::migration) | their line beside ours |
+//! | stop, save and go on | [training](guide::training#stopping-and-going-on) | [`State`], [`mod@state`], `checkpoint` (feature `serde`) |
+//! | go on with a run of PyTorch's, or take its weights | [migration](guide::migration) | `safetensors` (feature `safetensors`) |
 //! | hold any optimizer | [`Optimizer`] | which is object-safe |
 //! | know what went wrong | [`Error`] | [`ErrorKind`], [`Foreign`] |
 //!

@@ -15,7 +15,7 @@ use super::scratch::Scratch;
 use super::settings::{Precedence, Settings};
 use crate::error::{Error, ErrorKind, Tree};
 use crate::optimizer::{self, Call, Optimizer, Partwise, StepInfo, Treatment, Wholes};
-use crate::params::{Params, ParamsMut, Pattern};
+use crate::params::{Params, ParamsMut, Pattern, matches_nothing};
 use crate::scalar::{ByScalar, Scalar};
 use crate::schedule::Schedule;
 use crate::state::State;
@@ -248,8 +248,7 @@ impl<F: Scalar> Optimizer<F> for Engine<F> {
         result?;
         plan.check()?;
         if !self.ledger.is_empty() && !self.ledger.has_any(&leaves) {
-            let group = leaves.to_string();
-            return Err(ErrorKind::GroupMatchesNothing { group }.into());
+            return Err(matches_nothing(&leaves, self.ledger.roster.entries()));
         }
         self.regroup(leaves, Arc::new(move |plan| (apply(plan).0, false)));
         if let Some(group) = self.groups.last_mut() {

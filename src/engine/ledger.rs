@@ -7,9 +7,9 @@ use super::leaf::{Kept, LeafState};
 use super::plan::{Course, Group, Plan};
 use super::settings::Settings;
 use super::sixteen::Rounding;
-use crate::error::{Error, ErrorKind, Tree};
+use crate::error::{Error, Tree};
 use crate::optimizer::Wholes;
-use crate::params::{Entry, Order, Params, ParamsMut, Path, Pattern, Roster};
+use crate::params::{Entry, Order, Params, ParamsMut, Path, Pattern, Roster, matches_nothing};
 use crate::rule::{Clock, Totals};
 use crate::scalar::Scalar;
 
@@ -120,8 +120,7 @@ impl<F: Scalar> Ledger<F> {
         let shapes: Vec<&[usize]> = entries.iter().map(|entry| self.shape_of(entry)).collect();
         for group in groups {
             if !self.has_any(&group.pattern) {
-                let group = group.pattern.to_string();
-                return Err(ErrorKind::GroupMatchesNothing { group }.into());
+                return Err(matches_nothing(&group.pattern, entries));
             }
         }
         let mut courses: Vec<(Vec<usize>, Course<F>)> = Vec::new();

@@ -1,7 +1,6 @@
 //! What can go wrong, kind by kind.
 
-use std::fmt;
-
+use super::names::{Name, Names, Parameter, told};
 use super::{Foreign, Tree};
 
 /// The kinds of [`Error`](super::Error).
@@ -72,7 +71,8 @@ pub enum ErrorKind {
 
     /// A parameter's shape is not the one the optimizer keeps state for.
     #[error(
-        "{} had shape {was:?} and now has {now:?}; use `reset` to start anew with other shapes",
+        "{} had shape {was:?} and now has {now:?}; give back the model of before, or start anew with the other one, by \
+         an optimizer of its own or by `reset`",
         Parameter(leaf)
     )]
     ShapeChanged {
@@ -117,7 +117,11 @@ pub enum ErrorKind {
     },
 
     /// A gradient of rows names a row that the parameter does not have.
-    #[error("the gradient of {} is of row {row}, and there are {rows}, counted from 0", Name(leaf))]
+    #[error(
+        "the gradient of {} has row number {row}, and the parameter has {rows} rows, counted from 0; look at what the \
+         row numbers are made of",
+        Name(leaf)
+    )]
     RowOutOfRange {
         /// The leaf's name.
         leaf: String,
@@ -173,8 +177,8 @@ pub enum ErrorKind {
 
     /// A gradient is NaN or infinite, and the policy is to reject it.
     #[error(
-        "the gradient of {} is {value} at index {index:?}; nothing was changed (see `NonFinite` for \
-         other policies)",
+        "the gradient of {} is {value} at index {index:?}; nothing was changed: look for a division by 0 or an \
+         overflow in the loss, or lower the learning rate (see `NonFinite` for other policies)",
         Name(leaf)
     )]
     NonFiniteGradient {
@@ -206,7 +210,10 @@ pub enum ErrorKind {
     },
 
     /// The loss of a step is NaN or infinite, and the policy is to reject it.
-    #[error("the loss is {value}; nothing was changed (see `NonFinite` for other policies)")]
+    #[error(
+        "the loss is {value}; nothing was changed: look for a division by 0 or an overflow in it, or lower the \
+         learning rate (see `NonFinite` for other policies)"
+    )]
     NonFiniteLoss {
         /// The value: NaN, ∞ or -∞.
         value: f64,
@@ -237,7 +244,7 @@ pub enum ErrorKind {
     },
 
     /// A schedule is to drive a hyperparameter that does not exist.
-    #[error("{owner} has no hyperparameter `{name}`; a schedule can drive {}", Names(known))]
+    #[error("{owner} has no hyperparameter `{name}`; it has {}", Names(known))]
     UnknownHyperparameter {
         /// The rule.
         owner: &'static str,
@@ -248,10 +255,15 @@ pub enum ErrorKind {
     },
 
     /// A group's pattern matches no leaf.
-    #[error("the group `{group}` matches no leaf; see `Pattern` for what `*` and `?` stand for")]
+    #[error(
+        "the group `{group}` matches no leaf; the leaves are {} (see `Pattern` for what `*` and `?` stand for)",
+        Names(known)
+    )]
     GroupMatchesNothing {
         /// The pattern.
         group: String,
+        /// The leaves that there are.
+        known: Vec<String>,
     },
 
     /// A group changes what concerns the step as a whole.
@@ -327,8 +339,10 @@ pub enum ErrorKind {
 
     /// A saved state was made by an optimizer that is built in another way.
     #[error(
-        "{what} was `{saved}` when the state was saved and is `{here}` here; build the optimizer alike, \
-         or say by a `Precedence` whose values count"
+        "{what} was `{}` when the state was saved and is `{}` here; build the optimizer alike, or say by a \
+         `Precedence` whose values count",
+        told(saved),
+        told(here)
     )]
     StateDiffers {
         /// What differs.
@@ -443,7 +457,8 @@ pub enum ErrorKind {
 
     /// A class that has no score.
     #[error(
-        "{owner}: class {class} at index {index} is out of range; there are scores for {classes} classes"
+        "{owner}: class {class} at index {index} is out of range; there are scores for {classes} classes, \
+         counted from 0"
     )]
     Class {
         /// The function that was called.
@@ -628,13 +643,16 @@ pub enum ErrorKind {
 
     /// A pattern that says which leaves are meant matches none.
     #[error(
-        "the {what} of `{pattern}` are of no leaf; see `Pattern` for what `*` and `?` stand for"
+        "the {what} of `{pattern}` are of no leaf; the leaves are {} (see `Pattern` for what `*` and `?` stand for)",
+        Names(known)
     )]
     MatchesNothing {
         /// What the leaves were to have.
         what: &'static str,
         /// The pattern.
         pattern: String,
+        /// The leaves that there are.
+        known: Vec<String>,
     },
 
     /// An error of the caller's own: see [`Error::other`](super::Error::other).
@@ -677,18 +695,43 @@ pub enum ErrorKind {
     },
 
     /// Residuals that give neither a Jacobian nor products with it where one is asked for.
-    #[error("these residuals have no Jacobian of this kind; see `Residuals`")]
+    #[error(
+        "these residuals have no Jacobian of this kind; give it by `WithJacobian`, or products with it by \
+         `WithProducts`"
+    )]
     NoJacobian,
 
     /// Fewer observations than a fit needs.
     #[error(
-        "too few residuals: {observations} where the number of parameters is {parameters}; a fit needs at least as many"
+        "{observations} observations are too few for {parameters} parameters; a fit takes at least one for each: \
+         measure more, or fix some parameters"
     )]
     TooFewResiduals {
         /// m.
         observations: usize,
         /// n.
         parameters: usize,
+    },
+
+    /// A residual is NaN or infinite where a fit is to start.
+    #[error(
+        "the residual of observation {index}, counted from 0, is {value} at the first guess; look for a number in its \
+         data that is not finite, or start where the model is defined"
+    )]
+    NonFiniteResidual {
+        /// The first such observation.
+        index: usize,
+        /// The value: NaN, ∞ or -∞.
+        value: f64,
+    },
+
+    /// The residuals are finite where a fit is to start, and their squares or derivatives are not.
+    #[error(
+        "the fit cannot start: {problem}; start where the model and its derivatives are finite"
+    )]
+    UndefinedStart {
+        /// What is not finite there.
+        problem: String,
     },
 
     /// A natural gradient without the statistics that its metric is made of.
@@ -709,7 +752,10 @@ pub enum ErrorKind {
     },
 
     /// A statistic of a batch is NaN or infinite.
-    #[error("{what} is {value} at element {index}; nothing was changed")]
+    #[error(
+        "{what} is {value} at element {index}, counted from 0; nothing was changed: leave it out, or look at what it was \
+         computed by"
+    )]
     NonFiniteStatistic {
         /// What it is.
         what: &'static str,
@@ -729,7 +775,7 @@ pub enum ErrorKind {
     },
 
     /// Bytes did not get from rank to rank. The run is over: start again from the last checkpoint.
-    #[error("the exchange between ranks failed: {problem}")]
+    #[error("the exchange between ranks failed: {problem}; start again from the last checkpoint")]
     Transport {
         /// What is known of it.
         problem: String,
@@ -773,41 +819,4 @@ pub enum ErrorKind {
         /// What couples the elements.
         what: &'static str,
     },
-}
-
-/// A leaf's name in a message; a lone array has none.
-struct Name<'a>(&'a str);
-
-impl fmt::Display for Name<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { f.write_str("the array") } else { write!(f, "`{}`", self.0) }
-    }
-}
-
-struct Parameter<'a>(&'a str);
-
-impl fmt::Display for Parameter<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "" } else { "the parameter " })?;
-        Name(self.0).fmt(f)
-    }
-}
-
-struct Names<'a>(&'a [String]);
-
-impl fmt::Display for Names<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A renamed layer would otherwise list a whole model.
-        const SHOWN: usize = 5;
-        if self.0.is_empty() {
-            return f.write_str("none");
-        }
-        for (i, name) in self.0.iter().take(SHOWN).enumerate() {
-            write!(f, "{}{}", if i == 0 { "" } else { ", " }, Name(name))?;
-        }
-        match self.0.len().saturating_sub(SHOWN) {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
-        }
-    }
 }

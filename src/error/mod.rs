@@ -1,6 +1,7 @@
 //! What can go wrong, and what to do about it.
 
 mod kind;
+mod names;
 mod wire;
 
 use std::fmt;
@@ -21,17 +22,23 @@ pub use kind::ErrorKind;
 /// assert!(matches!(error.kind(), ErrorKind::Hyperparameter { name: "beta1", .. }));
 /// assert_eq!(error.to_string(), "Adam: beta1 = 1.5 is not allowed; it takes a number in [0, 1)");
 /// ```
+///
+/// `{:?}` has the message too, and the kind after it in brackets; so have `unwrap`, and a `main` that returns
+/// the error.
 #[derive(Clone, PartialEq)]
 pub struct Error {
     // Boxed so that the `Ok` path of a step does not carry the size of the largest kind.
     kind: Box<ErrorKind>,
 }
 
+/// The message, then the kind in brackets: what `unwrap` shows, and a `main` that returns the error.
 impl fmt::Debug for Error {
     // Written out, so that crates that unwrap an error do not compile what is derived for its kinds.
     #[inline(never)]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error").field("kind", &self.kind).finish()
+        write!(f, "{self} [")?;
+        fmt::Debug::fmt(&self.kind, f)?;
+        f.write_str("]")
     }
 }
 

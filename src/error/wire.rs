@@ -126,7 +126,7 @@ kinds! {
     NonFiniteSum { owner, sum, value }
     NeedsLoss { optimizer }
     UnknownHyperparameter { owner, name, known }
-    GroupMatchesNothing { group }
+    GroupMatchesNothing { group, known }
     GroupSetting { group, setting }
     NoAverage {}
     AverageInPlace {}
@@ -170,10 +170,12 @@ kinds! {
     Bounds { leaf, index, lower, upper }
     OpenBound { end }
     BoundShape { leaf, parameter, bound }
-    MatchesNothing { what, pattern }
+    MatchesNothing { what, pattern, known }
     NoResiduals { solver }
     NoJacobian {}
     TooFewResiduals { observations, parameters }
+    NonFiniteResidual { index, value }
+    UndefinedStart { problem }
     Rank { rank, problem }
     Transport { problem }
     RanksDiffer { what, rank }

@@ -20,10 +20,11 @@
 //! those of nalgebra and num-dual these.
 
 // Of two definitions of a link the first one counts: that of `links.md` here, that at the end of a page where a forge
-// shows the file.
+// shows the file. A page whose programs take features is tested where they are on, for a line that asked for one would be
+// a line of the program to whoever copies it.
 
-#[doc = include_str!("links.md")]
-#[doc = include_str!("training.md")]
+#[cfg_attr(any(not(doctest), all(feature = "rand", feature = "serde")), doc = include_str!("links.md"))]
+#[cfg_attr(any(not(doctest), all(feature = "rand", feature = "serde")), doc = include_str!("training.md"))]
 pub mod training {}
 
 #[doc = include_str!("sparse.md")]
@@ -40,7 +41,7 @@ pub mod least_squares {}
 #[doc = include_str!("gradients.md")]
 pub mod gradients {}
 
-#[doc = include_str!("slow_training.md")]
+#[cfg_attr(any(not(doctest), feature = "rand"), doc = include_str!("slow_training.md"))]
 pub mod slow_training {}
 
 #[doc = include_str!("own_rule.md")]

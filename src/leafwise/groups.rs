@@ -6,7 +6,7 @@ use super::rule::Object;
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
 use crate::optimizer::{Change, Treatment, load_groups};
-use crate::params::{Entry, Pattern};
+use crate::params::{Entry, Pattern, matches_nothing};
 use crate::regularize::Decay;
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
@@ -142,8 +142,7 @@ impl<F: Scalar> Engine<F> {
             |group: &Group, entry: &Entry| group.leaves.matches(&entry.name, self.shape_of(entry));
         for group in &self.groups {
             if !entries.iter().any(|entry| matches(group, entry)) {
-                let group = group.leaves.to_string();
-                return Err(ErrorKind::GroupMatchesNothing { group }.into());
+                return Err(matches_nothing(&group.leaves, entries));
             }
         }
         let own = |entry| self.own(self.groups.iter().filter(|group| matches(group, entry)));

@@ -7,7 +7,7 @@ use super::{Muon, NAME};
 use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
 use crate::optimizer::{Change, Optimizer, Treatment, load_groups};
-use crate::params::{Entry, Pattern, Roster};
+use crate::params::{Entry, Pattern, Roster, matches_nothing};
 use crate::rules::adamw::Optimizer as AdamW;
 use crate::scalar::Scalar;
 use crate::state::{Record, State, compare};
@@ -52,8 +52,7 @@ impl<F: Scalar> Muon<F> {
             has[usize::from(m.is_none())] = true;
         }
         if has == [false; 2] {
-            let group = group.leaves.to_string();
-            return Err(ErrorKind::GroupMatchesNothing { group }.into());
+            return Err(matches_nothing(&group.leaves, ledger.roster.entries()));
         }
         let Change { schedule, numbers, .. } = &group.change;
         if has[0] && (schedule.is_some() || !numbers.is_empty()) {

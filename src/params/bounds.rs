@@ -160,8 +160,7 @@ impl<F: Scalar> Bounds<F> {
                         }
                     }
                     if !met {
-                        let pattern = pattern.to_string();
-                        return Err(ErrorKind::MatchesNothing { what: "bounds", pattern }.into());
+                        return Err(flatten.matches_nothing("bounds", pattern));
                     }
                 }
                 Rule::Tree(side, tree) => {

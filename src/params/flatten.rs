@@ -7,8 +7,8 @@ use ndarray::{ArrayViewD, ArrayViewMutD, Zip};
 #[cfg(feature = "serde")]
 use super::roster::Entry;
 use super::roster::Roster;
-use super::{LeafMut, Params, ParamsMut};
-use crate::error::{Error, Tree};
+use super::{LeafMut, Params, ParamsMut, Pattern};
+use crate::error::{Error, ErrorKind, Tree};
 use crate::scalar::Scalar;
 
 /// Where each leaf of a tree lies in a vector of all its elements, row-major leaf after leaf.
@@ -129,6 +129,13 @@ impl Flatten {
     pub(crate) fn entry(&self, index: usize) -> Option<(&str, &[usize], Range<usize>)> {
         let entry = self.roster.entries().get(index)?;
         Some((&entry.name, &entry.shape, self.bounds[index]..self.bounds[index + 1]))
+    }
+
+    /// That a pattern of what leaves were to have is of none of them.
+    #[cold]
+    pub(crate) fn matches_nothing(&self, what: &'static str, pattern: &Pattern) -> Error {
+        let known = self.leaves().map(|(name, ..)| name.to_owned()).collect();
+        ErrorKind::MatchesNothing { what, pattern: pattern.to_string(), known }.into()
     }
 
     /// That a tree has these leaves.

@@ -35,7 +35,7 @@ pub use macros::{Field, FieldOfAnotherType, TheNumberOfTheList, key};
 pub(crate) use order::{Fit, Order};
 pub use path::Path;
 pub use pattern::Pattern;
-pub(crate) use roster::{Entry, Roster};
+pub(crate) use roster::{Entry, Roster, matches_nothing};
 pub(crate) use rows::summed;
 pub use rows::{HasRowNumbers, RowNumber, RowNumbers, Rows};
 #[doc(hidden)]
@@ -154,11 +154,18 @@ use crate::scalar::Scalar;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no tree of arrays of `{F}`",
     note = "arrays and views of `ndarray` are; references, tuples, arrays and `Vec`s of such; structs with `#[derive(thalweg::Params)]`",
+    note = "parameters and gradients have one precision: all of them are `f32`, or all of them `f64`",
     note = "a field that is not trained is left out by `#[params(skip)]`",
     note = "so are numbers, and rows of numbers: `f64`, `Vec<f64>`, `[f64; 3]`, `&[f64]`",
     note = "a `BTreeMap<String, _>` is a tree of what it has; a `HashMap` has no order",
     note = "a vector or matrix of another crate, or of another `ndarray` than 0.17, is one as a slice: `w.as_slice()`",
     note = "with the feature `half`, arrays of `half::bf16` and `half::f16` are trees of `f32`"
+)]
+#[cfg_attr(
+    not(feature = "derive"),
+    diagnostic::on_unimplemented(
+        note = "`#[derive(Params)]` takes thalweg's feature `derive`, which is off; without it write `thalweg::params!(Name {{ field, .. }})`"
+    )
 )]
 pub trait Params<F: Scalar> {
     /// Calls `visit` once for each leaf, in an order that does not change from call to call.
@@ -190,6 +197,12 @@ pub trait Params<F: Scalar> {
     note = "so are numbers, and rows of numbers: `f64`, `Vec<f64>`, `[f64; 3]`, `&mut [f64]`",
     note = "a `BTreeMap<String, _>` is a tree of what it has; a `HashMap` has no order",
     note = "a vector or matrix of another crate, or of another `ndarray` than 0.17, is one as a slice: `w.as_mut_slice()`"
+)]
+#[cfg_attr(
+    not(feature = "derive"),
+    diagnostic::on_unimplemented(
+        note = "`#[derive(Params)]` takes thalweg's feature `derive`, which is off; without it write `thalweg::params!(Name {{ field, .. }})`"
+    )
 )]
 pub trait ParamsMut<F: Scalar>: Params<F> {
     /// Calls `visit` once for each leaf, in the order of [`Params::visit`].

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use visit::{Strays, Takes, Visit, contradictory, same, takes_sixteen};
 
 use super::rows::{self, HOLDS_ROWS};
-use super::{Leaf, LeafMut, Params, ParamsMut, Path};
+use super::{Leaf, LeafMut, Params, ParamsMut, Path, Pattern};
 use crate::error::{Error, ErrorKind, Tree};
 use crate::scalar::Scalar;
 
@@ -27,6 +27,13 @@ pub(crate) struct Roster {
     /// Other orders that whole trees of these leaves came in. Parameters have one as a rule, and
     /// gradients another: what is found out once need not be looked up at every step.
     orders: [OnceLock<Box<[usize]>>; 4],
+}
+
+/// That a group's pattern is of none of these leaves.
+#[cold]
+pub(crate) fn matches_nothing(group: &Pattern, entries: &[Entry]) -> Error {
+    let known = entries.iter().map(|entry| entry.name.clone()).collect();
+    ErrorKind::GroupMatchesNothing { group: group.to_string(), known }.into()
 }
 
 impl PartialEq for Roster {

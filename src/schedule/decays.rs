@@ -129,8 +129,8 @@ impl Schedule {
     /// **Warm-up and cosine**, by the steps of the whole run: a line to `peak` over `warm_up` steps, then a
     /// [`cosine`](Self::cosine) to `floor` over the rest of `total`.
     ///
-    /// Where `total` is no more than `warm_up`, `floor` follows the warm-up. Optax's
-    /// `warmup_cosine_decay_schedule` from 0, Hugging Face's `get_cosine_schedule_with_warmup`.
+    /// A run that is shorter than its warm-up is an error of [`validate`](Self::validate), and so of the first step.
+    /// Optax's `warmup_cosine_decay_schedule` from 0, Hugging Face's `get_cosine_schedule_with_warmup`.
     ///
     /// ```
     /// use thalweg::Schedule;
@@ -138,10 +138,18 @@ impl Schedule {
     /// assert_eq!([50, 100, 101, 1001].map(|step| schedule.at(step)), [0.05, 0.1, 0.1, 0.0]);
     /// assert!((schedule.at(551) - 0.05).abs() < 1e-16);
     /// assert_eq!(schedule, Schedule::cosine(0.1, 0.0, 900).warm_up(100));
+    ///
+    /// let error = Schedule::warmup_cosine(0.1, 0.0, 100, 60).validate().unwrap_err();
+    /// assert!(error.to_string().starts_with("warm-up and cosine: total = 60 is not allowed"));
     /// ```
     pub fn warmup_cosine(peak: f64, floor: f64, warm_up: u64, total: u64) -> Self {
-        let rest = Self::cosine(peak, floor, total.saturating_sub(warm_up));
-        Self::of(Shape::WarmUp { to: peak, steps: warm_up }).then(warm_up, rest)
+        match total.checked_sub(warm_up) {
+            Some(rest) if total > 0 => {
+                let rest = Self::cosine(peak, floor, rest);
+                Self::of(Shape::WarmUp { to: peak, steps: warm_up }).then(warm_up, rest)
+            }
+            _ => Self::of(Shape::TooShort { peak, warm_up, total }),
+        }
     }
 
     /// **Cosine with warm restarts**: period i = 0, 1, … has period·growthⁱ steps and falls from

@@ -16,19 +16,66 @@ use super::values::{Number, Steps, at_least_one, finite, non_negative, power, re
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub(super) enum Shape {
     Constant(f64),
-    StepDecay { from: f64, factor: f64, every: u64 },
-    MultiStep { from: f64, factor: f64, milestones: Vec<u64> },
-    Exponential { from: f64, factor: f64, every: u64 },
-    Polynomial { from: f64, to: f64, power: f64, steps: u64 },
-    Linear { from: f64, to: f64, steps: u64 },
-    WarmUp { to: f64, steps: u64 },
-    InverseSqrt { peak: f64, warm_up: u64 },
-    Cosine { from: f64, to: f64, steps: u64 },
-    CosineRestarts { from: f64, to: f64, period: u64, growth: u64, decay: f64 },
+    StepDecay {
+        from: f64,
+        factor: f64,
+        every: u64,
+    },
+    MultiStep {
+        from: f64,
+        factor: f64,
+        milestones: Vec<u64>,
+    },
+    Exponential {
+        from: f64,
+        factor: f64,
+        every: u64,
+    },
+    Polynomial {
+        from: f64,
+        to: f64,
+        power: f64,
+        steps: u64,
+    },
+    Linear {
+        from: f64,
+        to: f64,
+        steps: u64,
+    },
+    WarmUp {
+        to: f64,
+        steps: u64,
+    },
+    InverseSqrt {
+        peak: f64,
+        warm_up: u64,
+    },
+    Cosine {
+        from: f64,
+        to: f64,
+        steps: u64,
+    },
+    CosineRestarts {
+        from: f64,
+        to: f64,
+        period: u64,
+        growth: u64,
+        decay: f64,
+    },
     OneCycle(OneCycle),
     Cyclic(Cyclic),
     Custom(Custom),
-    OneMinusSqrt { from: f64, to: f64, steps: u64 },
+    OneMinusSqrt {
+        from: f64,
+        to: f64,
+        steps: u64,
+    },
+    /// A warm-up in a run that is over before it; `check` refuses it.
+    TooShort {
+        peak: f64,
+        warm_up: u64,
+        total: u64,
+    },
 }
 
 impl Shape {
@@ -71,6 +118,9 @@ impl Shape {
             Shape::Custom(ref custom) => custom.at(elapsed.saturating_add(1)),
             Shape::OneMinusSqrt { from, to, steps } => {
                 Progress::new(elapsed, steps).root().mix(from, to)
+            }
+            Shape::TooShort { peak, warm_up, .. } => {
+                Progress::new(elapsed.saturating_add(1), warm_up).mix(0.0, peak)
             }
         }
     }
@@ -127,6 +177,11 @@ impl Shape {
                 finite("1-√ schedule", "from", from)?;
                 finite("1-√ schedule", "to", to)
             }
+            Shape::TooShort { total, .. } => {
+                let allowed =
+                    "the steps of the whole run, at least 1 and at least those of the warm-up";
+                require(false, "warm-up and cosine", "total", total as f64, allowed)
+            }
         }
     }
 }
@@ -155,7 +210,14 @@ impl fmt::Display for Shape {
                 write!(f, "{}, times {} every {}", Number(from), Number(factor), Steps(every))
             }
             Shape::MultiStep { from, factor, ref milestones } => {
-                write!(f, "{}, times {} after steps {milestones:?}", Number(from), Number(factor))
+                fmt::Display::fmt(&Number(from), f)?;
+                for (i, milestone) in milestones.iter().enumerate() {
+                    match i {
+                        0 => write!(f, ", times {} after steps {milestone}", Number(factor))?,
+                        _ => write!(f, ", {milestone}")?,
+                    }
+                }
+                Ok(())
             }
             Shape::Exponential { from, factor, every } => {
                 write!(
@@ -207,6 +269,9 @@ impl fmt::Display for Shape {
             Shape::Custom(ref custom) => fmt::Display::fmt(custom, f),
             Shape::OneMinusSqrt { from, to, steps } => {
                 write!(f, "1-√ {} → {} over {}", Number(from), Number(to), Steps(steps))
+            }
+            Shape::TooShort { peak, warm_up, total } => {
+                write!(f, "warm-up to {} over {} in a run of {total}", Number(peak), Steps(warm_up))
             }
         }
     }

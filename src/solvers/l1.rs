@@ -1,6 +1,6 @@
 //! L1 penalties: what makes parameters exactly zero.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::params::{Flatten, Pattern};
 use crate::rule::Interval;
 use crate::scalar::Scalar;
@@ -46,8 +46,7 @@ impl L1 {
                 }
             }
             if !met {
-                let pattern = pattern.to_string();
-                return Err(ErrorKind::MatchesNothing { what: "L1 strengths", pattern }.into());
+                return Err(flatten.matches_nothing("L1 strengths", pattern));
             }
         }
         let none = strengths.iter().all(|&c| c == F::zero());

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Record, State};
-use crate::words::counted;
+use crate::words::{counted, in_words};
 
 /// One line: the optimizer, its steps, its leaves. `{:#}` is a table: settings, schedules, and what is kept of
 /// each leaf.
@@ -48,8 +48,14 @@ impl Record {
                 rows.push((plain(name), schedule.0.to_string()));
             }
         }
+        for (name, count) in &self.counts {
+            if BUILT.contains(&name.as_str()) {
+                rows.push((plain(name), count.to_string()));
+            }
+        }
         for (name, number) in &self.numbers {
-            if name.contains("hyperparameter.") && !is_course(name) {
+            let is_built = !name.contains('.') && !KEPT.contains(&name.as_str());
+            if is_built || (name.contains("hyperparameter.") && !is_course(name)) {
                 rows.push((plain(name), format!("{:?}", number.0)));
             }
         }
@@ -63,9 +69,10 @@ impl Record {
         }
         for (name, text) in &self.texts {
             let is_group = name.strip_prefix("group.").is_some_and(|rest| !rest.contains('.'));
-            if (name.contains("setting.") || is_group) && !is_course(name) {
-                let set = text.strip_prefix("Some(").and_then(|text| text.strip_suffix(')'));
-                rows.push((plain(name), set.unwrap_or(text).to_owned()));
+            let is_setting = name.contains("setting.") || BUILT.contains(&name.as_str());
+            if (is_setting || is_group) && !is_course(name) {
+                let value = if is_group { format!("leaves `{text}`") } else { in_words(text) };
+                rows.push((plain(name), value));
             }
         }
         if let Some(skipped @ 1..) = self.counts.get("skipped") {
@@ -79,18 +86,43 @@ impl Record {
         for leaf in &self.leaves {
             let name = |array: &'_ String| array.strip_prefix("slot.").unwrap_or(array).to_owned();
             let kept: Vec<String> = leaf.arrays.keys().map(name).collect();
-            let shape = &leaf.shape;
+            let shape = match &leaf.shape[..] {
+                [] => "number".to_owned(),
+                shape => format!("{shape:?}"),
+            };
             let kept =
                 if kept.is_empty() { String::new() } else { format!("  {}", kept.join(", ")) };
             // A lone array has no name.
             match leaf.name.as_str() {
-                "" => write!(f, "\n  array  {shape:?}{kept}")?,
-                name => write!(f, "\n  leaf {name:width$}  {shape:?}{kept}")?,
+                "" => write!(f, "\n  array  {shape}{kept}")?,
+                name => write!(f, "\n  leaf {name:width$}  {shape}{kept}")?,
             }
         }
         Ok(())
     }
 }
+
+/// What an optimizer around another one is built with, or one whose rule couples elements.
+const BUILT: [&str; 15] = [
+    "average",
+    "beta",
+    "count",
+    "fisher",
+    "inverse_every",
+    "max_products",
+    "memory",
+    "metric",
+    "non_finite",
+    "period",
+    "ranks",
+    "set0",
+    "set1",
+    "settings",
+    "split",
+];
+
+/// The numbers of such a one that it has come to.
+const KEPT: [&str; 5] = ["fixed_rate", "length", "promise", "slope", "square"];
 
 /// What was in force over a stretch of steps says the same once more.
 fn is_course(name: &str) -> bool {
@@ -101,6 +133,7 @@ fn plain(name: &str) -> String {
     name.replace("hyperparameter.", "")
         .replace("setting.", "")
         .replace("group.", "group ")
+        .replace("scheduled.", "course of ")
         .replace('_', " ")
 }
 

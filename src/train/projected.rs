@@ -1,6 +1,6 @@
 //! Projections after the step.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::optimizer::{Call, Optimizer, StepInfo, forward, steps_by_call};
 use crate::params::{Bounds, Flatten, LeafMut, Params, ParamsMut, Pattern, Walls};
 use crate::regularize::{Projection, Scratch};
@@ -120,8 +120,7 @@ impl<F: Scalar, O: Optimizer<F>> Projected<F, O> {
                 if meant.contains(&true) {
                     return Ok(Resolved::Leaves(meant, *projection));
                 }
-                let pattern = pattern.to_string();
-                Err(ErrorKind::MatchesNothing { what: "projections", pattern }.into())
+                Err(flatten.matches_nothing("projections", pattern))
             }
         };
         let sets = self.sets.iter().map(resolve).collect::<Result<_, Error>>()?;

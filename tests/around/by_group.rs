@@ -50,7 +50,9 @@ fn a_pattern_that_matches_nothing_is_told_at_the_first_step() {
     let mut by_group = ByGroup::new(Sgd::new(1.0)).group("biass", Sgd::new(2.0));
     let mut w = Model::new(1);
     let error = by_group.step(&mut w, &Model::new(2)).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::GroupMatchesNothing { group } if group == "biass"));
+    assert!(
+        matches!(error.kind(), ErrorKind::GroupMatchesNothing { group, .. } if group == "biass")
+    );
     assert_eq!((w, by_group.steps()), (Model::new(1), 0));
 }
 

@@ -1,8 +1,11 @@
 //! Curves through points, beside SciPy's `curve_fit`; and what is said of wrong use.
 
 use ndarray::{Array1, Array2, ArrayView1, array};
-use thalweg::ErrorKind;
-use thalweg::solvers::least_squares::{CurveFit, Fit, Robust, curve_fit};
+use thalweg::solvers::least_squares::{
+    CurveFit, Fit, LeastSquares, LevenbergMarquardt, Robust, curve_fit, least_squares,
+};
+use thalweg::solvers::{Lbfgs, Solver, Stop};
+use thalweg::{Bounds, ErrorKind};
 
 pub(crate) fn x() -> Array1<f64> {
     (0..21).map(f64::from).collect()
@@ -146,4 +149,68 @@ fn wrong_use_is_an_error_that_leaves_the_parameters() {
     let few = CurveFit::new([&1.0, &2.0], &[3.0, 4.0]);
     let found = kind(few);
     assert!(matches!(found, ErrorKind::TooFewResiduals { observations: 2, parameters: 3 }));
+    let none: [f64; 0] = [];
+    let found = kind(CurveFit::new(&none, &none));
+    assert!(matches!(found, ErrorKind::TooFewResiduals { observations: 0, parameters: 3 }));
+    for sigma in [-1.0, f64::NAN, f64::INFINITY] {
+        let mut sigmas = Array1::ones(21);
+        sigmas[3] = sigma;
+        let found = kind(CurveFit::new(&x, &y).absolute_sigma(&sigmas));
+        assert!(matches!(found, ErrorKind::Hyperparameter { name: "sigma", .. }));
+    }
+    for bad in [f64::NAN, f64::INFINITY] {
+        let mut w = start.clone();
+        w[1] = bad;
+        let error = curve_fit(decay, &x, &y, &mut w).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::NonFiniteParameter { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_curve_that_is_not_defined_at_the_start_is_an_error_before_the_first_iteration() {
+    let (mut x, y) = (x(), y());
+    x[5] = f64::NAN;
+    let start = array![-2.0, 0.5, 0.3];
+    let bounds = Bounds::new().all(0.0..); // the start is outside, and is put back there
+    let asked = std::cell::Cell::new(0);
+    let curve = |x: &f64, w: &Array1<f64>| {
+        asked.set(asked.get() + 1);
+        decay(x, w)
+    };
+    for points in [CurveFit::new(&x, &y), CurveFit::new(&x, &y).bounds(bounds)] {
+        asked.set(0);
+        let mut w = start.clone();
+        let error = points.fit(curve, &mut w).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::NonFiniteResidual { index: 5, .. }), "{error}");
+        assert!(error.to_string().contains("observation 5, counted from 0, is NaN"), "{error}");
+        assert_eq!((w, asked.get()), (start.clone(), x.len()));
+    }
+
+    // √w is finite at 0, and its slope is not.
+    let mut w = array![0.0];
+    let by_slope = CurveFit::new(&y, &y).fit_with_gradient(
+        |_: &f64, w: &Array1<f64>| w[0].sqrt(),
+        |_: &f64, w: &Array1<f64>| array![0.5 / w[0].sqrt()],
+        &mut w,
+    );
+    let error = by_slope.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::UndefinedStart { .. }), "{error}");
+    assert!(error.to_string().contains("the gradient is"), "{error}");
+}
+
+#[test]
+fn residuals_that_are_none_or_not_defined_are_errors_of_every_solver() {
+    let mut lbfgs = Lbfgs::new();
+    let mut levenberg = LevenbergMarquardt::new();
+    let solvers: [&mut dyn Solver<f64>; 2] = [&mut lbfgs, &mut levenberg];
+    for solver in solvers {
+        let mut w = array![-1.0];
+        let mut wall = LeastSquares::new(|w: &Array1<f64>| array![w[0] - 2.0, w[0].ln()]);
+        let error = least_squares(solver, &mut w, &mut wall, Stop::never()).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::NonFiniteResidual { index: 1, .. }), "{error}");
+        let mut none = LeastSquares::new(|_: &Array1<f64>| Array1::zeros(0));
+        let error = least_squares(solver, &mut w, &mut none, Stop::never()).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::TooFewResiduals { .. }), "{error}");
+        assert_eq!(w[0], -1.0);
+    }
 }

@@ -1,4 +1,4 @@
-//! What the guide shows of programs that are built by themselves is in them.
+//! The programs of the guide: whole, or those of packages that are built by themselves.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,4 +22,33 @@ fn the_lines_of_the_guide_for_candle_and_burn_are_those_of_the_programs() {
         }
     }
     assert_eq!(blocks.len(), 2);
+}
+
+/// On a forge the lines are shown that rustdoc hides, and whoever copies a block copies them.
+#[test]
+fn a_program_of_a_page_can_be_copied_as_it_stands() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let guide = fs::read_dir(root.join("src/guide")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = guide.chain(["README.md", "docs/tour.md"].map(|page| root.join(page)));
+    let mut programs = 0;
+    for page in pages.filter(|page| page.extension().is_some_and(|end| end == "md")) {
+        let text = fs::read_to_string(&page).unwrap();
+        let mut blocks = text.split("\n```");
+        blocks.next();
+        // What opens one block is followed by what closes it.
+        for block in blocks.step_by(2) {
+            let (language, program) = block.split_once('\n').unwrap_or((block, ""));
+            if !matches!(language, "" | "rust") {
+                continue;
+            }
+            programs += 1;
+            let page = page.display();
+            assert!(program.contains("fn main()"), "{page}: {program}");
+            let hidden = program.lines().find(|line| line.starts_with("# ") || *line == "#");
+            if !page.to_string().ends_with("distributed.md") {
+                assert_eq!(hidden, None, "{page}: {program}");
+            }
+        }
+    }
+    assert!(programs > 30, "{programs}");
 }

@@ -1,7 +1,9 @@
 //! What is printed and logged: one line, a table, records by serde.
 
+mod errors;
 mod guide;
 mod links;
+mod plain;
 #[cfg(feature = "serde")]
 mod progress;
 mod range_test;

@@ -17,7 +17,7 @@ fn a_class_out_of_range_is_named_with_its_index() {
     let scores = Array2::<f32>::zeros((3, 4));
     assert_eq!(
         message(softmax_cross_entropy(&scores, &[0, 3, 4])),
-        "softmax_cross_entropy: class 4 at index 2 is out of range; there are scores for 4 classes"
+        "softmax_cross_entropy: class 4 at index 2 is out of range; there are scores for 4 classes, counted from 0"
     );
     for result in [
         smoothed_cross_entropy(&scores, &[0, 9, 4], 0.1).map(|_| ()),

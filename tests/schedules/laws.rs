@@ -1,5 +1,6 @@
 //! What holds for every schedule.
 
+use ndarray::array;
 use proptest::prelude::*;
 use thalweg::schedule::{Cyclic, OneCycle};
 use thalweg::{ErrorKind, Optimizer, Schedule, Sgd};
@@ -261,8 +262,7 @@ fn the_root_decay_is_its_formula_and_keeps_its_digits_at_the_end() {
 
 #[test]
 fn a_warmup_and_a_cosine_are_counted_by_the_whole_run() {
-    for (warm_up, total) in [(0, 100), (10, 100), (99, 100), (100, 100), (300, 100), (7, u64::MAX)]
-    {
+    for (warm_up, total) in [(0, 100), (10, 100), (99, 100), (100, 100), (7, u64::MAX)] {
         let schedule = Schedule::warmup_cosine(0.1, 0.01, warm_up, total);
         schedule.validate().unwrap();
         for step in (1..=400).chain([u64::MAX]) {
@@ -280,6 +280,24 @@ fn a_warmup_and_a_cosine_are_counted_by_the_whole_run() {
                 (found - expected).abs() < 1e-15,
                 "{warm_up} {total} {step}: {found} {expected}"
             );
+        }
+    }
+}
+
+#[test]
+fn a_run_that_is_shorter_than_its_warmup_is_an_error_of_the_first_step() {
+    for (warm_up, total) in [(300, 100), (1, 0), (0, 0), (u64::MAX, u64::MAX - 1)] {
+        let schedule = Schedule::warmup_cosine(0.1, 0.01, warm_up, total);
+        // However it is composed.
+        let composed = schedule.clone().scaled(0.5).then(400, 0.1);
+        for schedule in [schedule, composed] {
+            let mut w = array![1.0];
+            let error = Sgd::new(schedule).step(&mut w, &array![1.0]).unwrap_err();
+            assert!(
+                matches!(error.kind(), ErrorKind::Hyperparameter { name: "total", .. }),
+                "{error}"
+            );
+            assert_eq!(w[0], 1.0);
         }
     }
 }

@@ -31,7 +31,7 @@ function fillReadout() {
   }
   if (!state.probe) {
     $("under").textContent = "Point at the map, or tap it, to read loss, gradient and curvature. " +
-      (told() ? "Drag the ring to start anywhere." : "Drag the ring to another of the dotted starts: the crate has computed all paths beforehand.");
+      (told() ? "Drag the ring to start anywhere: the lines are computed here and now." : "Drag the ring to another of the dotted starts: the crate has computed all paths beforehand.");
     return;
   }
   const [u, v] = state.probe;

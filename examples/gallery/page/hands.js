@@ -131,8 +131,9 @@ function wire() {
     .filter((method) => method.family === family)
     .map((method) => `<label title="${method.formula}"><input type="checkbox" value="${method.name}"><i></i>${method.title}</label>`)
     .join("") + "</fieldset>").join("");
-  const [low, high] = gallery.powers;
-  $("rates").textContent = `Rates are not tuned by hand. For each optimizer and surface they are searched among 1, 2 and 5 times 10^${low} to 10^${high} and the optimizer's default: the rate whose paths leave the frame from the fewest of five starts (the surface's own and the frame's quarter points), and of these the one with the lowest mean logarithm of the loss above the lowest known over the second half of the steps. Solvers choose their lengths by themselves. Noise is drawn from one seed for all.`;
+  const raised = (power) => "10" + [...String(power)].map((digit) => digit === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]).join("");
+  const [low, high] = gallery.powers.map(raised);
+  $("rates").textContent = `Rates are not tuned by hand. For each optimizer and surface they are searched among 1, 2 and 5 times ${low} to ${high} and the optimizer's default: the rate whose paths leave the frame from the fewest of five starts (the surface's own and the frame's quarter points), and of these the one with the lowest mean logarithm of the loss above the lowest known over the second half of the steps. Solvers choose their lengths by themselves. Noise is drawn from one seed for all.`;
 
   $("surface").addEventListener("change", () => turn($("surface").selectedIndex - state.surface));
   $("stories").innerHTML = [...stories.map((story) => story.title), "All surfaces"]

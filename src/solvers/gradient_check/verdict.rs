@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::words::counted;
+
 /// What differences of values tell of a gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -80,8 +82,19 @@ impl GradientCheck {
     }
 }
 
+impl fmt::Display for GradientVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Right => "the gradient is right",
+            Self::Wrong => "the gradient is wrong",
+            Self::CannotTell => "differences cannot tell whether the gradient is right",
+        })
+    }
+}
+
 impl fmt::Display for GradientCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.verdict())?;
         writeln!(f, "{:>18} {:>18} {:>8} {:>6}", "gᵀd", "quotient", "error", "order")?;
         for direction in &self.directions {
             let Direction { leaf, elements, slope, quotient, error, order, verdict } = direction;
@@ -91,8 +104,10 @@ impl fmt::Display for GradientCheck {
                 GradientVerdict::CannotTell => ", cannot be told by differences at this scale",
             };
             let leaf = if leaf.is_empty() { String::new() } else { format!(" of `{leaf}`") };
-            write!(f, "{slope:>18.10e} {quotient:>18.10e} {error:>8.0e} {order:>6.1}")?;
-            writeln!(f, "  {elements} elements{leaf}{verdict}")?;
+            let order = if order.is_nan() { "-".to_owned() } else { format!("{order:.1}") };
+            let elements = counted(*elements as u64, "element", "elements");
+            write!(f, "{slope:>18.10e} {quotient:>18.10e} {error:>8.0e} {order:>6}")?;
+            writeln!(f, "  {elements}{leaf}{verdict}")?;
         }
         if let Some(Worst { leaf, index, gradient, quotient }) = &self.worst {
             let leaf = if leaf.is_empty() { String::new() } else { format!(" of `{leaf}`") };

@@ -157,9 +157,9 @@ impl<F: Scalar, X: Clone> CurveFit<F, X> {
     /// Fits a curve ŷ = f(x, w), from the parameters' values on, with derivatives by differences.
     ///
     /// # Errors
-    /// As many x and y as not, an observation that is not finite, a σ that is not above 0, fewer points
-    /// than parameters, and as [`minimize`](crate::solvers::minimize()). The parameters are then as they
-    /// were.
+    /// Another number of y, or of σ, than of x; an observation or a parameter that is not finite, or an x by which the
+    /// curve is not; a σ that is not above 0; fewer points than parameters; and as
+    /// [`least_squares`](super::least_squares()). The parameters are then as they were.
     pub fn fit<P>(self, mut curve: impl FnMut(X, &P) -> F, params: &mut P) -> Result<Fit, Error>
     where
         P: ParamsMut<F> + Clone,
@@ -220,15 +220,15 @@ impl<F: Scalar, X: Clone> CurveFit<F, X> {
             true => Ok(()),
             false => Err(Error::from(ErrorKind::Size { what, found, expected })),
         };
-        size("the observations", self.y.len())?;
+        size("the observations y, one for each x", self.y.len())?;
         if let Some(errors) = &self.errors {
-            size("the observations' standard deviations", errors.len())?;
+            size("the standard deviations sigma, one for each x", errors.len())?;
             errors.iter().try_for_each(|sigma| {
                 Interval::POSITIVE.check::<F>("CurveFit", "sigma", sigma.into_f64())
             })?;
         }
         if let Some(index) = self.y.iter().position(|y| !y.is_finite()) {
-            let (what, value) = ("an observation", self.y[index].into_f64());
+            let (what, value) = ("the observation y", self.y[index].into_f64());
             return Err(ErrorKind::NonFiniteStatistic { what, index, value }.into());
         }
         if expected < parameters {

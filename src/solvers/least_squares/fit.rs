@@ -202,7 +202,8 @@ impl Fit {
 /// ```
 ///
 /// # Errors
-/// As [`minimize`](crate::solvers::minimize()).
+/// As [`minimize`](crate::solvers::minimize()); and where there are no residuals, or they or their derivatives are not
+/// finite at the start. The parameters are then as they were.
 pub fn least_squares<F, P, R, S>(
     solver: &mut S,
     params: &mut P,
@@ -241,7 +242,7 @@ where
 /// ```
 ///
 /// # Errors
-/// As [`minimize_within`](crate::solvers::minimize_within()).
+/// As [`least_squares`](least_squares()) and [`minimize_within`](crate::solvers::minimize_within()).
 pub fn least_squares_within<F, P, R, S>(
     solver: &mut S,
     params: &mut P,
@@ -256,11 +257,17 @@ where
     S: Solver<F> + ?Sized,
 {
     let before = problem.counts();
-    let report = minimize_within(solver, params, bounds, problem, stop)?;
-    let (residuals, jacobian) = problem.plain(&*params)?;
-    let counts = problem.counts().since(before);
     let flatten = Flatten::of(&*params)?;
     let mut x = vec![F::zero(); flatten.len()];
+    flatten.gather(&*params, &mut x)?;
+    let report = minimize_within(solver, params, bounds, problem, stop)?;
+    if let Some(error) = problem.without_start(&*params, &report.status)? {
+        // A start outside the bounds was moved.
+        flatten.scatter(&x, params)?;
+        return Err(error);
+    }
+    let (residuals, jacobian) = problem.plain(&*params)?;
+    let counts = problem.counts().since(before);
     flatten.gather(&*params, &mut x)?;
     let freedom = residuals.len().saturating_sub(x.len());
     let covariance = covariance(&residuals, &jacobian, problem.robust());

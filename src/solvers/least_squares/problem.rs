@@ -10,6 +10,7 @@ use crate::scalar::Scalar;
 use crate::solvers::flat::{Flat, FlatMut};
 use crate::solvers::linearization::Linearization;
 use crate::solvers::objective::Objective;
+use crate::solvers::report::Status;
 
 /// f(w) = ½Σᵢ rᵢ(w)², or with a [`Robust`] loss of each residual, of [`Residuals`] r.
 ///
@@ -163,6 +164,31 @@ impl<F: Scalar, R> LeastSquares<F, R> {
     {
         let (residuals, jacobian) = self.go_with_jacobian(params)?;
         Ok((residuals.mapv(Scalar::into_f64), jacobian.mapv(Scalar::into_f64)))
+    }
+
+    /// Why a fit that ended like that has nowhere to start.
+    pub(super) fn without_start<P>(
+        &mut self,
+        params: &P,
+        status: &Status,
+    ) -> Result<Option<Error>, Error>
+    where
+        P: Params<F>,
+        R: Residuals<F, P>,
+    {
+        let (_, at) = self.go(params)?;
+        if at.residuals.is_empty() {
+            let (observations, parameters) = (0, at.x.len());
+            return Ok(Some(ErrorKind::TooFewResiduals { observations, parameters }.into()));
+        }
+        let Status::NonFinite(undefined) = status else { return Ok(None) };
+        let kind = match at.residuals.iter().position(|r| !r.is_finite()) {
+            Some(index) => {
+                ErrorKind::NonFiniteResidual { index, value: at.residuals[index].into_f64() }
+            }
+            None => ErrorKind::UndefinedStart { problem: undefined.to_string() },
+        };
+        Ok(Some(kind.into()))
     }
 
     fn cost(&self) -> f64 {

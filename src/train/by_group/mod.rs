@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::interval::Interval;
 use crate::leafwise::Lists;
 use crate::optimizer::{Change, Optimizer, Treatment, steps_by_call};
-use crate::params::{ParamsMut, Pattern, Roster, Snapshot};
+use crate::params::{ParamsMut, Pattern, Roster, Snapshot, matches_nothing};
 use crate::scalar::Scalar;
 use crate::schedule::Schedule;
 use crate::state::State;
@@ -121,8 +121,7 @@ impl<F: Scalar> ByGroup<F> {
         let entries = roster.entries();
         for leaves in self.members.iter().filter_map(|member| member.leaves.as_ref()) {
             if !entries.iter().any(|entry| leaves.matches(&entry.name, &entry.shape)) {
-                let group = leaves.to_string();
-                return Err(ErrorKind::GroupMatchesNothing { group }.into());
+                return Err(matches_nothing(leaves, entries));
             }
         }
         let owners: Vec<usize> =
@@ -191,7 +190,7 @@ impl<F: Scalar> Optimizer<F> for ByGroup<F> {
         owners.sort_unstable();
         owners.dedup();
         if owners.is_empty() {
-            return Err(ErrorKind::GroupMatchesNothing { group: leaves.to_string() }.into());
+            return Err(matches_nothing(&leaves, ledger.roster.entries()));
         }
         if owners.len() > 1 && (change.schedule.is_some() || !change.numbers.is_empty()) {
             let what = "schedules and hyperparameters for leaves of several optimizers";
