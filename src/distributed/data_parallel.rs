@@ -67,7 +67,6 @@ pub struct DataParallel<F: Scalar, O, C> {
     exchange: Exchange<F>,
     /// Of the gradients; its memory is kept.
     mean: Option<Gradients<F>>,
-    gathered: Vec<F>,
 }
 
 /// The step of the optimizer inside along the mean.
@@ -82,7 +81,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
     /// Steps of `inner` on all ranks.
     pub fn new(inner: O, ranks: C) -> Self {
         let exchange = Exchange::new(Split::Elements).taking_rows();
-        Self { inner, ranks, exchange, mean: None, gathered: Vec::new() }
+        Self { inner, ranks, exchange, mean: None }
     }
 
     /// Sets S, the number of shards of a batch; at least the number of ranks.
@@ -203,9 +202,8 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
     /// Brings the mean of all shards to all ranks.
     fn reduce(&mut self, params: &dyn Params<F>, shard: Shard<'_, F>) -> Result<(), Error> {
         let mut mean = self.room(params)?;
-        let Self { exchange, ranks, gathered, .. } = self;
-        let arrays = mean.arrays_mut();
-        let mut reduced = exchange.reduce(ranks, shard, Target::All, (arrays, gathered));
+        let Self { exchange, ranks, .. } = self;
+        let mut reduced = exchange.reduce(ranks, shard, Target::All, mean.arrays_mut());
         if reduced.is_ok() && !exchange.course.of_rows.is_empty() {
             reduced = exchange.reduce_rows(ranks).map(|all| {
                 all.into_iter().for_each(|(leaf, rows)| mean.set(leaf, rows));

@@ -7,12 +7,12 @@ use super::around::{check_weight, mark_of_values, shards_of};
 use super::communicator::Communicator;
 use super::overlap::Work;
 use super::plan::{Piece, Plan, Split};
-use super::rounds::{Course, Node, Target, rounds};
+use super::rounds::{Buffers, Course, Node, Source, Target, rounds};
 use super::rows::gather_rows;
 use crate::error::{Error, ErrorKind, Tree};
 use crate::mean::{are_branches, between, blend, joins, nodes_within, share};
 use crate::optimizer::Optimizer;
-use crate::params::{Params, Room, Snapshot, Summed, Taken as TakenRows};
+use crate::params::{Leaf, Params, Room, Snapshot, Summed, Taken as TakenRows};
 use crate::scalar::Scalar;
 
 /// What becomes of a call with a shard.
@@ -45,7 +45,7 @@ pub(super) struct Exchange<F> {
     free: Vec<Vec<F>>,
     /// Of this step, once ranks agree.
     pub(super) course: Course,
-    buffers: [Vec<F>; 2],
+    buffers: Buffers<F>,
 }
 
 /// Numbers of a node that ranks tell each other: weight, loss, and whether there is one.
@@ -91,7 +91,7 @@ impl<F: Scalar> Exchange<F> {
             nodes: Vec::new(),
             free: Vec::new(),
             course: Course::default(),
-            buffers: [Vec::new(), Vec::new()],
+            buffers: Buffers::default(),
         }
     }
 
@@ -419,23 +419,14 @@ impl<F: Scalar> Exchange<F> {
         ranks: &dyn Communicator,
         shard: Shard<'_, F>,
         target: Target,
-        (mean, gathered): (&mut Snapshot<F>, &mut Vec<F>),
+        mean: &mut Snapshot<F>,
     ) -> Result<(), Error> {
         let grads = shard.grads.map_err(Clone::clone)?;
         let Self { plan: Some(plan), nodes, course, buffers, .. } = self else {
             return Err(ErrorKind::NoLeaves.into());
         };
-        let leaves = plan.gradients(grads)?;
-        rounds(
-            ranks,
-            (plan, course),
-            nodes,
-            (buffers, target),
-            &mut |plan, Piece { leaf, range }, to| {
-                plan.places[*leaf].read(leaves[*leaf], range.clone(), to);
-            },
-            &mut |plan, walk, own| target.write(ranks, plan, walk, own, (mean, gathered)),
-        )
+        let mut leaves = Leaves(plan.gradients(grads)?);
+        rounds(ranks, (plan, course), nodes, (buffers, target), &mut leaves, mean)
     }
 
     /// The rows of the mean of all shards, of each leaf that has any, on all ranks.
@@ -481,8 +472,23 @@ impl<F: Scalar> Exchange<F> {
     }
 
     /// Takes back what the thread has worked with.
-    pub(super) fn take_back(&mut self, nodes: Vec<Node<F>>, buffers: [Vec<F>; 2]) {
+    pub(super) fn take_back(&mut self, nodes: Vec<Node<F>>, buffers: Buffers<F>) {
         (self.nodes, self.buffers) = (nodes, buffers);
+    }
+}
+
+/// Gradients that are there.
+struct Leaves<'g, F: Scalar>(Vec<&'g dyn Leaf<F>>);
+
+impl<F: Scalar> Source<F> for Leaves<'_, F> {
+    fn wait(&mut self, _leaf: usize) {}
+
+    fn slice(&self, plan: &Plan, Piece { leaf, range }: &Piece) -> Option<&[F]> {
+        plan.places[*leaf].slice(self.0[*leaf])?.get(range.clone())
+    }
+
+    fn read(&self, plan: &Plan, Piece { leaf, range }: &Piece, to: &mut [F]) {
+        plan.places[*leaf].read(self.0[*leaf], range.clone(), to);
     }
 }
 

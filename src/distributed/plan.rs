@@ -52,14 +52,20 @@ impl Place {
         self.order.place_of(0).map_or([1; 3], |axis| self.order.around(axis, shape))
     }
 
-    fn is_packed(&self, shape: &[usize], strides: &[isize]) -> bool {
-        let axes = strides.iter().zip(&self.packed).zip(shape);
-        axes.into_iter().all(|((a, b), &len)| a == b || len == 1)
+    /// Whether the elements of a leaf are a slice in this order.
+    pub(super) fn is_slice<F: Scalar>(&self, leaf: &dyn Leaf<F>) -> bool {
+        let mut axes = leaf.strides().iter().zip(&self.packed).zip(leaf.shape());
+        leaf.as_slice().is_some() && axes.all(|((a, b), &len)| a == b || len == 1)
+    }
+
+    /// The elements of a leaf, where they are a slice in this order.
+    pub(super) fn slice<'a, F: Scalar>(&self, leaf: &'a dyn Leaf<F>) -> Option<&'a [F]> {
+        leaf.as_slice().filter(|_| self.is_slice(leaf))
     }
 
     /// Copies elements of a leaf, whatever its layout, in this order.
     pub(super) fn read<F: Scalar>(&self, leaf: &dyn Leaf<F>, range: Range<usize>, to: &mut [F]) {
-        match leaf.as_slice().filter(|_| self.is_packed(leaf.shape(), leaf.strides())) {
+        match self.slice(leaf) {
             Some(slice) => to.copy_from_slice(&slice[range]),
             None => read(self.order.arrange(leaf.view()), range, to),
         }
@@ -72,7 +78,7 @@ impl Place {
         range: Range<usize>,
         from: &[F],
     ) {
-        if self.is_packed(leaf.shape(), leaf.strides())
+        if self.is_slice(&*leaf)
             && let Some(slice) = leaf.as_slice_mut()
         {
             slice[range].copy_from_slice(from);
@@ -156,6 +162,12 @@ impl Plan {
         };
         let places = places.map(place).collect();
         Ok(Self { roster, places, len })
+    }
+
+    /// Where elements of a leaf are in a vector of all leaves.
+    pub(super) fn within(&self, Piece { leaf, range }: &Piece) -> Range<usize> {
+        let start = self.places[*leaf].start;
+        start + range.start..start + range.end
     }
 
     /// A number that tells the leaves, and another that tells how these lie in memory.
@@ -251,7 +263,7 @@ pub(super) struct Piece {
 /// Walks through the parts of each rank, the last leaf's first, so many elements at a time.
 #[derive(Debug)]
 pub(super) struct Walk<'p> {
-    plan: &'p Plan,
+    pub(super) plan: &'p Plan,
     active: &'p [bool],
     /// Of each rank: leaves that are done, and where it is in the next.
     at: Vec<(usize, usize)>,

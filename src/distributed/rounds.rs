@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::communicator::Communicator;
+use super::messages::Messages;
 use super::plan::{Piece, Plan, Walk};
+use super::writing::{Writing, take};
 use crate::error::Error;
 use crate::mean::{blend, blend_into};
 use crate::params::{Snapshot, Summed};
@@ -40,87 +42,202 @@ pub(super) struct Course {
     pub(super) loss: Option<f64>,
 }
 
-/// Reads elements of the last shard.
-pub(super) type Read<'r, F> = &'r mut dyn FnMut(&Plan, &Piece, &mut [F]);
+/// Where the gradients of the last shard are read.
+pub(super) trait Source<F> {
+    /// Waits for those of a leaf.
+    fn wait(&mut self, leaf: usize);
 
-/// Is given what each rank has of the mean in a round, and this rank's own.
-pub(super) type Each<'e, F> = &'e mut dyn FnMut(&Plan, &Walk<'_>, &[F]) -> Result<(), Error>;
+    /// Elements of a leaf, where they lie as in the plan.
+    fn slice(&self, plan: &Plan, piece: &Piece) -> Option<&[F]>;
 
-/// Makes the mean, round by round.
+    /// A copy of them.
+    fn read(&self, plan: &Plan, piece: &Piece, to: &mut [F]);
+}
+
+/// Memory that is kept from one exchange to the next.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Buffers<F> {
+    sent: Vec<F>,
+    received: Vec<F>,
+    own: Vec<F>,
+    gathered: Vec<F>,
+}
+
+/// A part of the mean that is to go to all ranks.
+struct Made<'m, F> {
+    pieces: Vec<Vec<Piece>>,
+    lens: Vec<usize>,
+    /// This rank's own; `None` where it is of several pieces, which are together in a buffer.
+    own: Option<&'m [F]>,
+}
+
+/// Makes the mean, round by round. What a round has made travels with the gradients of the next: ranks wait
+/// for each other once a round.
 pub(super) fn rounds<F: Scalar>(
     ranks: &dyn Communicator,
     (plan, course): (&Plan, &Course),
     nodes: &[Node<F>],
-    ([sent, received], target): (&mut [Vec<F>; 2], Target),
-    read: Read<'_, F>,
-    each: Each<'_, F>,
+    (buffers, target): (&mut Buffers<F>, Target),
+    source: &mut dyn Source<F>,
+    mean: &mut Snapshot<F>,
 ) -> Result<(), Error> {
-    let Course { chain, counts, joins, arrays, .. } = course;
-    let (rank, size, width) = (ranks.rank(), ranks.size(), size_of::<F>());
-    let apart = nodes.len() - chain.len();
-    // This rank's own nodes do not travel: they lie behind those of the others.
-    let (first, mine, all) =
-        (counts[..rank].iter().sum::<usize>(), counts[rank], counts.iter().sum::<usize>());
-    let place = |node: usize| match node {
-        node if node < first => node,
-        node if node < first + mine => all - mine + node - first,
-        node => node - mine,
+    let Course { chain, counts, arrays, .. } = course;
+    let Buffers { sent, received, own, gathered } = buffers;
+    let (rank, size) = (ranks.rank(), ranks.size());
+    let last = Last { nodes, apart: nodes.len() - chain.len(), chain };
+    let others = counts.iter().sum::<usize>() - counts[rank];
+    let mut to = match target {
+        Target::All => Writing::all(plan, mean),
+        Target::Part => Writing::part(plan, rank, mean),
     };
-    let mut walk = Walk::new(plan, arrays, size);
-    while walk.next(bucket(plan.len, size, target)) {
-        let own = walk.lens[rank];
-        let others = walk.lens.iter().sum::<usize>() - own;
-        sent.resize(mine * others, F::zero());
-        received.resize(all * own, F::zero());
-        let (from_others, from_self) = received.split_at_mut((all - mine) * own);
-        let (mut away, mut here) = (&mut sent[..], from_self);
-        for (to_rank, pieces) in walk.pieces.iter().enumerate() {
-            let rest = if to_rank == rank { &mut here } else { &mut away };
-            for node in &nodes[..apart] {
-                for Piece { leaf, range } in pieces {
-                    let start = plan.places[*leaf].start;
-                    let within = start + range.start..start + range.end;
-                    take(rest, range.len()).copy_from_slice(&node.values[within]);
-                }
-            }
-            for piece in pieces {
-                let to = take(rest, piece.range.len());
-                read(plan, piece, to);
-                let start = plan.places[piece.leaf].start;
-                for &(i, share) in chain {
-                    let within = start + piece.range.start..start + piece.range.end;
-                    blend_into(&nodes[i].values[within], to, share);
-                }
-            }
+    let (mut walk, mut made) = (Walk::new(plan, arrays, size), None::<Made<'_, F>>);
+    loop {
+        let goes_on = walk.next(bucket(plan.len, size, target));
+        if !goes_on && made.is_none() {
+            return Ok(());
         }
-        if size > 1 {
-            let travels = |len: usize, other: usize| if other == rank { 0 } else { len * width };
-            let lens = walk.lens.iter().enumerate();
-            let to: Vec<usize> = lens.map(|(other, len)| travels(len * mine, other)).collect();
-            let from = counts.iter().enumerate();
-            let from: Vec<usize> = from.map(|(other, count)| travels(count * own, other)).collect();
-            ranks.all_to_all(F::bytes(sent), &to, F::bytes_mut(from_others), &from)?;
+        let len = walk.lens[rank];
+        walk.pieces.iter().flatten().for_each(|piece| source.wait(piece.leaf));
+        received.resize((others + last.apart) * len, F::zero());
+        let (from_others, copies) = received.split_at_mut(others * len);
+        let mut messages = Messages::default();
+        last.send(&walk, rank, &*source, sent, &mut messages);
+        let mut rest = from_others;
+        for (other, count) in counts.iter().enumerate().filter(|(other, _)| *other != rank) {
+            messages.receive(other, take(&mut rest, count * len));
         }
-        for &(a, b, share) in joins {
-            let (a, b) = (place(a) * own, place(b) * own);
-            let (left, right) = received.split_at_mut(a.max(b));
-            if a < b {
-                blend(&mut left[a..a + own], &right[..own], share);
-            } else {
-                blend(&mut right[..own], &left[b..b + own], share);
+        if let Some(Made { pieces, lens, own: place }) = &made {
+            let own = place.unwrap_or_else(|| &own[..lens[rank]]);
+            messages.spread((pieces, lens), (rank, own), (&mut to, gathered));
+        }
+        messages.pass(ranks)?;
+        if let Some(Made { pieces, lens, .. }) = made.take() {
+            to.write_spread((&pieces, &lens), rank, gathered);
+        }
+        if !goes_on {
+            return Ok(());
+        }
+        let pieces = &walk.pieces[rank];
+        let mut place = to.next(rank, pieces);
+        let into = match &mut place {
+            Some(place) => &mut **place,
+            None => {
+                own.resize(len, F::zero());
+                &mut own[..]
             }
+        };
+        let mut rest = copies;
+        for node in &nodes[..last.apart] {
+            pieces.iter().for_each(|piece| copy_of(plan, node, piece, &mut rest));
         }
-        let at = place(0) * own;
-        each(plan, &walk, &received[at..at + own])?;
+        last.read(plan, pieces, &*source, into);
+        course.join(rank, received, into);
+        if place.is_none() {
+            to.write(rank, pieces, own);
+        }
+        if target == Target::All && size > 1 {
+            let (pieces, lens) = (walk.pieces.clone(), walk.lens.clone());
+            made = Some(Made { pieces, lens, own: place.map(|place| &*place) });
+        }
     }
-    Ok(())
 }
 
-/// The first elements of what is left.
-fn take<'a, F>(rest: &mut &'a mut [F], len: usize) -> &'a mut [F] {
-    let (first, after) = std::mem::take(rest).split_at_mut(len);
-    *rest = after;
-    first
+/// Elements of a node, into the first of what is left.
+fn copy_of<F: Scalar>(plan: &Plan, node: &Node<F>, piece: &Piece, rest: &mut &mut [F]) {
+    take(rest, piece.range.len()).copy_from_slice(&node.values[plan.within(piece)]);
+}
+
+/// The last shard of a rank, and the nodes that it is brought together with.
+struct Last<'n, F> {
+    nodes: &'n [Node<F>],
+    /// Nodes that it is not.
+    apart: usize,
+    chain: &'n [(usize, f64)],
+}
+
+impl<F: Scalar> Last<'_, F> {
+    /// Reads what comes of it.
+    fn read(&self, plan: &Plan, pieces: &[Piece], source: &dyn Source<F>, to: &mut [F]) {
+        let mut rest = to;
+        for piece in pieces {
+            let to = take(&mut rest, piece.range.len());
+            source.read(plan, piece, to);
+            for &(i, share) in self.chain {
+                blend_into(&self.nodes[i].values[plan.within(piece)], to, share);
+            }
+        }
+    }
+
+    /// Sends the others what is theirs, from where it lies if it is there as it is to be.
+    fn send<'m>(
+        &self,
+        walk: &Walk<'m>,
+        rank: usize,
+        source: &'m dyn Source<F>,
+        sent: &'m mut Vec<F>,
+        messages: &mut Messages<'m>,
+    ) {
+        let plan = walk.plan;
+        let place = |other: usize| match &walk.pieces[other][..] {
+            [piece] if self.nodes.is_empty() => source.slice(plan, piece),
+            _ => None,
+        };
+        let others = || (0..walk.lens.len()).filter(|other| *other != rank);
+        let copied = others().filter(|&other| place(other).is_none());
+        let copied = copied.map(|other| walk.lens[other]).sum::<usize>();
+        sent.resize((self.apart + 1) * copied, F::zero());
+        let mut rest = &mut sent[..];
+        for other in others() {
+            let message = place(other).unwrap_or_else(|| {
+                let len = walk.lens[other];
+                let message = take(&mut rest, (self.apart + 1) * len);
+                let (mut copies, last) = message.split_at_mut(self.apart * len);
+                for node in &self.nodes[..self.apart] {
+                    walk.pieces[other]
+                        .iter()
+                        .for_each(|piece| copy_of(plan, node, piece, &mut copies));
+                }
+                self.read(plan, &walk.pieces[other], source, last);
+                message
+            });
+            messages.send(other, message);
+        }
+    }
+}
+
+impl Course {
+    /// Brings the nodes of all ranks together: `received` has those of the others and then this rank's but
+    /// the last, which is where the mean is to be.
+    fn join<F: Scalar>(&self, rank: usize, received: &mut [F], into: &mut [F]) {
+        let (len, all) = (into.len(), self.counts.iter().sum::<usize>());
+        let (first, mine) = (self.counts[..rank].iter().sum::<usize>(), self.counts[rank]);
+        let place = |node: usize| match node {
+            node if node < first => Some(node),
+            node if node + 1 < first + mine => Some(all - mine + node - first),
+            node if node < first + mine => None,
+            node => Some(node - mine),
+        };
+        let mut places: Vec<Option<usize>> = (0..all).map(place).collect();
+        for &(a, b, share) in &self.joins {
+            match (places[a], places[b]) {
+                (Some(from), None) => {
+                    blend_into(&received[from * len..][..len], into, share);
+                    places[a] = None;
+                }
+                (None, Some(b)) => blend(into, &received[b * len..][..len], share),
+                (Some(a), Some(b)) if a < b => {
+                    let (left, right) = received.split_at_mut(b * len);
+                    blend(&mut left[a * len..][..len], &right[..len], share);
+                }
+                (Some(a), Some(b)) => {
+                    let (left, right) = received.split_at_mut(a * len);
+                    blend(&mut right[..len], &left[b * len..][..len], share);
+                }
+                // No two nodes are at one place.
+                (None, None) => {}
+            }
+        }
+    }
 }
 
 /// Elements of each rank that are moved at once: few enough to lie in a cache, and so many that the time
@@ -158,38 +275,4 @@ pub(super) enum Target {
     All,
     /// To each rank its part.
     Part,
-}
-
-impl Target {
-    /// Writes what a round has brought.
-    pub(super) fn write<F: Scalar>(
-        self,
-        ranks: &dyn Communicator,
-        plan: &Plan,
-        walk: &Walk<'_>,
-        own: &[F],
-        (mean, gathered): (&mut Snapshot<F>, &mut Vec<F>),
-    ) -> Result<(), Error> {
-        let rank = ranks.rank();
-        if self == Target::Part {
-            let mut rest = own;
-            for Piece { leaf, range } in &walk.pieces[rank] {
-                let (from, after) = rest.split_at(range.len());
-                let start = range.start - plan.places[*leaf].bounds[rank];
-                mean.slice_mut(*leaf)[start..start + range.len()].copy_from_slice(from);
-                rest = after;
-            }
-            return Ok(());
-        }
-        if ranks.size() > 1 {
-            gather_round(ranks, &walk.lens, own, gathered)?;
-        }
-        let mut rest = if ranks.size() > 1 { &gathered[..] } else { own };
-        for Piece { leaf, range } in walk.pieces.iter().flatten() {
-            let (from, after) = rest.split_at(range.len());
-            mean.slice_mut(*leaf)[range.clone()].copy_from_slice(from);
-            rest = after;
-        }
-        Ok(())
-    }
 }

@@ -234,8 +234,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
         let Self { inner, ranks, exchange, parts: Some(parts), .. } = self else {
             return Err(ErrorKind::NoLeaves.into());
         };
-        let grads = (parts.grads.arrays_mut(), &mut self.gathered);
-        exchange.reduce(ranks, shard, Target::Part, grads)?;
+        exchange.reduce(ranks, shard, Target::Part, parts.grads.arrays_mut())?;
         parts.rows.clear();
         if !exchange.course.of_rows.is_empty() {
             let (rows, split) = (exchange.reduce_rows(ranks)?, exchange.split());
