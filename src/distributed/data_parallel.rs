@@ -32,6 +32,8 @@ use crate::state::State;
 /// Gradients of [rows](crate::params::Rows) are exchanged as rows: the step is along those that any shard has. All
 /// shards of a step have rows of the same leaves.
 ///
+/// With the feature `half`, parameters and gradients may be of 16 bits: the mean is of `f32`, and so is what travels.
+///
 /// Memory: the mean of the gradients beside what the optimizer inside has, and log₂(S/R) more where a rank
 /// has several shards. A rank sends 2(R-1)/R times the gradients a step. Its [`state`](Optimizer::state)
 /// is that of the optimizer inside: it goes on with any number of ranks, or without this wrapper. Shards
@@ -80,7 +82,7 @@ type Along<'s, F, O> = &'s mut dyn FnMut(
 impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
     /// Steps of `inner` on all ranks.
     pub fn new(inner: O, ranks: C) -> Self {
-        let exchange = Exchange::new(Split::Elements).taking_rows();
+        let exchange = Exchange::new(Split::Elements).taking_rows().taking_sixteen();
         Self { inner, ranks, exchange, mean: None }
     }
 

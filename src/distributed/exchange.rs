@@ -35,6 +35,8 @@ pub(super) struct Exchange<F> {
     is_settled: bool,
     /// Whether gradients may be of rows.
     takes_rows: bool,
+    /// Whether parameters may be of 16 bits.
+    takes_sixteen: bool,
     /// The rows of the last shard, and of which leaves all shards of this step have rows.
     rows: TakenRows<F>,
     of_rows: Vec<bool>,
@@ -84,6 +86,7 @@ impl<F: Scalar> Exchange<F> {
             plan: None,
             is_settled: false,
             takes_rows: false,
+            takes_sixteen: false,
             rows: TakenRows::default(),
             of_rows: Vec::new(),
             taken: 0,
@@ -98,6 +101,12 @@ impl<F: Scalar> Exchange<F> {
     /// The same, of gradients that may be of rows.
     pub(super) fn taking_rows(mut self) -> Self {
         self.takes_rows = true;
+        self
+    }
+
+    /// The same, of parameters that may be of 16 bits.
+    pub(super) fn taking_sixteen(mut self) -> Self {
+        self.takes_sixteen = true;
         self
     }
 
@@ -194,17 +203,12 @@ impl<F: Scalar> Exchange<F> {
         check_weight(shard.weight)?;
         self.open(ranks, params)?;
         if let Some(plan) = &self.plan {
-            plan.roster.meet(params, Tree::Parameters, |_, _| {})?;
+            match self.takes_sixteen {
+                true => plan.roster.meet_any(params, Tree::Parameters, |_, _| {})?,
+                false => plan.roster.meet(params, Tree::Parameters, |_, _| {})?,
+            }
             if !self.takes_rows {
                 return plan.roster.meet(grads, Tree::Gradients, |_, _| {});
-            }
-            let mut sixteen = None;
-            plan.roster.meet_gradients(grads, |leaf, g| {
-                sixteen = sixteen.or(g.is_sixteen().then_some(leaf));
-            })?;
-            if let Some(leaf) = sixteen {
-                let leaf = plan.roster.entries()[leaf].name.clone();
-                return Err(ErrorKind::FullNumbers { leaf }.into());
             }
             // The rows of a shard that weighs nothing do not count, whatever they are.
             self.rows.take(&plan.roster, grads, |_| shard.weight > 0.0)?;

@@ -148,10 +148,7 @@ impl<F: Scalar> Running<F> {
         if gradient.rows().is_some() {
             return Err(ErrorKind::WholeArrays { leaf: name.to_owned() }.into());
         }
-        if gradient.is_sixteen() {
-            return Err(ErrorKind::FullNumbers { leaf: name.to_owned() }.into());
-        }
-        if let Some(problem) = gradient.contradiction() {
+        if let Some(problem) = gradient.contradiction().filter(|_| !gradient.is_sixteen()) {
             return Err(ErrorKind::ContradictoryLeaf { leaf: name.to_owned(), problem }.into());
         }
         if gradient.shape() != entry.shape {

@@ -7,7 +7,7 @@ use super::messages::Messages;
 use super::plan::{Piece, Plan, Walk};
 use super::writing::{Writing, take};
 use crate::error::Error;
-use crate::mean::{blend, blend_into};
+use crate::mean::{blend, blend_into, blend_to};
 use crate::params::{Snapshot, Summed};
 use crate::scalar::Scalar;
 
@@ -130,8 +130,11 @@ pub(super) fn rounds<F: Scalar>(
         for node in &nodes[..last.apart] {
             pieces.iter().for_each(|piece| copy_of(plan, node, piece, &mut rest));
         }
-        last.read(plan, pieces, &*source, into);
-        course.join(rank, received, into);
+        let at_home = last.place(plan, pieces, &*source);
+        if at_home.is_none() {
+            last.read(plan, pieces, &*source, into);
+        }
+        course.join(rank, (received, at_home), into);
         if place.is_none() {
             to.write(rank, pieces, own);
         }
@@ -168,7 +171,20 @@ impl<F: Scalar> Last<'_, F> {
         }
     }
 
-    /// Sends the others what is theirs, from where it lies if it is there as it is to be.
+    /// Where it lies, if it is there as it is to be.
+    fn place<'m>(
+        &self,
+        plan: &Plan,
+        pieces: &[Piece],
+        source: &'m dyn Source<F>,
+    ) -> Option<&'m [F]> {
+        match pieces {
+            [piece] if self.chain.is_empty() => source.slice(plan, piece),
+            _ => None,
+        }
+    }
+
+    /// Sends the others what is theirs, from where it lies if that can be.
     fn send<'m>(
         &self,
         walk: &Walk<'m>,
@@ -178,10 +194,9 @@ impl<F: Scalar> Last<'_, F> {
         messages: &mut Messages<'m>,
     ) {
         let plan = walk.plan;
-        let place = |other: usize| match &walk.pieces[other][..] {
-            [piece] if self.nodes.is_empty() => source.slice(plan, piece),
-            _ => None,
-        };
+        let is_alone = self.apart == 0;
+        let place =
+            |other: usize| self.place(plan, &walk.pieces[other], source).filter(|_| is_alone);
         let others = || (0..walk.lens.len()).filter(|other| *other != rank);
         let copied = others().filter(|&other| place(other).is_none());
         let copied = copied.map(|other| walk.lens[other]).sum::<usize>();
@@ -207,8 +222,13 @@ impl<F: Scalar> Last<'_, F> {
 
 impl Course {
     /// Brings the nodes of all ranks together: `received` has those of the others and then this rank's but
-    /// the last, which is where the mean is to be.
-    fn join<F: Scalar>(&self, rank: usize, received: &mut [F], into: &mut [F]) {
+    /// the last, which is at home, or else where the mean is to be.
+    fn join<F: Scalar>(
+        &self,
+        rank: usize,
+        (received, mut at_home): (&mut [F], Option<&[F]>),
+        into: &mut [F],
+    ) {
         let (len, all) = (into.len(), self.counts.iter().sum::<usize>());
         let (first, mine) = (self.counts[..rank].iter().sum::<usize>(), self.counts[rank]);
         let place = |node: usize| match node {
@@ -221,10 +241,20 @@ impl Course {
         for &(a, b, share) in &self.joins {
             match (places[a], places[b]) {
                 (Some(from), None) => {
-                    blend_into(&received[from * len..][..len], into, share);
+                    let from = &received[from * len..][..len];
+                    match at_home.take() {
+                        Some(own) => blend_to(from, own, into, share),
+                        None => blend_into(from, into, share),
+                    }
                     places[a] = None;
                 }
-                (None, Some(b)) => blend(into, &received[b * len..][..len], share),
+                (None, Some(b)) => {
+                    let to = &received[b * len..][..len];
+                    match at_home.take() {
+                        Some(own) => blend_to(own, to, into, share),
+                        None => blend(into, to, share),
+                    }
+                }
                 (Some(a), Some(b)) if a < b => {
                     let (left, right) = received.split_at_mut(b * len);
                     blend(&mut left[a * len..][..len], &right[..len], share);
@@ -236,6 +266,9 @@ impl Course {
                 // No two nodes are at one place.
                 (None, None) => {}
             }
+        }
+        if let Some(own) = at_home {
+            into.copy_from_slice(own);
         }
     }
 }
