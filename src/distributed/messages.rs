@@ -1,13 +1,10 @@
 //! Messages between ranks, from and to where the numbers lie.
 
 use super::communicator::Communicator;
-use super::plan::Piece;
+use super::plan::{Piece, by_message, len_of};
 use super::writing::{Writing, take};
 use crate::error::Error;
 use crate::scalar::Scalar;
-
-/// What of each rank is in a round, and how many elements it has.
-pub(super) type Parts<'p> = (&'p [Vec<Piece>], &'p [usize]);
 
 /// Messages that are to be exchanged at once.
 #[derive(Default)]
@@ -28,22 +25,25 @@ impl<'m> Messages<'m> {
         }
     }
 
-    /// Sends what this rank has to all, and receives theirs: where it is to be, or in `apart` where that is
-    /// no one place.
+    /// Sends all what this rank has of a round, message by message, and receives theirs: where it is to be,
+    /// or in `apart` where that is no one place.
     pub(super) fn spread<'a: 'm, F: Scalar>(
         &mut self,
-        (pieces, lens): Parts<'_>,
-        (rank, own): (usize, &'m [F]),
+        pieces: &[Vec<Piece>],
+        (rank, own): (usize, &[&'m [F]]),
         (to, apart): (&mut Writing<'a, F>, &'m mut Vec<F>),
     ) {
         let others = || pieces.iter().enumerate().filter(|(other, _)| *other != rank);
-        let copied = others().filter(|(_, pieces)| !to.is_one(pieces));
-        apart.resize(copied.map(|(other, _)| lens[other]).sum(), F::zero());
+        let copied = others().flat_map(|(_, pieces)| by_message(pieces));
+        let copied = copied.filter(|pieces| !to.is_one(pieces));
+        apart.resize(copied.map(len_of).sum(), F::zero());
         let mut rest = &mut apart[..];
         for (other, pieces) in others() {
-            let place = to.next(other, pieces);
-            self.receive(other, place.unwrap_or_else(|| take(&mut rest, lens[other])));
-            self.send(other, own);
+            for pieces in by_message(pieces) {
+                let place = to.next(other, pieces);
+                self.receive(other, place.unwrap_or_else(|| take(&mut rest, len_of(pieces))));
+            }
+            own.iter().for_each(|own| self.send(other, own));
         }
     }
 

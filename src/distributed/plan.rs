@@ -314,6 +314,20 @@ pub(super) struct Piece {
     pub(super) range: Range<usize>,
 }
 
+/// Elements from which on a piece is a message by itself.
+const LARGE: usize = 1 << 12;
+
+/// The messages that pieces of a rank are sent by: a large one goes from where it lies to where it is to be,
+/// and small ones that follow each other go together.
+pub(super) fn by_message(pieces: &[Piece]) -> impl Iterator<Item = &[Piece]> {
+    pieces.chunk_by(|a, b| a.range.len() < LARGE && b.range.len() < LARGE)
+}
+
+/// How many elements pieces have.
+pub(super) fn len_of(pieces: &[Piece]) -> usize {
+    pieces.iter().map(|piece| piece.range.len()).sum()
+}
+
 /// Walks through the parts of each rank, the last leaf's first, so many elements at a time.
 #[derive(Debug)]
 pub(super) struct Walk<'p> {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::communicator::Communicator;
 use super::messages::Messages;
-use super::plan::{Piece, Plan, Walk};
+use super::plan::{Piece, Plan, Walk, by_message, len_of};
 use super::writing::{Writing, take};
 use crate::error::Error;
 use crate::mean::{blend, blend_into, blend_to};
@@ -63,12 +63,25 @@ pub(super) struct Buffers<F> {
     gathered: Vec<F>,
 }
 
-/// A part of the mean that is to go to all ranks.
+/// What a round has made of the mean, which is to go to all ranks.
 struct Made<'m, F> {
     pieces: Vec<Vec<Piece>>,
-    lens: Vec<usize>,
-    /// This rank's own; `None` where it is of several pieces, which are together in a buffer.
-    own: Option<&'m [F]>,
+    /// This rank's own, by message; `None` where it is of several pieces, which are together in a buffer.
+    own: Vec<Option<&'m [F]>>,
+}
+
+impl<'m, F> Made<'m, F> {
+    /// This rank's own messages.
+    fn messages(&self, rank: usize, mut rest: &'m [F]) -> Vec<&'m [F]> {
+        let messages = by_message(&self.pieces[rank]).zip(&self.own).map(|(pieces, own)| {
+            own.unwrap_or_else(|| {
+                let (first, after) = rest.split_at(len_of(pieces));
+                rest = after;
+                first
+            })
+        });
+        messages.collect()
+    }
 }
 
 /// Makes the mean, round by round. What a round has made travels with the gradients of the next: ranks wait
@@ -85,7 +98,9 @@ pub(super) fn rounds<F: Scalar>(
     let Buffers { sent, received, own, gathered } = buffers;
     let (rank, size) = (ranks.rank(), ranks.size());
     let last = Last { nodes, apart: nodes.len() - chain.len(), chain };
-    let others = counts.iter().sum::<usize>() - counts[rank];
+    // Of each element of this rank's, how many the others send, and how many there are to be joined.
+    let sent_here = counts.iter().sum::<usize>() - counts[rank];
+    let joined = sent_here + last.apart;
     let mut to = match target {
         Target::All => Writing::all(plan, mean),
         Target::Part => Writing::part(plan, rank, mean),
@@ -96,51 +111,63 @@ pub(super) fn rounds<F: Scalar>(
         if !goes_on && made.is_none() {
             return Ok(());
         }
-        let len = walk.lens[rank];
+        let pieces = &walk.pieces[rank];
         walk.pieces.iter().flatten().for_each(|piece| source.wait(piece.leaf));
-        received.resize((others + last.apart) * len, F::zero());
-        let (from_others, copies) = received.split_at_mut(others * len);
+        received.resize(joined * walk.lens[rank], F::zero());
         let mut messages = Messages::default();
         last.send(&walk, rank, &*source, sent, &mut messages);
-        let mut rest = from_others;
-        for (other, count) in counts.iter().enumerate().filter(|(other, _)| *other != rank) {
-            messages.receive(other, take(&mut rest, count * len));
+        let mut rest = &mut received[..];
+        for pieces in by_message(pieces) {
+            let len = len_of(pieces);
+            for (other, count) in counts.iter().enumerate().filter(|(other, _)| *other != rank) {
+                messages.receive(other, take(&mut rest, count * len));
+            }
+            take(&mut rest, last.apart * len);
         }
-        if let Some(Made { pieces, lens, own: place }) = &made {
-            let own = place.unwrap_or_else(|| &own[..lens[rank]]);
-            messages.spread((pieces, lens), (rank, own), (&mut to, gathered));
+        if let Some(made) = &made {
+            let own = made.messages(rank, own);
+            messages.spread(&made.pieces, (rank, &own), (&mut to, gathered));
         }
         messages.pass(ranks)?;
-        if let Some(Made { pieces, lens, .. }) = made.take() {
-            to.write_spread((&pieces, &lens), rank, gathered);
+        if let Some(made) = made.take() {
+            to.write_spread(&made.pieces, rank, gathered);
         }
         if !goes_on {
             return Ok(());
         }
-        let pieces = &walk.pieces[rank];
-        let mut place = to.next(rank, pieces);
-        let into = match &mut place {
-            Some(place) => &mut **place,
-            None => {
-                own.resize(len, F::zero());
-                &mut own[..]
+        let packed = by_message(pieces).filter(|pieces| !to.is_one(pieces));
+        own.resize(packed.map(len_of).sum(), F::zero());
+        let (mut rest, mut room) = (&mut received[..], &mut own[..]);
+        let mut places = Vec::new();
+        for pieces in by_message(pieces) {
+            let len = len_of(pieces);
+            let received = take(&mut rest, joined * len);
+            let mut copies = &mut received[sent_here * len..];
+            for node in &nodes[..last.apart] {
+                pieces.iter().for_each(|piece| copy_of(plan, node, piece, &mut copies));
             }
-        };
-        let mut rest = copies;
-        for node in &nodes[..last.apart] {
-            pieces.iter().for_each(|piece| copy_of(plan, node, piece, &mut rest));
-        }
-        let at_home = last.place(plan, pieces, &*source);
-        if at_home.is_none() {
-            last.read(plan, pieces, &*source, into);
-        }
-        course.join(rank, (received, at_home), into);
-        if place.is_none() {
-            to.write(rank, pieces, own);
+            let mut make = |into: &mut [F]| {
+                let at_home = last.place(plan, pieces, &*source);
+                if at_home.is_none() {
+                    last.read(plan, pieces, &*source, into);
+                }
+                course.join(rank, (received, at_home), into);
+            };
+            places.push(match to.next(rank, pieces) {
+                Some(place) => {
+                    make(place);
+                    Some(&*place)
+                }
+                None => {
+                    let into = take(&mut room, len);
+                    make(into);
+                    to.write(rank, pieces, into);
+                    None
+                }
+            });
         }
         if target == Target::All && size > 1 {
-            let (pieces, lens) = (walk.pieces.clone(), walk.lens.clone());
-            made = Some(Made { pieces, lens, own: place.map(|place| &*place) });
+            made = Some(Made { pieces: walk.pieces.clone(), own: places });
         }
     }
 }
@@ -195,27 +222,26 @@ impl<F: Scalar> Last<'_, F> {
     ) {
         let plan = walk.plan;
         let is_alone = self.apart == 0;
-        let place =
-            |other: usize| self.place(plan, &walk.pieces[other], source).filter(|_| is_alone);
-        let others = || (0..walk.lens.len()).filter(|other| *other != rank);
-        let copied = others().filter(|&other| place(other).is_none());
-        let copied = copied.map(|other| walk.lens[other]).sum::<usize>();
+        let place = |pieces: &[Piece]| self.place(plan, pieces, source).filter(|_| is_alone);
+        let others = || walk.pieces.iter().enumerate().filter(|(other, _)| *other != rank);
+        let copied = others().flat_map(|(_, pieces)| by_message(pieces));
+        let copied = copied.filter(|pieces| place(pieces).is_none()).map(len_of).sum::<usize>();
         sent.resize((self.apart + 1) * copied, F::zero());
         let mut rest = &mut sent[..];
-        for other in others() {
-            let message = place(other).unwrap_or_else(|| {
-                let len = walk.lens[other];
-                let message = take(&mut rest, (self.apart + 1) * len);
-                let (mut copies, last) = message.split_at_mut(self.apart * len);
-                for node in &self.nodes[..self.apart] {
-                    walk.pieces[other]
-                        .iter()
-                        .for_each(|piece| copy_of(plan, node, piece, &mut copies));
-                }
-                self.read(plan, &walk.pieces[other], source, last);
-                message
-            });
-            messages.send(other, message);
+        for (other, pieces) in others() {
+            for pieces in by_message(pieces) {
+                let message = place(pieces).unwrap_or_else(|| {
+                    let len = len_of(pieces);
+                    let message = take(&mut rest, (self.apart + 1) * len);
+                    let (mut copies, last) = message.split_at_mut(self.apart * len);
+                    for node in &self.nodes[..self.apart] {
+                        pieces.iter().for_each(|piece| copy_of(plan, node, piece, &mut copies));
+                    }
+                    self.read(plan, pieces, source, last);
+                    message
+                });
+                messages.send(other, message);
+            }
         }
     }
 }
@@ -277,7 +303,7 @@ impl Course {
 /// to begin a message does not count. Where memory is to be saved, buffers are a small part of all.
 pub(super) fn bucket(elements: usize, ranks: usize, target: Target) -> usize {
     let part = match target {
-        Target::All => elements / 16,
+        Target::All => elements / 8,
         Target::Part => elements / 64,
     };
     // With many ranks, what one gets of a bucket is not to become too small.

@@ -1,7 +1,6 @@
 //! Leaves that are written piece by piece, each rank's part from its beginning on.
 
-use super::messages::Parts;
-use super::plan::{Piece, Plan};
+use super::plan::{Piece, Plan, by_message, len_of};
 use crate::error::Error;
 use crate::params::{LeafMut, ParamsMut, Snapshot};
 use crate::scalar::Scalar;
@@ -69,13 +68,15 @@ impl<'a, F: Scalar> Writing<'a, F> {
     }
 
     /// Writes what was received apart from where it is to be.
-    pub(super) fn write_spread(&mut self, (pieces, lens): Parts<'_>, rank: usize, apart: &[F]) {
+    pub(super) fn write_spread(&mut self, pieces: &[Vec<Piece>], rank: usize, apart: &[F]) {
         let mut rest = apart;
-        for (other, pieces) in pieces.iter().enumerate() {
-            if other != rank && !self.is_one(pieces) {
-                let (first, after) = rest.split_at(lens[other]);
-                self.write(other, pieces, first);
-                rest = after;
+        for (other, pieces) in pieces.iter().enumerate().filter(|(other, _)| *other != rank) {
+            for pieces in by_message(pieces) {
+                if !self.is_one(pieces) {
+                    let (first, after) = rest.split_at(len_of(pieces));
+                    self.write(other, pieces, first);
+                    rest = after;
+                }
             }
         }
     }

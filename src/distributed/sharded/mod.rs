@@ -41,6 +41,8 @@ const NAME: &str = "Sharded";
 /// What is inside is an optimizer of a rule, or by whole leaves [`Muon`](crate::Muon) or a
 /// [`Leafwise`](crate::Leafwise); other wrappers go around a `Sharded`.
 ///
+/// Gradients may be of 16 bits; parameters are full numbers.
+///
 /// [`gather_state`](Self::gather_state) brings the state of one process together, which goes on with any
 /// number of ranks, any split, or without a wrapper; [`state`](Optimizer::state) is this rank's part.
 ///

@@ -6,7 +6,7 @@ use ndarray::ArrayD;
 
 use super::super::communicator::Communicator;
 use super::super::messages::Messages;
-use super::super::plan::{Piece, Plan, Split, Walk};
+use super::super::plan::{Piece, Plan, Split, Walk, by_message, len_of};
 use super::super::rounds::{Target, bucket};
 use super::super::writing::Writing;
 use super::Sharded;
@@ -112,20 +112,26 @@ pub(super) fn own_to_all<F: Scalar>(
             let start = range.start - plan.places[*leaf].bounds[rank];
             &own.slice(*leaf)[start..start + range.len()]
         };
-        let sent = match &walk.pieces[rank][..] {
+        let pieces = &walk.pieces[rank];
+        packed.clear();
+        for pieces in by_message(pieces).filter(|pieces| pieces.len() > 1) {
+            pieces.iter().for_each(|piece| packed.extend_from_slice(of(piece)));
+        }
+        let mut rest = &packed[..];
+        let sent = by_message(pieces).map(|pieces| match pieces {
             [piece] => of(piece),
             pieces => {
-                packed.clear();
-                pieces.iter().for_each(|piece| packed.extend_from_slice(of(piece)));
-                &packed[..]
+                let (first, after) = rest.split_at(len_of(pieces));
+                rest = after;
+                first
             }
-        };
-        let round = (&walk.pieces[..], &walk.lens[..]);
+        });
+        let sent: Vec<&[F]> = sent.collect();
         let mut messages = Messages::default();
-        messages.spread(round, (rank, sent), (&mut to, gathered));
+        messages.spread(&walk.pieces, (rank, &sent), (&mut to, gathered));
         messages.pass(ranks)?;
-        to.write_spread(round, rank, gathered);
-        to.write(rank, &walk.pieces[rank], sent);
+        to.write_spread(&walk.pieces, rank, gathered);
+        by_message(pieces).zip(sent).for_each(|(pieces, sent)| to.write(rank, pieces, sent));
     }
     let mut leaves = plan.leaves_mut(params)?;
     touched_to_all(ranks, plan, rows, own, &mut leaves, gathered)
