@@ -52,7 +52,8 @@ const TAG: Tag = 29_281;
 /// All processes that MPI has started, as ranks.
 ///
 /// [`run`] makes it; its methods are for what runs inside. It holds no handle of MPI's, and a copy is the
-/// same rank. Its methods may be called from any thread, by one at a time.
+/// same rank. Its methods may be called from any thread, by one at a time. Messages of your own between them
+/// must not take just any tag: 29281 is taken.
 #[derive(Debug, Clone, Copy)]
 pub struct Mpi {
     rank: usize,
