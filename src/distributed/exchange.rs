@@ -47,7 +47,7 @@ pub(super) struct Exchange<F> {
     free: Vec<Vec<F>>,
     /// Of this step, once ranks agree.
     pub(super) course: Course,
-    buffers: Buffers<F>,
+    pub(super) buffers: Buffers<F>,
 }
 
 /// Numbers of a node that ranks tell each other: weight, loss, and whether there is one.

@@ -60,7 +60,7 @@ pub(super) struct Buffers<F> {
     sent: Vec<F>,
     received: Vec<F>,
     own: Vec<F>,
-    gathered: Vec<F>,
+    pub(super) gathered: Vec<F>,
 }
 
 /// What a round has made of the mean, which is to go to all ranks.
