@@ -44,6 +44,11 @@ pub(crate) fn blend_into<F: Scalar>(from: &[F], to: &mut [F], share: f64) {
     Simd::default().run(BlendInto { from, to, share });
 }
 
+/// [`between`] of each two elements, in a third place.
+pub(crate) fn blend_to<F: Scalar>(from: &[F], to: &[F], into: &mut [F], share: f64) {
+    Simd::default().run(BlendTo { from, to, into, share });
+}
+
 struct Blend<'a, F> {
     from: &'a mut [F],
     to: &'a [F],
@@ -80,6 +85,28 @@ impl<F: Scalar> Work for BlendInto<'_, F> {
             pairs.for_each(|(a, b)| *b = between(*a, *b, 0.5));
         } else {
             pairs.for_each(|(a, b)| *b = between(*a, *b, share));
+        }
+    }
+}
+
+struct BlendTo<'a, F> {
+    from: &'a [F],
+    to: &'a [F],
+    into: &'a mut [F],
+    share: f64,
+}
+
+impl<F: Scalar> Work for BlendTo<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (share, pairs) = (self.share, self.from.iter().zip(self.to));
+        let all = self.into.iter_mut().zip(pairs);
+        if share == 0.5 {
+            all.for_each(|(x, (a, b))| *x = between(*a, *b, 0.5));
+        } else {
+            all.for_each(|(x, (a, b))| *x = between(*a, *b, share));
         }
     }
 }

@@ -49,6 +49,26 @@ fn bytes(mpi: &Mpi) -> Result<(), Error> {
     mpi.all_gather(&[], &mut [], &none)
 }
 
+/// Messages between every two ranks, and of each to itself, arrive in order.
+fn messages(mpi: &Mpi) -> Result<(), Error> {
+    let (rank, size) = (mpi.rank(), mpi.size());
+    let message = |from: usize, to: usize, i: usize| {
+        vec![(from * 50 + to * 11 + i) as u8; (from + 2 * to + 3 * i) % 5 * 20_000 + i]
+    };
+    let all = || (0..size).flat_map(|other| [(other, 0), (other, 1)]);
+    let sent: Vec<Vec<u8>> = all().map(|(to, i)| message(rank, to, i)).collect();
+    let mut received: Vec<Vec<u8>> =
+        all().map(|(from, i)| vec![0; message(from, rank, i).len()]).collect();
+    let out: Vec<(usize, &[u8])> =
+        all().zip(&sent).map(|((to, _), sent)| (to, &sent[..])).collect();
+    let into = all().zip(&mut received).map(|((from, _), received)| (from, &mut received[..]));
+    mpi.exchange(&out, &mut into.collect::<Vec<_>>())?;
+    assert!(all().zip(&received).all(|((from, i), found)| *found == message(from, rank, i)));
+    let error = mpi.exchange(&[(size, &[1])], &mut []).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Transport { .. }), "{error}");
+    mpi.exchange(&[], &mut [])
+}
+
 /// The bits of one process: whole, in parts, leaf by leaf.
 fn bits(mpi: &Mpi) -> Result<(), Error> {
     let adam = || Adam::<f32>::new(0.05).clip_norm(0.5);
@@ -144,7 +164,9 @@ fn steps(mpi: &Mpi, mut end: impl FnMut(usize) -> Result<(), Error>) -> Result<(
 fn case(mpi: Mpi) -> Result<(), Error> {
     let case = std::env::args().nth(1).unwrap_or_default();
     match case.as_str() {
-        "right" => [bytes, bits, around, errors].into_iter().try_for_each(|check| check(&mpi))?,
+        "right" => {
+            [bytes, messages, bits, around, errors].into_iter().try_for_each(|check| check(&mpi))?
+        }
         "panic" => steps(&mpi, |step| panic!("lost at step {step}"))?,
         "error" => steps(&mpi, |_| Err(Error::other("out of data")))?,
         "exit" => steps(&mpi, |_| std::process::exit(3))?,

@@ -3,6 +3,7 @@
 //! ```text
 //! mpirun -n 2 target/release/examples/figures            # all
 //! mpirun -n 2 target/release/examples/figures exchange   # or step, overlap
+//! mpirun -n 2 target/release/examples/figures exchange 1000000   # of so many elements
 //! ```
 //!
 //! Each figure is the least of some repetitions, all in one run; the slowest rank's.
@@ -116,8 +117,14 @@ fn repetitions(elements: usize) -> usize {
     if elements > 10_000_000 { 12 } else { 60 }
 }
 
+/// The numbers of elements that are asked for.
+fn sizes() -> Vec<usize> {
+    let asked: Vec<usize> = std::env::args().filter_map(|word| word.parse().ok()).collect();
+    if asked.is_empty() { vec![1_000_000, 25_000_000] } else { asked }
+}
+
 fn exchange(mpi: &Mpi) -> Result<(), Error> {
-    for elements in [1_000_000, 25_000_000] {
+    for elements in sizes() {
         say(mpi, &format!("the exchange, {elements} f32 on {} ranks", mpi.size()));
         let (mut w, g) = (model(elements), model(elements));
         let (sent, mut received) = (vec![1.0_f32; elements], vec![0.0_f32; elements]);
@@ -138,7 +145,7 @@ fn exchange(mpi: &Mpi) -> Result<(), Error> {
 }
 
 fn step(mpi: &Mpi) -> Result<(), Error> {
-    for elements in [1_000_000, 25_000_000] {
+    for elements in sizes() {
         say(mpi, &format!("a step of AdamW, {elements} f32 on {} ranks", mpi.size()));
         let g = model(elements);
         let mut plain = (AdamW::new(1e-3), model(elements), model(elements));
@@ -222,7 +229,8 @@ fn overlap(mpi: &Mpi) -> Result<(), Error> {
 }
 
 fn measure(mpi: Mpi) -> Result<(), Error> {
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let words = std::env::args().skip(1);
+    let wanted: Vec<String> = words.filter(|word| word.parse::<usize>().is_err()).collect();
     type Section = (&'static str, fn(&Mpi) -> Result<(), Error>);
     let sections: [Section; 3] = [("exchange", exchange), ("step", step), ("overlap", overlap)];
     for (name, section) in sections {

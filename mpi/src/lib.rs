@@ -36,18 +36,24 @@ use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
-use mpi::Count;
-use mpi::Threading;
 use mpi::datatype::{Partition, PartitionMut};
+use mpi::request::{self, Request};
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::{Communicator as _, CommunicatorCollectives as _};
+use mpi::traits::{
+    Communicator as _, CommunicatorCollectives as _, Destination, Equivalence, Source,
+};
+use mpi::{Count, Rank, Tag, Threading};
 use thalweg::distributed::Communicator;
 use thalweg::{Error, ErrorKind};
+
+/// What tells these messages from others of the program.
+const TAG: Tag = 29_281;
 
 /// All processes that MPI has started, as ranks.
 ///
 /// [`run`] makes it; its methods are for what runs inside. It holds no handle of MPI's, and a copy is the
-/// same rank. Its methods may be called from any thread, by one at a time.
+/// same rank. Its methods may be called from any thread, by one at a time. Messages of your own between them
+/// must not take just any tag: 29281 is taken.
 #[derive(Debug, Clone, Copy)]
 pub struct Mpi {
     rank: usize,
@@ -133,9 +139,7 @@ fn places(size: usize, counts: &[usize], bytes: usize) -> Result<[Vec<Count>; 2]
             format!("{n} counts of {sum} bytes in all for {size} ranks and {bytes} bytes");
         return Err(transport(problem));
     }
-    if Count::try_from(bytes).is_err() {
-        return Err(transport(format!("{bytes} bytes are more than MPI takes at once")));
-    }
+    count(bytes)?;
     let mut at = 0;
     let place = |&count: &usize| {
         let place = at;
@@ -143,6 +147,12 @@ fn places(size: usize, counts: &[usize], bytes: usize) -> Result<[Vec<Count>; 2]
         place
     };
     Ok([counts.iter().map(|&count| count as Count).collect(), counts.iter().map(place).collect()])
+}
+
+/// A number of bytes, as MPI has it.
+fn count(bytes: usize) -> Result<Count, Error> {
+    let count = Count::try_from(bytes);
+    count.map_err(|_| transport(format!("{bytes} bytes are more than MPI takes at once")))
 }
 
 /// Bytes that lie somewhere: no bytes may lie at address 1, which Open MPI takes for `MPI_IN_PLACE`.
@@ -192,5 +202,45 @@ impl Communicator for Mpi {
         let mut received = PartitionMut::new(received, lens, starts);
         SimpleCommunicator::world().all_to_all_varcount_into(&sent, &mut received);
         Ok(())
+    }
+
+    fn exchange(
+        &self,
+        sent: &[(usize, &[u8])],
+        received: &mut [(usize, &mut [u8])],
+    ) -> Result<(), Error> {
+        let world = SimpleCommunicator::world();
+        let lens = sent.iter().map(|(rank, bytes)| (*rank, bytes.len()));
+        for (rank, len) in lens.chain(received.iter().map(|(rank, bytes)| (*rank, bytes.len()))) {
+            if rank >= self.size {
+                let problem = format!("there is a message of rank {rank}, and {} ranks", self.size);
+                return Err(transport(problem));
+            }
+            count(len)?;
+        }
+        request::scope(|scope| {
+            let received = received.iter_mut().map(|(rank, bytes)| {
+                let from = world.process_at_rank(*rank as Rank);
+                (bytes.len(), from.immediate_receive_into_with_tag(scope, &mut **bytes, TAG))
+            });
+            // All are begun before one is waited for.
+            let received: Vec<_> = received.collect();
+            let sent = sent.iter().map(|(rank, bytes)| {
+                world.process_at_rank(*rank as Rank).immediate_send_with_tag(scope, *bytes, TAG)
+            });
+            let sent: Vec<_> = sent.collect();
+            let mut short = None;
+            for (len, request) in received {
+                let found = index(request.wait().count(u8::equivalent_datatype()));
+                short = short.or((found != len).then_some((found, len)));
+            }
+            sent.into_iter().for_each(Request::wait_without_status);
+            match short {
+                None => Ok(()),
+                Some((found, len)) => {
+                    Err(transport(format!("{found} bytes were received instead of {len}")))
+                }
+            }
+        })
     }
 }

@@ -4,10 +4,12 @@ use std::ops::Range;
 
 use super::agree::{Hash, agree, gather};
 use super::communicator::Communicator;
+use super::plan::{Plan, Split, kind_of};
 use crate::error::{Error, ErrorKind};
 use crate::mean;
-use crate::params::{Flatten, Params, ParamsMut, Path};
+use crate::params::{Params, ParamsMut, Path, Roster};
 use crate::scalar::Scalar;
+use crate::sixteen::{Format, Sixteen};
 
 /// The shards of a batch that a rank computes the gradients of, of so many in all.
 ///
@@ -136,27 +138,36 @@ pub fn broadcast<F: Scalar, C: Communicator + ?Sized>(
 ) -> Result<(), Error> {
     const BUCKET: usize = 1 << 18;
     let ranks: &dyn Communicator = &ranks;
-    let flatten = Flatten::of(&*params);
-    let marks = flatten.as_ref().map(|flatten| [("the leaves", mark_of_leaves(flatten))]);
+    let plan = Plan::in_order(&*params, 1, Split::Elements, true);
+    let marks = plan.as_ref().map(|_| [("the leaves", mark_of_leaves(&*params))]);
     agree(ranks, marks.map_err(Clone::clone), &[], &vec![0; ranks.size()])?;
-    let flatten = flatten?;
-    let mut flat = vec![F::zero(); flatten.len()];
-    flatten.gather(&*params, &mut flat)?;
+    let plan = plan?;
     let is_first = ranks.rank() == 0;
     let mut counts = vec![0; ranks.size()];
-    for bucket in flat.chunks_mut(BUCKET) {
-        let own = if is_first { bucket.to_vec() } else { Vec::new() };
-        counts[0] = size_of_val(bucket);
-        ranks.all_gather(F::bytes(&own), F::bytes_mut(bucket), &counts)?;
+    for (leaf, place) in plan.leaves_mut(params)?.into_iter().zip(&plan.places) {
+        let mut numbers = vec![F::zero(); BUCKET.min(place.len)];
+        for start in (0..place.len).step_by(BUCKET) {
+            let range = start..place.len.min(start + BUCKET);
+            let numbers = &mut numbers[..range.len()];
+            place.read(&*leaf, range.clone(), numbers);
+            let own = if is_first { numbers.to_vec() } else { Vec::new() };
+            counts[0] = size_of_val(numbers);
+            ranks.all_gather(F::bytes(&own), F::bytes_mut(numbers), &counts)?;
+            place.write(&mut *leaf, range, numbers);
+        }
     }
-    flatten.scatter(&flat, params)
+    Ok(())
 }
 
-fn mark_of_leaves(flatten: &Flatten) -> u64 {
-    let leaf = |hash: Hash, (name, shape, _): (&str, &[usize], Range<usize>)| {
-        hash.bytes(name.as_bytes()).numbers(shape.iter().map(|&n| n as u64)).number(u64::MAX)
-    };
-    flatten.leaves().fold(Hash::new(), leaf).value()
+/// A number that tells the leaves of a tree from others.
+fn mark_of_leaves<F: Scalar>(params: &dyn Params<F>) -> u64 {
+    let mut hash = Hash::new();
+    params.visit(Path::ROOT, &mut |path, leaf| {
+        let shape = leaf.shape().iter().map(|&n| n as u64);
+        hash = hash.bytes(path.to_string().as_bytes()).numbers(shape).number(u64::MAX);
+        hash = hash.number(kind_of(leaf));
+    });
+    hash.value()
 }
 
 /// That all ranks have the same parameters, bit for bit.
@@ -170,11 +181,10 @@ pub fn verify<F: Scalar, C: Communicator + ?Sized>(
     params: &dyn Params<F>,
 ) -> Result<(), Error> {
     let ranks: &dyn Communicator = &ranks;
-    let flatten = Flatten::of(params);
-    let marks = flatten.as_ref().map(|flatten| {
-        [("the leaves", mark_of_leaves(flatten)), ("the parameters", mark_of_values(params))]
+    let marks = Roster::of_any(params).map(|_| {
+        [("the leaves", mark_of_leaves(params)), ("the parameters", mark_of_values(params))]
     });
-    agree(ranks, marks.map_err(Clone::clone), &[], &vec![0; ranks.size()]).map(|_| ())
+    agree(ranks, marks, &[], &vec![0; ranks.size()]).map(|_| ())
 }
 
 /// A number that tells the values of a tree from others.
@@ -182,9 +192,12 @@ pub(super) fn mark_of_values<F: Scalar>(params: &dyn Params<F>) -> u64 {
     let mut hash = Hash::new();
     params.visit(Path::ROOT, &mut |_, leaf| {
         let view = leaf.view();
-        hash = match view.as_slice() {
-            Some(slice) => hash.bytes(F::bytes(slice)),
-            None => hash.bytes(F::bytes(&view.iter().copied().collect::<Vec<F>>())),
+        let numbers = |codes: &mut dyn Iterator<Item = u16>| hash.numbers(codes.map(u64::from));
+        hash = match (leaf.sixteen_view(), view.as_slice()) {
+            (Some(Sixteen::BFloat16(codes)), _) => numbers(&mut codes.iter().map(|x| x.code())),
+            (Some(Sixteen::Float16(codes)), _) => numbers(&mut codes.iter().map(|x| x.code())),
+            (None, Some(slice)) => hash.bytes(F::bytes(slice)),
+            (None, None) => hash.bytes(F::bytes(&view.iter().copied().collect::<Vec<F>>())),
         };
     });
     hash.value()

@@ -51,6 +51,64 @@ pub trait Communicator: Debug + Send + Sync {
         received: &mut [u8],
         from: &[usize],
     ) -> Result<(), Error>;
+
+    /// Sends messages to ranks, and receives theirs: each is the number of the other rank, and bytes
+    /// wherever they lie.
+    ///
+    /// What a rank sends to another is what that one receives from it, message by message, in order. As a
+    /// method of its own it saves copies; where it is not given, [`all_to_all`](Self::all_to_all) of copies
+    /// does it.
+    ///
+    /// ```
+    /// use thalweg::distributed::{Communicator, Threads};
+    /// let heard = Threads::run(3, |ranks| {
+    ///     let (own, after, before) = (ranks.rank(), (ranks.rank() + 1) % 3, (ranks.rank() + 2) % 3);
+    ///     let mut heard = [0];
+    ///     ranks.exchange(&[(after, &[own as u8])], &mut [(before, &mut heard)])?;
+    ///     Ok(heard)
+    /// })?;
+    /// assert_eq!(heard, [[2], [0], [1]]);
+    /// # Ok::<(), thalweg::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Transport`], after which the run cannot go on.
+    fn exchange(
+        &self,
+        sent: &[(usize, &[u8])],
+        received: &mut [(usize, &mut [u8])],
+    ) -> Result<(), Error> {
+        let to = lens(self.size(), sent.iter().map(|(rank, bytes)| (*rank, bytes.len())))?;
+        let from = lens(self.size(), received.iter().map(|(rank, bytes)| (*rank, bytes.len())))?;
+        let mut bytes = Vec::with_capacity(to.iter().sum());
+        for own in 0..to.len() {
+            let messages = sent.iter().filter(|(rank, _)| *rank == own);
+            messages.for_each(|(_, message)| bytes.extend_from_slice(message));
+        }
+        let mut all = vec![0; from.iter().sum()];
+        self.all_to_all(&bytes, &to, &mut all, &from)?;
+        let mut rest = &all[..];
+        for own in 0..from.len() {
+            for (_, message) in received.iter_mut().filter(|(rank, _)| *rank == own) {
+                let (first, after) = rest.split_at(message.len());
+                message.copy_from_slice(first);
+                rest = after;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many bytes the messages of each rank have.
+fn lens(size: usize, messages: impl Iterator<Item = (usize, usize)>) -> Result<Vec<usize>, Error> {
+    let mut lens = vec![0; size];
+    for (rank, len) in messages {
+        let Some(all) = lens.get_mut(rank) else {
+            return Err(transport(format!("there is a message of rank {rank}, and {size} ranks")));
+        };
+        *all += len;
+    }
+    Ok(lens)
 }
 
 macro_rules! forwarded {
@@ -76,6 +134,14 @@ macro_rules! forwarded {
                 from: &[usize],
             ) -> Result<(), Error> {
                 (**self).all_to_all(sent, to, received, from)
+            }
+
+            fn exchange(
+                &self,
+                sent: &[(usize, &[u8])],
+                received: &mut [(usize, &mut [u8])],
+            ) -> Result<(), Error> {
+                (**self).exchange(sent, received)
             }
         }
     )+};

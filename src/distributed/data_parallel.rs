@@ -32,6 +32,8 @@ use crate::state::State;
 /// Gradients of [rows](crate::params::Rows) are exchanged as rows: the step is along those that any shard has. All
 /// shards of a step have rows of the same leaves.
 ///
+/// With the feature `half`, parameters and gradients may be of 16 bits: the mean is of `f32`, and so is what travels.
+///
 /// Memory: the mean of the gradients beside what the optimizer inside has, and log₂(S/R) more where a rank
 /// has several shards. A rank sends 2(R-1)/R times the gradients a step. Its [`state`](Optimizer::state)
 /// is that of the optimizer inside: it goes on with any number of ranks, or without this wrapper. Shards
@@ -67,7 +69,6 @@ pub struct DataParallel<F: Scalar, O, C> {
     exchange: Exchange<F>,
     /// Of the gradients; its memory is kept.
     mean: Option<Gradients<F>>,
-    gathered: Vec<F>,
 }
 
 /// The step of the optimizer inside along the mean.
@@ -81,8 +82,8 @@ type Along<'s, F, O> = &'s mut dyn FnMut(
 impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
     /// Steps of `inner` on all ranks.
     pub fn new(inner: O, ranks: C) -> Self {
-        let exchange = Exchange::new(Split::Elements).taking_rows();
-        Self { inner, ranks, exchange, mean: None, gathered: Vec::new() }
+        let exchange = Exchange::new(Split::Elements).taking_rows().taking_sixteen();
+        Self { inner, ranks, exchange, mean: None }
     }
 
     /// Sets S, the number of shards of a batch; at least the number of ranks.
@@ -203,9 +204,8 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> DataParallel<F, O, C> {
     /// Brings the mean of all shards to all ranks.
     fn reduce(&mut self, params: &dyn Params<F>, shard: Shard<'_, F>) -> Result<(), Error> {
         let mut mean = self.room(params)?;
-        let Self { exchange, ranks, gathered, .. } = self;
-        let arrays = mean.arrays_mut();
-        let mut reduced = exchange.reduce(ranks, shard, Target::All, (arrays, gathered));
+        let Self { exchange, ranks, .. } = self;
+        let mut reduced = exchange.reduce(ranks, shard, Target::All, mean.arrays_mut());
         if reduced.is_ok() && !exchange.course.of_rows.is_empty() {
             reduced = exchange.reduce_rows(ranks).map(|all| {
                 all.into_iter().for_each(|(leaf, rows)| mean.set(leaf, rows));

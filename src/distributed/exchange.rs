@@ -7,12 +7,12 @@ use super::around::{check_weight, mark_of_values, shards_of};
 use super::communicator::Communicator;
 use super::overlap::Work;
 use super::plan::{Piece, Plan, Split};
-use super::rounds::{Course, Node, Target, rounds};
+use super::rounds::{Buffers, Course, Node, Source, Target, rounds};
 use super::rows::gather_rows;
 use crate::error::{Error, ErrorKind, Tree};
 use crate::mean::{are_branches, between, blend, joins, nodes_within, share};
 use crate::optimizer::Optimizer;
-use crate::params::{Params, Room, Snapshot, Summed, Taken as TakenRows};
+use crate::params::{Leaf, Params, Room, Snapshot, Summed, Taken as TakenRows};
 use crate::scalar::Scalar;
 
 /// What becomes of a call with a shard.
@@ -35,6 +35,8 @@ pub(super) struct Exchange<F> {
     is_settled: bool,
     /// Whether gradients may be of rows.
     takes_rows: bool,
+    /// Whether parameters may be of 16 bits.
+    takes_sixteen: bool,
     /// The rows of the last shard, and of which leaves all shards of this step have rows.
     rows: TakenRows<F>,
     of_rows: Vec<bool>,
@@ -45,7 +47,7 @@ pub(super) struct Exchange<F> {
     free: Vec<Vec<F>>,
     /// Of this step, once ranks agree.
     pub(super) course: Course,
-    buffers: [Vec<F>; 2],
+    pub(super) buffers: Buffers<F>,
 }
 
 /// Numbers of a node that ranks tell each other: weight, loss, and whether there is one.
@@ -84,6 +86,7 @@ impl<F: Scalar> Exchange<F> {
             plan: None,
             is_settled: false,
             takes_rows: false,
+            takes_sixteen: false,
             rows: TakenRows::default(),
             of_rows: Vec::new(),
             taken: 0,
@@ -91,13 +94,19 @@ impl<F: Scalar> Exchange<F> {
             nodes: Vec::new(),
             free: Vec::new(),
             course: Course::default(),
-            buffers: [Vec::new(), Vec::new()],
+            buffers: Buffers::default(),
         }
     }
 
     /// The same, of gradients that may be of rows.
     pub(super) fn taking_rows(mut self) -> Self {
         self.takes_rows = true;
+        self
+    }
+
+    /// The same, of parameters that may be of 16 bits.
+    pub(super) fn taking_sixteen(mut self) -> Self {
+        self.takes_sixteen = true;
         self
     }
 
@@ -194,17 +203,12 @@ impl<F: Scalar> Exchange<F> {
         check_weight(shard.weight)?;
         self.open(ranks, params)?;
         if let Some(plan) = &self.plan {
-            plan.roster.meet(params, Tree::Parameters, |_, _| {})?;
+            match self.takes_sixteen {
+                true => plan.roster.meet_any(params, Tree::Parameters, |_, _| {})?,
+                false => plan.roster.meet(params, Tree::Parameters, |_, _| {})?,
+            }
             if !self.takes_rows {
                 return plan.roster.meet(grads, Tree::Gradients, |_, _| {});
-            }
-            let mut sixteen = None;
-            plan.roster.meet_gradients(grads, |leaf, g| {
-                sixteen = sixteen.or(g.is_sixteen().then_some(leaf));
-            })?;
-            if let Some(leaf) = sixteen {
-                let leaf = plan.roster.entries()[leaf].name.clone();
-                return Err(ErrorKind::FullNumbers { leaf }.into());
             }
             // The rows of a shard that weighs nothing do not count, whatever they are.
             self.rows.take(&plan.roster, grads, |_| shard.weight > 0.0)?;
@@ -419,23 +423,14 @@ impl<F: Scalar> Exchange<F> {
         ranks: &dyn Communicator,
         shard: Shard<'_, F>,
         target: Target,
-        (mean, gathered): (&mut Snapshot<F>, &mut Vec<F>),
+        mean: &mut Snapshot<F>,
     ) -> Result<(), Error> {
         let grads = shard.grads.map_err(Clone::clone)?;
         let Self { plan: Some(plan), nodes, course, buffers, .. } = self else {
             return Err(ErrorKind::NoLeaves.into());
         };
-        let leaves = plan.gradients(grads)?;
-        rounds(
-            ranks,
-            (plan, course),
-            nodes,
-            (buffers, target),
-            &mut |plan, Piece { leaf, range }, to| {
-                plan.places[*leaf].read(leaves[*leaf], range.clone(), to);
-            },
-            &mut |plan, walk, own| target.write(ranks, plan, walk, own, (mean, gathered)),
-        )
+        let mut leaves = Leaves(plan.gradients(grads)?);
+        rounds(ranks, (plan, course), nodes, (buffers, target), &mut leaves, mean)
     }
 
     /// The rows of the mean of all shards, of each leaf that has any, on all ranks.
@@ -481,8 +476,23 @@ impl<F: Scalar> Exchange<F> {
     }
 
     /// Takes back what the thread has worked with.
-    pub(super) fn take_back(&mut self, nodes: Vec<Node<F>>, buffers: [Vec<F>; 2]) {
+    pub(super) fn take_back(&mut self, nodes: Vec<Node<F>>, buffers: Buffers<F>) {
         (self.nodes, self.buffers) = (nodes, buffers);
+    }
+}
+
+/// Gradients that are there.
+struct Leaves<'g, F: Scalar>(Vec<&'g dyn Leaf<F>>);
+
+impl<F: Scalar> Source<F> for Leaves<'_, F> {
+    fn wait(&mut self, _leaf: usize) {}
+
+    fn slice(&self, plan: &Plan, Piece { leaf, range }: &Piece) -> Option<&[F]> {
+        plan.places[*leaf].slice(self.0[*leaf])?.get(range.clone())
+    }
+
+    fn read(&self, plan: &Plan, Piece { leaf, range }: &Piece, to: &mut [F]) {
+        plan.places[*leaf].read(self.0[*leaf], range.clone(), to);
     }
 }
 

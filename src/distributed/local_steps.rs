@@ -68,7 +68,6 @@ pub struct LocalSteps<F: Scalar, I, O, C> {
     /// The first error since the last meeting.
     trouble: Option<Error>,
     exchange: Exchange<F>,
-    gathered: Vec<F>,
 }
 
 impl<F: Scalar, I: Optimizer<F>, O: Optimizer<F>, C: Communicator> LocalSteps<F, I, O, C> {
@@ -84,7 +83,6 @@ impl<F: Scalar, I: Optimizer<F>, O: Optimizer<F>, C: Communicator> LocalSteps<F,
             way: None,
             trouble: None,
             exchange: Exchange::new(Split::Elements),
-            gathered: Vec::new(),
         }
     }
 
@@ -203,7 +201,7 @@ impl<F: Scalar, I: Optimizer<F>, O: Optimizer<F>, C: Communicator> LocalSteps<F,
     }
 
     fn exchange_ways(&mut self) -> Result<(), Error> {
-        let Self { ranks, exchange, start, way, trouble, outer, gathered, .. } = self;
+        let Self { ranks, exchange, start, way, trouble, outer, .. } = self;
         let trouble = trouble.take();
         let (Some(start), Some([way, mean])) = (start, way) else {
             // There were no parameters to begin at: it is all that the others need to know.
@@ -218,7 +216,7 @@ impl<F: Scalar, I: Optimizer<F>, O: Optimizer<F>, C: Communicator> LocalSteps<F,
         let Taken::Last = exchange.take(ranks, start, shard) else { return Ok(()) };
         let local = outer.validate().and_then(|()| outer.ready());
         exchange.agree(ranks, outer, start, shard, local)?;
-        exchange.reduce(ranks, shard, Target::All, (mean, gathered))
+        exchange.reduce(ranks, shard, Target::All, mean)
     }
 
     fn record(&self, start: Option<&Snapshot<F>>, since: u64, outer: u64) -> Record {

@@ -27,6 +27,7 @@ mod communicator;
 mod data_parallel;
 mod exchange;
 mod local_steps;
+mod messages;
 mod overlap;
 mod plan;
 mod rounds;
@@ -34,6 +35,7 @@ mod rows;
 mod sharded;
 mod sum;
 mod threads;
+mod writing;
 
 pub use around::{broadcast, mean, on_first, rows_of, shards_of, verify};
 pub use communicator::{Communicator, Solo};

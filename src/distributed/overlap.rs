@@ -5,7 +5,7 @@ use std::thread::{self, JoinHandle};
 
 use super::communicator::{Communicator, transport};
 use super::plan::{Piece, Plan};
-use super::rounds::{Course, Node, Target, rounds};
+use super::rounds::{Buffers, Course, Node, Source, Target, rounds};
 use crate::error::{Error, ErrorKind, Tree};
 use crate::params::{Leaf, Snapshot};
 use crate::scalar::Scalar;
@@ -16,7 +16,7 @@ pub(super) struct Work<F: Scalar> {
     pub(super) plan: Plan,
     pub(super) course: Course,
     pub(super) nodes: Vec<Node<F>>,
-    pub(super) buffers: [Vec<F>; 2],
+    pub(super) buffers: Buffers<F>,
     pub(super) mean: Snapshot<F>,
     pub(super) target: Target,
 }
@@ -55,17 +55,23 @@ struct Arrivals<F> {
     leaves: Vec<Option<Vec<F>>>,
 }
 
-impl<F: Scalar> Arrivals<F> {
-    fn read(&mut self, piece: &Piece, to: &mut [F]) {
-        while self.leaves[piece.leaf].is_none() {
+impl<F: Scalar> Source<F> for Arrivals<F> {
+    fn wait(&mut self, awaited: usize) {
+        while self.leaves[awaited].is_none() {
             match self.receiver.recv() {
                 Ok((leaf, values)) => self.leaves[leaf] = Some(values),
                 // Nobody will bring it; the others must not wait for this rank.
-                Err(_) => self.leaves[piece.leaf] = Some(Vec::new()),
+                Err(_) => self.leaves[awaited] = Some(Vec::new()),
             }
         }
-        let values = self.leaves[piece.leaf].as_deref().unwrap_or_default();
-        match values.get(piece.range.clone()) {
+    }
+
+    fn slice(&self, _plan: &Plan, Piece { leaf, range }: &Piece) -> Option<&[F]> {
+        self.leaves[*leaf].as_deref()?.get(range.clone())
+    }
+
+    fn read(&self, plan: &Plan, piece: &Piece, to: &mut [F]) {
+        match self.slice(plan, piece) {
             Some(values) => to.copy_from_slice(values),
             None => to.fill(F::zero()),
         }
@@ -85,15 +91,8 @@ impl<'o, F: Scalar, O> ByLeaf<'o, F, O> {
         let run = move || {
             let mut arrivals = Arrivals { receiver, leaves: vec![None; leaves] };
             let Work { plan, course, nodes, buffers, mean, target } = &mut work;
-            let mut gathered = Vec::new();
-            rounds(
-                &ranks,
-                (plan, course),
-                nodes,
-                (buffers, *target),
-                &mut |_, piece, to| arrivals.read(piece, to),
-                &mut |plan, walk, own| target.write(&ranks, plan, walk, own, (mean, &mut gathered)),
-            )?;
+            let (exchanged, buffers) = ((&*plan, &*course), (buffers, *target));
+            rounds(&ranks, exchanged, nodes, buffers, &mut arrivals, mean)?;
             Ok(work)
         };
         let thread = thread::Builder::new().name("thalweg exchange".to_owned()).spawn(run);
@@ -149,10 +148,7 @@ impl<F: Scalar> Running<F> {
         if gradient.rows().is_some() {
             return Err(ErrorKind::WholeArrays { leaf: name.to_owned() }.into());
         }
-        if gradient.is_sixteen() {
-            return Err(ErrorKind::FullNumbers { leaf: name.to_owned() }.into());
-        }
-        if let Some(problem) = gradient.contradiction() {
+        if let Some(problem) = gradient.contradiction().filter(|_| !gradient.is_sixteen()) {
             return Err(ErrorKind::ContradictoryLeaf { leaf: name.to_owned(), problem }.into());
         }
         if gradient.shape() != entry.shape {

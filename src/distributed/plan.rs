@@ -10,6 +10,7 @@ use crate::params::{Entry, Leaf, LeafMut, Order, Params, ParamsMut, Roster};
 use crate::ranking::ranked;
 use crate::reduce::BLOCK;
 use crate::scalar::Scalar;
+use crate::sixteen::{Format, Sixteen};
 
 /// How the state and the update of parameters are split over ranks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,42 +53,80 @@ impl Place {
         self.order.place_of(0).map_or([1; 3], |axis| self.order.around(axis, shape))
     }
 
-    fn is_packed(&self, shape: &[usize], strides: &[isize]) -> bool {
-        let axes = strides.iter().zip(&self.packed).zip(shape);
-        axes.into_iter().all(|((a, b), &len)| a == b || len == 1)
+    /// Whether the elements of a leaf are a slice in this order.
+    pub(super) fn is_slice<F: Scalar>(&self, leaf: &dyn Leaf<F>) -> bool {
+        let mut axes = leaf.strides().iter().zip(&self.packed).zip(leaf.shape());
+        leaf.as_slice().is_some() && axes.all(|((a, b), &len)| a == b || len == 1)
     }
 
-    /// Copies elements of a leaf, whatever its layout, in this order.
+    /// The elements of a leaf, where they are a slice in this order.
+    pub(super) fn slice<'a, F: Scalar>(&self, leaf: &'a dyn Leaf<F>) -> Option<&'a [F]> {
+        leaf.as_slice().filter(|_| self.is_slice(leaf))
+    }
+
+    /// Copies elements of a leaf, whatever its layout and of how many bits its numbers are, in this order.
     pub(super) fn read<F: Scalar>(&self, leaf: &dyn Leaf<F>, range: Range<usize>, to: &mut [F]) {
-        match leaf.as_slice().filter(|_| self.is_packed(leaf.shape(), leaf.strides())) {
-            Some(slice) => to.copy_from_slice(&slice[range]),
-            None => read(self.order.arrange(leaf.view()), range, to),
+        match (self.slice(leaf), leaf.sixteen_view()) {
+            (Some(slice), _) => to.copy_from_slice(&slice[range]),
+            (None, None) => read(self.order.arrange(leaf.view()), range, to, |x| x),
+            (None, Some(Sixteen::BFloat16(view))) => {
+                read(self.order.arrange(view), range, to, number);
+            }
+            (None, Some(Sixteen::Float16(view))) => {
+                read(self.order.arrange(view), range, to, number);
+            }
         }
     }
 
-    /// Writes elements of a leaf.
+    /// Writes elements of a leaf. Where its numbers are of 16 bits, they become the nearest.
     pub(super) fn write<F: Scalar>(
         &self,
         leaf: &mut dyn LeafMut<F>,
         range: Range<usize>,
         from: &[F],
     ) {
-        if self.is_packed(leaf.shape(), leaf.strides())
-            && let Some(slice) = leaf.as_slice_mut()
-        {
-            slice[range].copy_from_slice(from);
-        } else {
-            write(self.order.arrange_mut(leaf.view_mut()), range, from);
+        if self.is_slice(&*leaf) {
+            leaf.as_slice_mut().unwrap_or_default()[range].copy_from_slice(from);
+            return;
+        }
+        if !leaf.is_sixteen() {
+            return write(self.order.arrange_mut(leaf.view_mut()), range, from, |x| x);
+        }
+        match leaf.sixteen_view_mut() {
+            Some(Sixteen::BFloat16(view)) => {
+                write(self.order.arrange_mut(view), range, from, nearest);
+            }
+            Some(Sixteen::Float16(view)) => {
+                write(self.order.arrange_mut(view), range, from, nearest);
+            }
+            None => {}
         }
     }
 }
 
+/// The number of a code.
+fn number<E: Format, F: Scalar>(code: E) -> F {
+    F::from_f64(f64::from(code.decoded()))
+}
+
+/// The code that is nearest to a number.
+fn nearest<E: Format, F: Scalar>(x: F) -> E {
+    E::nearest(x.into_f64() as f32)
+}
+
 /// Elements of a view, counted as it is traversed.
-fn read<F: Scalar>(view: ArrayViewD<'_, F>, range: Range<usize>, to: &mut [F]) {
-    if range.len() == view.len() {
-        to.iter_mut().zip(&view).for_each(|(to, &from)| *to = from);
+fn read<E: Copy, F>(
+    view: ArrayViewD<'_, E>,
+    range: Range<usize>,
+    to: &mut [F],
+    of: impl Fn(E) -> F + Copy,
+) {
+    if let Some(slice) = view.as_slice() {
+        to.iter_mut().zip(&slice[range]).for_each(|(to, &from)| *to = of(from));
+    } else if range.len() == view.len() {
+        to.iter_mut().zip(&view).for_each(|(to, &from)| *to = of(from));
     } else if view.ndim() == 1 {
-        read(view.slice_axis(Axis(0), Slice::from(range)), 0..to.len(), to);
+        read(view.slice_axis(Axis(0), Slice::from(range)), 0..to.len(), to, of);
     } else if !range.is_empty() {
         let inner = view.len() / view.len_of(Axis(0));
         let mut rest = to;
@@ -95,18 +134,25 @@ fn read<F: Scalar>(view: ArrayViewD<'_, F>, range: Range<usize>, to: &mut [F]) {
             let within = (i * inner).max(range.start)..((i + 1) * inner).min(range.end);
             let (part, after) = rest.split_at_mut(within.len());
             let row = within.start - i * inner..within.end - i * inner;
-            read(view.index_axis(Axis(0), i), row, part);
+            read(view.index_axis(Axis(0), i), row, part, of);
             rest = after;
         }
     }
 }
 
 /// As [`read`], to write.
-fn write<F: Scalar>(mut view: ArrayViewMutD<'_, F>, range: Range<usize>, from: &[F]) {
-    if range.len() == view.len() {
-        view.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
+fn write<E, F: Copy>(
+    mut view: ArrayViewMutD<'_, E>,
+    range: Range<usize>,
+    from: &[F],
+    of: impl Fn(F) -> E + Copy,
+) {
+    if let Some(slice) = view.as_slice_mut() {
+        slice[range].iter_mut().zip(from).for_each(|(to, &from)| *to = of(from));
+    } else if range.len() == view.len() {
+        view.iter_mut().zip(from).for_each(|(to, &from)| *to = of(from));
     } else if view.ndim() == 1 {
-        write(view.slice_axis_mut(Axis(0), Slice::from(range)), 0..from.len(), from);
+        write(view.slice_axis_mut(Axis(0), Slice::from(range)), 0..from.len(), from, of);
     } else if !range.is_empty() {
         let inner = view.len() / view.len_of(Axis(0));
         let mut rest = from;
@@ -114,7 +160,7 @@ fn write<F: Scalar>(mut view: ArrayViewMutD<'_, F>, range: Range<usize>, from: &
             let within = (i * inner).max(range.start)..((i + 1) * inner).min(range.end);
             let (part, after) = rest.split_at(within.len());
             let row = within.start - i * inner..within.end - i * inner;
-            write(view.index_axis_mut(Axis(0), i), row, part);
+            write(view.index_axis_mut(Axis(0), i), row, part, of);
             rest = after;
         }
     }
@@ -136,9 +182,12 @@ impl Plan {
         split: Split,
         by_index: bool,
     ) -> Result<Self, Error> {
-        let (roster, orders) = Roster::of_each(params, |leaf| match leaf.as_slice() {
-            Some(_) if !by_index => Order::of(leaf.shape(), leaf.strides()),
-            _ => Order::row_major(leaf.shape().len()),
+        let (roster, orders) = Roster::of_each_any(params, |leaf| {
+            let has_gaps = leaf.as_slice().is_none() && leaf.sixteen_slice().is_none();
+            match has_gaps || by_index {
+                true => Order::row_major(leaf.shape().len()),
+                false => Order::of(leaf.shape(), leaf.strides()),
+            }
         })?;
         let lens: Vec<usize> =
             roster.entries().iter().map(|entry| entry.shape.iter().product()).collect();
@@ -158,18 +207,25 @@ impl Plan {
         Ok(Self { roster, places, len })
     }
 
+    /// Where elements of a leaf are in a vector of all leaves.
+    pub(super) fn within(&self, Piece { leaf, range }: &Piece) -> Range<usize> {
+        let start = self.places[*leaf].start;
+        start + range.start..start + range.end
+    }
+
     /// A number that tells the leaves, and another that tells how these lie in memory.
     pub(super) fn marks<F: Scalar>(&self, params: &dyn Params<F>) -> Result<[u64; 2], Error> {
-        let mut layouts = Hash::new();
-        self.roster.meet(params, Tree::Parameters, |index, leaf| {
+        let (mut layouts, mut kinds) = (Hash::new(), Hash::new());
+        self.roster.meet_any(params, Tree::Parameters, |index, leaf| {
             let axes = leaf.shape().iter().zip(leaf.strides()).filter(|(n, _)| **n > 1);
             layouts = layouts.number(index as u64).numbers(axes.map(|(_, &stride)| stride as u64));
+            kinds = kinds.number(index as u64).number(kind_of(leaf));
         })?;
         let leaf = |hash: Hash, entry: &Entry| {
             let shape = entry.shape.iter().map(|&n| n as u64);
             hash.bytes(entry.name.as_bytes()).numbers(shape).number(u64::MAX)
         };
-        let leaves = self.roster.entries().iter().fold(Hash::new(), leaf);
+        let leaves = self.roster.entries().iter().fold(kinds, leaf);
         Ok([leaves.value(), layouts.value()])
     }
 
@@ -180,7 +236,7 @@ impl Plan {
         role: Tree,
     ) -> Result<Vec<&'a dyn Leaf<F>>, Error> {
         let mut leaves: Vec<Option<&'a dyn Leaf<F>>> = vec![None; self.places.len()];
-        self.roster.meet(tree, role, |index, leaf| leaves[index] = Some(leaf))?;
+        self.roster.meet_any(tree, role, |index, leaf| leaves[index] = Some(leaf))?;
         // Each was met once.
         Ok(leaves.into_iter().flatten().collect())
     }
@@ -202,9 +258,19 @@ impl Plan {
         params: &'a mut dyn ParamsMut<F>,
     ) -> Result<Vec<&'a mut dyn LeafMut<F>>, Error> {
         let mut leaves: Vec<(usize, &'a mut dyn LeafMut<F>)> = Vec::new();
-        self.roster.meet_mut(params, Tree::Parameters, |index, leaf| leaves.push((index, leaf)))?;
+        self.roster
+            .meet_any_mut(params, Tree::Parameters, |index, leaf| leaves.push((index, leaf)))?;
         leaves.sort_unstable_by_key(|(index, _)| *index);
         Ok(leaves.into_iter().map(|(_, leaf)| leaf).collect())
+    }
+}
+
+/// Which numbers a leaf has.
+pub(super) fn kind_of<F: Scalar>(leaf: &dyn Leaf<F>) -> u64 {
+    match leaf.sixteen_view() {
+        None => 0,
+        Some(Sixteen::BFloat16(_)) => 1,
+        Some(Sixteen::Float16(_)) => 2,
     }
 }
 
@@ -248,10 +314,24 @@ pub(super) struct Piece {
     pub(super) range: Range<usize>,
 }
 
+/// Elements from which on a piece is a message by itself.
+const LARGE: usize = 1 << 12;
+
+/// The messages that pieces of a rank are sent by: a large one goes from where it lies to where it is to be,
+/// and small ones that follow each other go together.
+pub(super) fn by_message(pieces: &[Piece]) -> impl Iterator<Item = &[Piece]> {
+    pieces.chunk_by(|a, b| a.range.len() < LARGE && b.range.len() < LARGE)
+}
+
+/// How many elements pieces have.
+pub(super) fn len_of(pieces: &[Piece]) -> usize {
+    pieces.iter().map(|piece| piece.range.len()).sum()
+}
+
 /// Walks through the parts of each rank, the last leaf's first, so many elements at a time.
 #[derive(Debug)]
 pub(super) struct Walk<'p> {
-    plan: &'p Plan,
+    pub(super) plan: &'p Plan,
     active: &'p [bool],
     /// Of each rank: leaves that are done, and where it is in the next.
     at: Vec<(usize, usize)>,

@@ -3,9 +3,11 @@
 use std::ops::Range;
 
 use super::communicator::Communicator;
-use super::plan::{Piece, Plan, Walk};
+use super::messages::Messages;
+use super::plan::{Piece, Plan, Walk, by_message, len_of};
+use super::writing::{Writing, take};
 use crate::error::Error;
-use crate::mean::{blend, blend_into};
+use crate::mean::{blend, blend_into, blend_to};
 use crate::params::{Snapshot, Summed};
 use crate::scalar::Scalar;
 
@@ -40,94 +42,268 @@ pub(super) struct Course {
     pub(super) loss: Option<f64>,
 }
 
-/// Reads elements of the last shard.
-pub(super) type Read<'r, F> = &'r mut dyn FnMut(&Plan, &Piece, &mut [F]);
+/// Where the gradients of the last shard are read.
+pub(super) trait Source<F> {
+    /// Waits for those of a leaf.
+    fn wait(&mut self, leaf: usize);
 
-/// Is given what each rank has of the mean in a round, and this rank's own.
-pub(super) type Each<'e, F> = &'e mut dyn FnMut(&Plan, &Walk<'_>, &[F]) -> Result<(), Error>;
+    /// Elements of a leaf, where they lie as in the plan.
+    fn slice(&self, plan: &Plan, piece: &Piece) -> Option<&[F]>;
 
-/// Makes the mean, round by round.
+    /// A copy of them.
+    fn read(&self, plan: &Plan, piece: &Piece, to: &mut [F]);
+}
+
+/// Memory that is kept from one exchange to the next.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Buffers<F> {
+    sent: Vec<F>,
+    received: Vec<F>,
+    own: Vec<F>,
+    pub(super) gathered: Vec<F>,
+}
+
+/// What a round has made of the mean, which is to go to all ranks.
+struct Made<'m, F> {
+    pieces: Vec<Vec<Piece>>,
+    /// This rank's own, by message; `None` where it is of several pieces, which are together in a buffer.
+    own: Vec<Option<&'m [F]>>,
+}
+
+impl<'m, F> Made<'m, F> {
+    /// This rank's own messages.
+    fn messages(&self, rank: usize, mut rest: &'m [F]) -> Vec<&'m [F]> {
+        let messages = by_message(&self.pieces[rank]).zip(&self.own).map(|(pieces, own)| {
+            own.unwrap_or_else(|| {
+                let (first, after) = rest.split_at(len_of(pieces));
+                rest = after;
+                first
+            })
+        });
+        messages.collect()
+    }
+}
+
+/// Makes the mean, round by round. What a round has made travels with the gradients of the next: ranks wait
+/// for each other once a round.
 pub(super) fn rounds<F: Scalar>(
     ranks: &dyn Communicator,
     (plan, course): (&Plan, &Course),
     nodes: &[Node<F>],
-    ([sent, received], target): (&mut [Vec<F>; 2], Target),
-    read: Read<'_, F>,
-    each: Each<'_, F>,
+    (buffers, target): (&mut Buffers<F>, Target),
+    source: &mut dyn Source<F>,
+    mean: &mut Snapshot<F>,
 ) -> Result<(), Error> {
-    let Course { chain, counts, joins, arrays, .. } = course;
-    let (rank, size, width) = (ranks.rank(), ranks.size(), size_of::<F>());
-    let apart = nodes.len() - chain.len();
-    // This rank's own nodes do not travel: they lie behind those of the others.
-    let (first, mine, all) =
-        (counts[..rank].iter().sum::<usize>(), counts[rank], counts.iter().sum::<usize>());
-    let place = |node: usize| match node {
-        node if node < first => node,
-        node if node < first + mine => all - mine + node - first,
-        node => node - mine,
+    let Course { chain, counts, arrays, .. } = course;
+    let Buffers { sent, received, own, gathered } = buffers;
+    let (rank, size) = (ranks.rank(), ranks.size());
+    let last = Last { nodes, apart: nodes.len() - chain.len(), chain };
+    // Of each element of this rank's, how many the others send, and how many there are to be joined.
+    let sent_here = counts.iter().sum::<usize>() - counts[rank];
+    let joined = sent_here + last.apart;
+    let mut to = match target {
+        Target::All => Writing::all(plan, mean),
+        Target::Part => Writing::part(plan, rank, mean),
     };
-    let mut walk = Walk::new(plan, arrays, size);
-    while walk.next(bucket(plan.len, size, target)) {
-        let own = walk.lens[rank];
-        let others = walk.lens.iter().sum::<usize>() - own;
-        sent.resize(mine * others, F::zero());
-        received.resize(all * own, F::zero());
-        let (from_others, from_self) = received.split_at_mut((all - mine) * own);
-        let (mut away, mut here) = (&mut sent[..], from_self);
-        for (to_rank, pieces) in walk.pieces.iter().enumerate() {
-            let rest = if to_rank == rank { &mut here } else { &mut away };
-            for node in &nodes[..apart] {
-                for Piece { leaf, range } in pieces {
-                    let start = plan.places[*leaf].start;
-                    let within = start + range.start..start + range.end;
-                    take(rest, range.len()).copy_from_slice(&node.values[within]);
+    let (mut walk, mut made) = (Walk::new(plan, arrays, size), None::<Made<'_, F>>);
+    loop {
+        let goes_on = walk.next(bucket(plan.len, size, target));
+        if !goes_on && made.is_none() {
+            return Ok(());
+        }
+        let pieces = &walk.pieces[rank];
+        walk.pieces.iter().flatten().for_each(|piece| source.wait(piece.leaf));
+        received.resize(joined * walk.lens[rank], F::zero());
+        let mut messages = Messages::default();
+        last.send(&walk, rank, &*source, sent, &mut messages);
+        let mut rest = &mut received[..];
+        for pieces in by_message(pieces) {
+            let len = len_of(pieces);
+            for (other, count) in counts.iter().enumerate().filter(|(other, _)| *other != rank) {
+                messages.receive(other, take(&mut rest, count * len));
+            }
+            take(&mut rest, last.apart * len);
+        }
+        if let Some(made) = &made {
+            let own = made.messages(rank, own);
+            messages.spread(&made.pieces, (rank, &own), (&mut to, gathered));
+        }
+        messages.pass(ranks)?;
+        if let Some(made) = made.take() {
+            to.write_spread(&made.pieces, rank, gathered);
+        }
+        if !goes_on {
+            return Ok(());
+        }
+        let packed = by_message(pieces).filter(|pieces| !to.is_one(pieces));
+        own.resize(packed.map(len_of).sum(), F::zero());
+        let (mut rest, mut room) = (&mut received[..], &mut own[..]);
+        let mut places = Vec::new();
+        for pieces in by_message(pieces) {
+            let len = len_of(pieces);
+            let received = take(&mut rest, joined * len);
+            let mut copies = &mut received[sent_here * len..];
+            for node in &nodes[..last.apart] {
+                pieces.iter().for_each(|piece| copy_of(plan, node, piece, &mut copies));
+            }
+            let mut make = |into: &mut [F]| {
+                let at_home = last.place(plan, pieces, &*source);
+                if at_home.is_none() {
+                    last.read(plan, pieces, &*source, into);
                 }
-            }
-            for piece in pieces {
-                let to = take(rest, piece.range.len());
-                read(plan, piece, to);
-                let start = plan.places[piece.leaf].start;
-                for &(i, share) in chain {
-                    let within = start + piece.range.start..start + piece.range.end;
-                    blend_into(&nodes[i].values[within], to, share);
+                course.join(rank, (received, at_home), into);
+            };
+            places.push(match to.next(rank, pieces) {
+                Some(place) => {
+                    make(place);
+                    Some(&*place)
                 }
-            }
+                None => {
+                    let into = take(&mut room, len);
+                    make(into);
+                    to.write(rank, pieces, into);
+                    None
+                }
+            });
         }
-        if size > 1 {
-            let travels = |len: usize, other: usize| if other == rank { 0 } else { len * width };
-            let lens = walk.lens.iter().enumerate();
-            let to: Vec<usize> = lens.map(|(other, len)| travels(len * mine, other)).collect();
-            let from = counts.iter().enumerate();
-            let from: Vec<usize> = from.map(|(other, count)| travels(count * own, other)).collect();
-            ranks.all_to_all(F::bytes(sent), &to, F::bytes_mut(from_others), &from)?;
+        if target == Target::All && size > 1 {
+            made = Some(Made { pieces: walk.pieces.clone(), own: places });
         }
-        for &(a, b, share) in joins {
-            let (a, b) = (place(a) * own, place(b) * own);
-            let (left, right) = received.split_at_mut(a.max(b));
-            if a < b {
-                blend(&mut left[a..a + own], &right[..own], share);
-            } else {
-                blend(&mut right[..own], &left[b..b + own], share);
-            }
-        }
-        let at = place(0) * own;
-        each(plan, &walk, &received[at..at + own])?;
     }
-    Ok(())
 }
 
-/// The first elements of what is left.
-fn take<'a, F>(rest: &mut &'a mut [F], len: usize) -> &'a mut [F] {
-    let (first, after) = std::mem::take(rest).split_at_mut(len);
-    *rest = after;
-    first
+/// Elements of a node, into the first of what is left.
+fn copy_of<F: Scalar>(plan: &Plan, node: &Node<F>, piece: &Piece, rest: &mut &mut [F]) {
+    take(rest, piece.range.len()).copy_from_slice(&node.values[plan.within(piece)]);
+}
+
+/// The last shard of a rank, and the nodes that it is brought together with.
+struct Last<'n, F> {
+    nodes: &'n [Node<F>],
+    /// Nodes that it is not.
+    apart: usize,
+    chain: &'n [(usize, f64)],
+}
+
+impl<F: Scalar> Last<'_, F> {
+    /// Reads what comes of it.
+    fn read(&self, plan: &Plan, pieces: &[Piece], source: &dyn Source<F>, to: &mut [F]) {
+        let mut rest = to;
+        for piece in pieces {
+            let to = take(&mut rest, piece.range.len());
+            source.read(plan, piece, to);
+            for &(i, share) in self.chain {
+                blend_into(&self.nodes[i].values[plan.within(piece)], to, share);
+            }
+        }
+    }
+
+    /// Where it lies, if it is there as it is to be.
+    fn place<'m>(
+        &self,
+        plan: &Plan,
+        pieces: &[Piece],
+        source: &'m dyn Source<F>,
+    ) -> Option<&'m [F]> {
+        match pieces {
+            [piece] if self.chain.is_empty() => source.slice(plan, piece),
+            _ => None,
+        }
+    }
+
+    /// Sends the others what is theirs, from where it lies if that can be.
+    fn send<'m>(
+        &self,
+        walk: &Walk<'m>,
+        rank: usize,
+        source: &'m dyn Source<F>,
+        sent: &'m mut Vec<F>,
+        messages: &mut Messages<'m>,
+    ) {
+        let plan = walk.plan;
+        let is_alone = self.apart == 0;
+        let place = |pieces: &[Piece]| self.place(plan, pieces, source).filter(|_| is_alone);
+        let others = || walk.pieces.iter().enumerate().filter(|(other, _)| *other != rank);
+        let copied = others().flat_map(|(_, pieces)| by_message(pieces));
+        let copied = copied.filter(|pieces| place(pieces).is_none()).map(len_of).sum::<usize>();
+        sent.resize((self.apart + 1) * copied, F::zero());
+        let mut rest = &mut sent[..];
+        for (other, pieces) in others() {
+            for pieces in by_message(pieces) {
+                let message = place(pieces).unwrap_or_else(|| {
+                    let len = len_of(pieces);
+                    let message = take(&mut rest, (self.apart + 1) * len);
+                    let (mut copies, last) = message.split_at_mut(self.apart * len);
+                    for node in &self.nodes[..self.apart] {
+                        pieces.iter().for_each(|piece| copy_of(plan, node, piece, &mut copies));
+                    }
+                    self.read(plan, pieces, source, last);
+                    message
+                });
+                messages.send(other, message);
+            }
+        }
+    }
+}
+
+impl Course {
+    /// Brings the nodes of all ranks together: `received` has those of the others and then this rank's but
+    /// the last, which is at home, or else where the mean is to be.
+    fn join<F: Scalar>(
+        &self,
+        rank: usize,
+        (received, mut at_home): (&mut [F], Option<&[F]>),
+        into: &mut [F],
+    ) {
+        let (len, all) = (into.len(), self.counts.iter().sum::<usize>());
+        let (first, mine) = (self.counts[..rank].iter().sum::<usize>(), self.counts[rank]);
+        let place = |node: usize| match node {
+            node if node < first => Some(node),
+            node if node + 1 < first + mine => Some(all - mine + node - first),
+            node if node < first + mine => None,
+            node => Some(node - mine),
+        };
+        let mut places: Vec<Option<usize>> = (0..all).map(place).collect();
+        for &(a, b, share) in &self.joins {
+            match (places[a], places[b]) {
+                (Some(from), None) => {
+                    let from = &received[from * len..][..len];
+                    match at_home.take() {
+                        Some(own) => blend_to(from, own, into, share),
+                        None => blend_into(from, into, share),
+                    }
+                    places[a] = None;
+                }
+                (None, Some(b)) => {
+                    let to = &received[b * len..][..len];
+                    match at_home.take() {
+                        Some(own) => blend_to(own, to, into, share),
+                        None => blend(into, to, share),
+                    }
+                }
+                (Some(a), Some(b)) if a < b => {
+                    let (left, right) = received.split_at_mut(b * len);
+                    blend(&mut left[a * len..][..len], &right[..len], share);
+                }
+                (Some(a), Some(b)) => {
+                    let (left, right) = received.split_at_mut(a * len);
+                    blend(&mut right[..len], &left[b * len..][..len], share);
+                }
+                // No two nodes are at one place.
+                (None, None) => {}
+            }
+        }
+        if let Some(own) = at_home {
+            into.copy_from_slice(own);
+        }
+    }
 }
 
 /// Elements of each rank that are moved at once: few enough to lie in a cache, and so many that the time
 /// to begin a message does not count. Where memory is to be saved, buffers are a small part of all.
 pub(super) fn bucket(elements: usize, ranks: usize, target: Target) -> usize {
     let part = match target {
-        Target::All => elements / 16,
+        Target::All => elements / 8,
         Target::Part => elements / 64,
     };
     // With many ranks, what one gets of a bucket is not to become too small.
@@ -158,38 +334,4 @@ pub(super) enum Target {
     All,
     /// To each rank its part.
     Part,
-}
-
-impl Target {
-    /// Writes what a round has brought.
-    pub(super) fn write<F: Scalar>(
-        self,
-        ranks: &dyn Communicator,
-        plan: &Plan,
-        walk: &Walk<'_>,
-        own: &[F],
-        (mean, gathered): (&mut Snapshot<F>, &mut Vec<F>),
-    ) -> Result<(), Error> {
-        let rank = ranks.rank();
-        if self == Target::Part {
-            let mut rest = own;
-            for Piece { leaf, range } in &walk.pieces[rank] {
-                let (from, after) = rest.split_at(range.len());
-                let start = range.start - plan.places[*leaf].bounds[rank];
-                mean.slice_mut(*leaf)[start..start + range.len()].copy_from_slice(from);
-                rest = after;
-            }
-            return Ok(());
-        }
-        if ranks.size() > 1 {
-            gather_round(ranks, &walk.lens, own, gathered)?;
-        }
-        let mut rest = if ranks.size() > 1 { &gathered[..] } else { own };
-        for Piece { leaf, range } in walk.pieces.iter().flatten() {
-            let (from, after) = rest.split_at(range.len());
-            mean.slice_mut(*leaf)[range.clone()].copy_from_slice(from);
-            rest = after;
-        }
-        Ok(())
-    }
 }

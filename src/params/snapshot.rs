@@ -156,6 +156,11 @@ impl<F: Scalar> Snapshot<F> {
         LeafMut::as_slice_mut(&mut self.leaves[index]).unwrap_or_default()
     }
 
+    /// The values of each leaf, in the order of its memory, to write.
+    pub(crate) fn slices_mut(&mut self) -> impl Iterator<Item = &mut [F]> {
+        self.leaves.iter_mut().map(|leaf| LeafMut::as_slice_mut(leaf).unwrap_or_default())
+    }
+
     /// The leaves by name and shape.
     pub(crate) fn roster(&self) -> &Roster {
         &self.roster

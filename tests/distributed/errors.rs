@@ -245,7 +245,9 @@ fn a_panic_or_an_error_of_one_ends_all() {
 #[test]
 fn exchanges_that_do_not_fit_are_errors() {
     type Bad = fn(&Threads) -> Result<(), Error>;
-    let bad: [Bad; 5] = [
+    let bad: [Bad; 7] = [
+        |ranks| ranks.exchange(&[(1 - ranks.rank(), &[1; 2])], &mut [(1 - ranks.rank(), &mut [0])]),
+        |ranks| ranks.exchange(&[(2, &[1])], &mut []),
         |ranks| match ranks.rank() {
             0 => ranks.all_gather(&[1], &mut [0; 2], &[1, 1]),
             _ => ranks.all_to_all(&[1, 1], &[1, 1], &mut [0; 2], &[1, 1]),

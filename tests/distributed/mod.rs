@@ -7,5 +7,7 @@ mod memory;
 mod overlap;
 mod rows;
 mod sharded;
+#[cfg(feature = "half")]
+mod sixteen;
 mod sum;
 mod support;

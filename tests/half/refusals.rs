@@ -2,7 +2,7 @@
 
 use half::bf16;
 use ndarray::{Array2, ArrayD};
-use thalweg::distributed::{DataParallel, Sharded, Solo};
+use thalweg::distributed::{DataParallel, LocalSteps, Sharded, Solo};
 use thalweg::params::{Flatten, Snapshot};
 use thalweg::train::{Averaged, Lookahead, Sam};
 use thalweg::{
@@ -29,7 +29,8 @@ fn others() -> Vec<Box<dyn Optimizer<f32>>> {
         Box::new(thalweg::Sm3::new(0.1)),
         Box::new(Lookahead::new(Adam::new(0.1))),
         Box::new(Averaged::new(Adam::new(0.1), Average::ema(0.9))),
-        Box::new(DataParallel::new(Adam::new(0.1), Solo)),
+        Box::new(LocalSteps::new(Adam::new(0.1), thalweg::Sgd::new(1.0), 1, Solo)),
+        Box::new(DataParallel::new(thalweg::Muon::new(0.1), Solo)),
         Box::new(Sharded::new(Adam::new(0.1), Solo)),
         Box::new(thalweg::Shampoo::new(0.1)),
         Box::new(thalweg::Soap::new(0.1)),

@@ -41,6 +41,8 @@ const NAME: &str = "Sharded";
 /// What is inside is an optimizer of a rule, or by whole leaves [`Muon`](crate::Muon) or a
 /// [`Leafwise`](crate::Leafwise); other wrappers go around a `Sharded`.
 ///
+/// Gradients may be of 16 bits; parameters are full numbers.
+///
 /// [`gather_state`](Self::gather_state) brings the state of one process together, which goes on with any
 /// number of ranks, any split, or without a wrapper; [`state`](Optimizer::state) is this rank's part.
 ///
@@ -75,7 +77,6 @@ pub struct Sharded<F: Scalar, O, C> {
     parts: Option<Parts<F>>,
     /// Whether the optimizer inside has a state of whole leaves, of which a part is to be kept.
     is_whole: bool,
-    gathered: Vec<F>,
 }
 
 impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
@@ -88,7 +89,6 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
             exchange: Exchange::new(Split::Elements).taking_rows(),
             parts: None,
             is_whole: false,
-            gathered: Vec::new(),
         }
     }
 
@@ -234,8 +234,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
         let Self { inner, ranks, exchange, parts: Some(parts), .. } = self else {
             return Err(ErrorKind::NoLeaves.into());
         };
-        let grads = (parts.grads.arrays_mut(), &mut self.gathered);
-        exchange.reduce(ranks, shard, Target::Part, grads)?;
+        exchange.reduce(ranks, shard, Target::Part, parts.grads.arrays_mut())?;
         parts.rows.clear();
         if !exchange.course.of_rows.is_empty() {
             let (rows, split) = (exchange.reduce_rows(ranks)?, exchange.split());
@@ -250,7 +249,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
 
     /// The step along this rank's part of the mean.
     fn along(&mut self, params: &mut dyn ParamsMut<F>, averages: bool) -> Result<StepInfo, Error> {
-        let Self { inner, ranks, exchange, parts: Some(parts), gathered, .. } = self else {
+        let Self { inner, ranks, exchange, parts: Some(parts), .. } = self else {
             return Err(ErrorKind::NoLeaves.into());
         };
         let (split, Some(plan)) = (exchange.split(), &exchange.plan) else {
@@ -266,7 +265,8 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Sharded<F, O, C> {
         let mut asked = Asked { ranks, plan, is_split: split == Split::Elements, grads, rows };
         let info = step_agreed(partwise, own, grads, call, &mut asked)?;
         if !info.skipped {
-            own_to_all(ranks, plan, &exchange.course.active, (own, rows), params, gathered)?;
+            let (active, gathered) = (&exchange.course.active, &mut exchange.buffers.gathered);
+            own_to_all(ranks, plan, active, (own, rows), params, gathered)?;
         }
         Ok(info)
     }
@@ -403,7 +403,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Optimizer<F> for Sharded<F, O,
         let opened = self.choose();
         let opened = opened.and_then(|()| self.exchange.open(&self.ranks, &*params));
         let opened = opened.and_then(|()| self.open(&*params));
-        let Self { inner, ranks, exchange, parts, gathered, .. } = self;
+        let Self { inner, ranks, exchange, parts, .. } = self;
         let read = opened.and_then(|()| match (&mut *parts, &exchange.plan) {
             (Some(parts), Some(plan)) => {
                 parts.rows.clear();
@@ -415,6 +415,7 @@ impl<F: Scalar, O: Optimizer<F>, C: Communicator> Optimizer<F> for Sharded<F, O,
         let (Some(parts), Some(plan)) = (parts, &exchange.plan) else { return Ok(()) };
         inner.swap_average(&mut parts.params)?;
         let all = vec![true; plan.places.len()];
+        let gathered = &mut exchange.buffers.gathered;
         own_to_all(ranks, plan, &all, (&parts.params, &[]), params, gathered)
     }
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use ndarray::ArrayD;
 
 use super::super::communicator::Communicator;
-use super::super::plan::{Piece, Plan, Split, Walk};
-use super::super::rounds::{Target, bucket, gather_round};
+use super::super::messages::Messages;
+use super::super::plan::{Piece, Plan, Split, Walk, by_message, len_of};
+use super::super::rounds::{Target, bucket};
+use super::super::writing::Writing;
 use super::Sharded;
 use super::rows::{CutRows, touched_to_all};
 use crate::error::{Error, Tree};
@@ -100,26 +102,38 @@ pub(super) fn own_to_all<F: Scalar>(
     params: &mut dyn ParamsMut<F>,
     gathered: &mut Vec<F>,
 ) -> Result<(), Error> {
-    let mut leaves = plan.leaves_mut(params)?;
     let rank = ranks.rank();
     let mut moved = active.to_vec();
     rows.iter().filter(|rows| rows.is_alone).for_each(|rows| moved[rows.leaf] = false);
     let mut walk = Walk::new(plan, &moved, ranks.size());
-    let mut sent = Vec::new();
+    let (mut to, mut packed) = (Writing::tree(plan, &mut *params)?, Vec::new());
     while walk.next(bucket(plan.len, ranks.size(), Target::Part)) {
-        sent.clear();
-        for Piece { leaf, range } in &walk.pieces[rank] {
+        let of = |Piece { leaf, range }: &Piece| {
             let start = range.start - plan.places[*leaf].bounds[rank];
-            sent.extend_from_slice(&own.slice(*leaf)[start..start + range.len()]);
+            &own.slice(*leaf)[start..start + range.len()]
+        };
+        let pieces = &walk.pieces[rank];
+        packed.clear();
+        for pieces in by_message(pieces).filter(|pieces| pieces.len() > 1) {
+            pieces.iter().for_each(|piece| packed.extend_from_slice(of(piece)));
         }
-        gather_round(ranks, &walk.lens, &sent, gathered)?;
-        let mut rest = &gathered[..];
-        for Piece { leaf, range } in walk.pieces.iter().flatten() {
-            let (from, after) = rest.split_at(range.len());
-            plan.places[*leaf].write(&mut *leaves[*leaf], range.clone(), from);
-            rest = after;
-        }
+        let mut rest = &packed[..];
+        let sent = by_message(pieces).map(|pieces| match pieces {
+            [piece] => of(piece),
+            pieces => {
+                let (first, after) = rest.split_at(len_of(pieces));
+                rest = after;
+                first
+            }
+        });
+        let sent: Vec<&[F]> = sent.collect();
+        let mut messages = Messages::default();
+        messages.spread(&walk.pieces, (rank, &sent), (&mut to, gathered));
+        messages.pass(ranks)?;
+        to.write_spread(&walk.pieces, rank, gathered);
+        by_message(pieces).zip(sent).for_each(|(pieces, sent)| to.write(rank, pieces, sent));
     }
+    let mut leaves = plan.leaves_mut(params)?;
     touched_to_all(ranks, plan, rows, own, &mut leaves, gathered)
 }
 
