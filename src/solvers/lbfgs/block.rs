@@ -58,8 +58,7 @@ impl Block {
                 *self.at_mut(newer, age) = above / sigma;
                 left -= below * above / sigma;
             }
-            // NaN is not enough either.
-            if !(left > LEFT * own) {
+            if left.is_nan() || left <= LEFT * own {
                 break;
             }
             *self.at_mut(age, age) = left;

@@ -205,6 +205,10 @@ fn main() {
     for (group, problems) in groups {
         let problems = problems();
         for (name, run) in crates() {
+            // It does not come back from a search on one of these.
+            if name.contains("Hager") && ["22 choosing", "22 reporting"].contains(&group) {
+                continue;
+            }
             let (mut solved, mut all, mut time) = (0, 0, Duration::ZERO);
             let mut logs = Vec::new();
             for problem in &problems {
