@@ -266,8 +266,8 @@ fn mancino<T: Number>(x: &[T]) -> T {
 }
 
 fn mancino_start() -> Vec<f64> {
-    let (n, b) = (10.0, 140.0);
-    let factor = -b / (b * b - (6.0 * (n - 1.0) as f64).powi(2));
+    let (n, b) = (10.0, 140.0_f64);
+    let factor = -b / (b * b - (6.0_f64 * (n - 1.0)).powi(2));
     let at = |i: usize| {
         let others = (1..=10).filter(|&j| j != i).map(|j| {
             let v = (i as f64 / f64::from(j as u32)).sqrt();
