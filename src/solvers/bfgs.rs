@@ -18,7 +18,7 @@ const FIRST: f64 = 0.3;
 /// H is scaled up by no more than this at a step.
 const STRETCH: f64 = 1e3;
 
-/// **BFGS**: fewer evaluations than L-BFGS, for smooth functions of up to some thousand parameters.
+/// **BFGS**: the inverse Hessian as a whole matrix, for smooth functions of up to some thousand parameters.
 ///
 /// d = -Hg, where H stands for the inverse Hessian and is made to agree with each step,
 /// Hy = s: H ← (I - syᵀ/sᵀy) H (I - ysᵀ/sᵀy) + ssᵀ/sᵀy, s = w - w₋, y = g - g₋.
@@ -27,8 +27,9 @@ const STRETCH: f64 = 1e3;
 /// |---|---|---|
 /// | `damping` | 1e-3 | [0, 0.99] |
 ///
-/// H has n² numbers, and an iteration takes n² operations: for some thousand parameters. Beyond,
-/// take [`Lbfgs`](super::Lbfgs). H begins as sᵀy/yᵀy·I of the first step. Where f curves upward along
+/// H has n² numbers, and an iteration takes n² operations: for some thousand parameters.
+/// [`Lbfgs`](super::Lbfgs) takes fewer evaluations on most functions, and is for any size; this one is for those whose
+/// parameters differ in size by powers of ten, as in fits, and gives H. H begins as sᵀy/yᵀy·I of the first step. Where f curves upward along
 /// s by less than H said, all of H is scaled up by the ratio before it is made to agree:
 /// the curvature has fallen, or was too large, along other directions too. Where it is less than
 /// `damping` times what H said, y is replaced by the mean of y and H⁻¹s that curves that much (Powell's

@@ -3,9 +3,9 @@
     pip install scipy==1.17.1
     python cutest.py
 
-The problems are those of `tests/support/problems/cutest.rs` and `held_out.rs`, written here anew; gradients are derivatives
-by complex steps. Start k of ten is the collection's, each element x times 1 + 0.1·u, or 0.1·u where it is
-0, with u in [-1, 1] by SplitMix64 of seed k. A run goes to max|g| <= 1e-6, with no other test; null where
+The problems are those of `tests/support/problems/cutest.rs` and `held_out.rs`, and of `halves.rs` in `halves.py`, all
+written anew; gradients are derivatives by complex steps. Start k of ten is the collection's, each element x times 1 + 0.1·u, or 0.1·u where it is
+0, with u in [-1, 1] by SplitMix64 of seed k; f there is `first`. A run goes to max|g| <= 1e-6, with no other test; null where
 it ended before.
 """
 import json
@@ -13,6 +13,7 @@ import os
 
 import numpy as np
 import scipy
+from halves import HALVES
 from scipy.optimize import minimize
 
 
@@ -160,10 +161,11 @@ def run(f, x, method, options):
 
 if __name__ == "__main__":
     cases = []
-    for name, f, x in PROBLEMS + HELD_OUT:
-        case = {"name": name, "lbfgsb": [], "bfgs": [], "cg": [], "value": [], "cg_value": []}
+    for name, f, x in PROBLEMS + HELD_OUT + HALVES:
+        case = {"name": name, "lbfgsb": [], "bfgs": [], "cg": [], "value": [], "cg_value": [], "first": []}
         for k in range(10):
             at = start(x, k)
+            case["first"].append(float(f(at)))
             count, value = run(f, at, "L-BFGS-B", dict(ftol=0, gtol=1e-6, maxfun=20000, maxiter=20000))
             case["lbfgsb"].append(count)
             case["value"].append(value)

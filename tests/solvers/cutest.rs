@@ -1,5 +1,5 @@
-//! Solvers on problems of CUTEst, beside SciPy: those that had a say in settings of L-BFGS, and those by which
-//! no setting was chosen.
+//! Solvers on problems of CUTEst and other collections, beside SciPy: those that had a say in settings of solvers, and
+//! those by which no setting was chosen.
 
 use ndarray::Array1;
 use serde_json::Value;
@@ -7,10 +7,10 @@ use thalweg::Optimizer as _;
 use thalweg::solvers::{Bfgs, ConjugateGradient, Lbfgs, Solver, Stop, minimize};
 
 use crate::objective::On;
-use crate::problems::{Problem, cutest, held_out};
+use crate::problems::{Problem, choosing, cutest, held_out, reporting};
 use crate::starts::start;
 
-/// Evaluations until max|g| ≤ 1e-6, and the value there.
+/// Evaluations until max|g| ≤ 1e-6, and the value there; NaN where that is not reached.
 type Run<'r> = &'r dyn Fn(&Problem, &mut Array1<f64>) -> (u64, f64);
 
 /// The geometric mean of our evaluations over theirs, of runs that end at one minimum, and their number.
@@ -34,7 +34,6 @@ fn beside(problems: Vec<Problem>, run: Run<'_>, theirs: &str) -> (f64, usize) {
     ((ratios.iter().sum::<f64>() / ratios.len() as f64).exp(), ratios.len())
 }
 
-/// Each run ends at a stationary point.
 fn minimized(
     make: fn() -> Box<dyn Solver<f64>>,
 ) -> impl Fn(&Problem, &mut Array1<f64>) -> (u64, f64) {
@@ -42,8 +41,11 @@ fn minimized(
         let stop = Stop::never().gradient_max(1e-6).evaluations(20_000);
         let mut objective = On::new(problem);
         let report = minimize(&mut *make(), w, &mut objective, stop).unwrap();
-        assert!(report.status.is_converged(), "{} from {w}: {report}", problem.name);
-        (report.evaluations.total(), report.value)
+        let is_solved = report.status.is_converged();
+        // These two have valleys without end.
+        let may_fail = ["HATFLDFL", "HIEBERT"].contains(&problem.name);
+        assert!(is_solved || may_fail, "{} from {w}: {report}", problem.name);
+        (report.evaluations.total(), if is_solved { report.value } else { f64::NAN })
     }
 }
 
@@ -57,58 +59,50 @@ fn stepped(interpolate: bool) -> impl Fn(&Problem, &mut Array1<f64>) -> (u64, f6
             if g.iter().all(|g: &f64| g.abs() <= 1e-6) {
                 return (evaluations, value);
             }
-            solver.step(w, &g).unwrap();
+            // By slopes alone it may wander off where a function has many hills.
+            if solver.step(w, &g).is_err() {
+                break;
+            }
         }
         (20_000, f64::NAN)
     }
 }
 
+/// On each set of problems the mean is at most that.
+fn check(what: &str, run: Run<'_>, theirs: &str, limits: [f64; 4]) {
+    let sets = [
+        ("that had a say", cutest as fn() -> Vec<Problem>),
+        ("held out", held_out),
+        ("choosing", choosing),
+        ("reporting", reporting),
+    ];
+    for ((set, problems), limit) in sets.into_iter().zip(limits) {
+        let (ratio, runs) = beside(problems(), run, theirs);
+        println!("{what}, {set}: {ratio:.3} over {runs}");
+        assert!(runs > 150 && ratio < limit, "{what}, {set}: {ratio} over {runs}");
+    }
+}
+
 #[test]
 fn lbfgs_takes_fewer_evaluations_than_the_lbfgsb_of_scipy() {
-    let run = minimized(|| Box::new(Lbfgs::new()));
-    let (ratio, runs) = beside(cutest(), &run, "lbfgsb");
-    assert!(runs > 180 && ratio < 0.84, "{ratio} over {runs}");
-    println!("L-BFGS: {ratio:.3} over {runs}");
-    let (ratio, runs) = beside(held_out(), &run, "lbfgsb");
-    assert!(runs > 200 && ratio < 1.03, "{ratio} over {runs}");
-    println!("L-BFGS, held out: {ratio:.3} over {runs}");
+    check("L-BFGS", &minimized(|| Box::new(Lbfgs::new())), "lbfgsb", [0.76, 0.91, 0.64, 0.83]);
 }
 
 #[test]
 fn bfgs_takes_fewer_evaluations_than_the_bfgs_of_scipy() {
-    let run = minimized(|| Box::new(Bfgs::new()));
-    let (ratio, runs) = beside(cutest(), &run, "bfgs");
-    assert!(runs > 180 && ratio < 0.76, "{ratio} over {runs}");
-    println!("BFGS: {ratio:.3} over {runs}");
-    let (ratio, runs) = beside(held_out(), &run, "bfgs");
-    assert!(runs > 200 && ratio < 0.92, "{ratio} over {runs}");
-    println!("BFGS, held out: {ratio:.3} over {runs}");
+    check("BFGS", &minimized(|| Box::new(Bfgs::new())), "bfgs", [0.76, 0.92, 0.88, 0.67]);
 }
 
 #[test]
 fn conjugate_gradient_takes_fewer_evaluations_than_the_cg_of_scipy() {
-    let run = minimized(|| Box::new(ConjugateGradient::new()));
-    let (ratio, runs) = beside(cutest(), &run, "cg");
-    assert!(runs > 150 && ratio < 0.68, "{ratio} over {runs}");
-    println!("CG: {ratio:.3} over {runs}");
-    let (ratio, runs) = beside(held_out(), &run, "cg");
-    assert!(runs > 180 && ratio < 0.90, "{ratio} over {runs}");
-    println!("CG, held out: {ratio:.3} over {runs}");
+    check("CG", &minimized(|| Box::new(ConjugateGradient::new())), "cg", [0.68, 0.90, 0.72, 0.93]);
 }
 
 #[test]
-fn interpolated_gradients_save_four_of_ten_that_conjugate_gradient_asks_for_and_two_of_ten_held_out()
- {
-    // By gradients alone, beside SciPy's by values too: as many on what it was made on, more elsewhere.
-    for (problems, plain, interpolated) in
-        [(cutest as fn() -> Vec<Problem>, 1.05, 0.62), (held_out, 1.32, 1.04)]
-    {
-        for (interpolate, limit) in [(false, plain), (true, interpolated)] {
-            let (ratio, runs) = beside(problems(), &stepped(interpolate), "cg");
-            assert!(runs > 150 && ratio < limit, "{interpolate}: {ratio} over {runs}");
-            println!("CG by gradients, interpolated {interpolate}: {ratio:.3} over {runs}");
-        }
-    }
+fn interpolated_gradients_save_two_to_four_of_ten_that_conjugate_gradient_asks_for() {
+    // By gradients alone, beside SciPy's by values too.
+    check("CG by gradients", &stepped(false), "cg", [1.05, 1.32, 1.25, 1.6]);
+    check("CG by interpolated gradients", &stepped(true), "cg", [0.62, 1.04, 0.71, 1.3]);
 }
 
 #[test]

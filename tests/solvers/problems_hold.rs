@@ -1,17 +1,24 @@
 //! The problems themselves: gradients, Hessians, starts and minima.
 
+use serde_json::Value;
+
 use crate::problems::{
-    Problem, cutest, eleven, extended_rosenbrock, held_out, large, more_garbow_hillstrom,
-    quadratic, sized, surfaces,
+    Problem, choosing, cutest, eleven, extended_rosenbrock, held_out, large, more_garbow_hillstrom,
+    quadratic, reporting, sized, surfaces,
 };
+use crate::starts::start;
 
 /// Those of the solvers' table, and the large ones in a small size.
 fn all() -> Vec<Problem> {
     let mut all = crate::problems::all();
     all.extend(large(12));
-    all.extend(cutest());
-    all.extend(held_out());
+    all.extend(collected());
     all
+}
+
+/// Those of CUTEst and other collections that are compared with SciPy.
+fn collected() -> Vec<Problem> {
+    [cutest(), held_out(), choosing(), reporting()].concat()
 }
 
 fn largest(x: &[f64]) -> f64 {
@@ -108,14 +115,37 @@ fn every_hessian_is_symmetric_and_the_slope_of_the_gradient() {
                         problem.evaluate(x, &mut gradient);
                         gradient[i]
                     };
-                    let slope = difference(&component, &x, j, step(x[j]));
-                    let noise = 1e-14 * component(&x).abs() / step(x[j]);
+                    let h = 0.3 * step(x[j]);
+                    let slope = difference(&component, &x, j, h);
+                    let noise = 1e-14 * component(&x).abs() / h;
                     let error = (slope - columns[j][i]).abs();
                     assert!(error <= 1e-6 * size + noise, "{} {i}, {j}: {error}", problem.title());
                 }
             }
         }
     }
+}
+
+#[test]
+fn every_value_is_that_of_a_transcription_in_numpy() {
+    let golden: Value = serde_json::from_str(include_str!("../golden/cutest.json")).unwrap();
+    let cases = golden["cases"].as_array().unwrap();
+    assert_eq!(collected().len(), cases.len());
+    for problem in collected() {
+        let case = cases.iter().find(|case| case["name"] == problem.name).unwrap();
+        for (k, first) in (0..).zip(case["first"].as_array().unwrap()) {
+            let x = start(&problem.start, k).to_vec();
+            let (value, first) = (problem.value(&x), first.as_f64().unwrap());
+            assert!((value - first).abs() <= 1e-11 * first.abs(), "{}: {value}", problem.name);
+        }
+    }
+}
+
+#[test]
+fn the_halves_are_the_alphabet_by_turns() {
+    let names = |problems: Vec<Problem>| problems.into_iter().map(|problem| problem.name);
+    let turns = names(choosing()).zip(names(reporting())).flat_map(|(a, b)| [a, b]);
+    assert!(turns.is_sorted() && choosing().len() == reporting().len());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! L-BFGS: with an objective, and in a loop of one's own.
 
+mod block;
 mod diagonal;
 mod pairs;
 mod saved;
@@ -25,8 +26,16 @@ const MEMORY: Interval = Interval::closed(1.0, 1e6, "a number of pairs from 1 to
 /// **L-BFGS**: the first solver to try, for smooth functions of any size with exact gradients.
 ///
 /// d = -Hg, w += αd, where H stands for the inverse Hessian and is made of the last m
-/// pairs s = w - w₋, y = g - g₋: H ← (I - syᵀ/sᵀy) H (I - ysᵀ/sᵀy) + ssᵀ/sᵀy for each of them, from
-/// a diagonal matrix on, that of BFGS's update by all pairs so far: D ← (sᵀy/yᵀDy)·D, then
+/// pairs s = w - w₋, y = g - g₋: H ← (I - syᵀ/sᵀy) H (I - ysᵀ/sᵀy) + ssᵀ/sᵀy for each of them, the oldest first, from
+/// a diagonal matrix on.
+///
+/// On a quadratic Hy = s holds for every pair, but one such update forgets the pairs before it. So the newest pairs are
+/// taken together (at most 20): each is first made conjugate to those after it, s̃ᵀy = 0 and sᵀỹ = 0, and then Hy = s holds
+/// for all of them. That is done back to the first pair that disagrees with a newer one, where sᵢᵀyⱼ and sⱼᵀyᵢ differ by
+/// more than a tenth of √(sᵢᵀyᵢ·sⱼᵀyⱼ), or that is all but a combination of them, s̃ᵀỹ ≤ 0.001·sᵀy. That pair and the older
+/// ones come one by one.
+///
+/// The diagonal matrix is that of BFGS's update by all pairs so far: D ← (sᵀy/yᵀDy)·D, then
 /// 1/Dᵢ ← 1/Dᵢ + yᵢ²/sᵀy - (sᵢ/Dᵢ)²/sᵀD⁻¹s. Where D has not told the newest step better than one number would,
 /// by a tenth in the sine of the angle between s and Dy, it is sᵀy/yᵀy·I of the newest pair.
 ///
@@ -57,11 +66,11 @@ const MEMORY: Interval = Interval::closed(1.0, 1e6, "a number of pairs from 1 to
 /// higher one beyond a hill: on a function that goes up and down without end, as Σ cos does, it wanders
 /// off; give it an objective there.
 ///
-/// Memory: 2m + 2 vectors; four more in a loop of your own. An iteration takes 4m vector operations.
+/// Memory: 2m + 2 vectors; four more in a loop of your own. An iteration takes up to 6m vector operations.
 ///
 /// Source: Nocedal 1980; Liu & Nocedal, "On the limited memory BFGS method for large scale
 /// optimization", 1989; Gilbert & Lemaréchal, "Some numerical experiments with variable-storage quasi-Newton algorithms",
-/// 1989 (D); Zhang, Deng & Chen, "New quasi-Newton equation and related methods for
+/// 1989 (D); Schnabel, "Quasi-Newton methods using multiple secant equations", 1983 (pairs together); Zhang, Deng & Chen, "New quasi-Newton equation and related methods for
 /// unconstrained optimization", 1999 (θ); Schmidt, Kim & Sra, "Projected Newton-type methods in machine
 /// learning", 2011 (bounds).
 ///

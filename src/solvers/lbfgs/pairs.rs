@@ -1,8 +1,10 @@
 //! What the last steps say of the Hessian.
 
+use std::cmp::Ordering;
+
+use super::block::{Block, TOGETHER};
 use super::diagonal::Diagonal;
 use crate::scalar::Scalar;
-use crate::solvers::model::zero;
 use crate::vector;
 
 /// The last m pairs s = w - w₋, y = g - g₋, whose products with a vector stand for those of the
@@ -18,7 +20,9 @@ pub(super) struct Pairs<F> {
     next: usize,
     /// What the next pair is written into; it becomes one when it is kept.
     spare: Pair<F>,
-    /// The coefficients of the recursion.
+    /// The newest ones, as far as they are taken together.
+    block: Block,
+    /// The coefficients of the recursion over the others.
     alpha: Vec<f64>,
     /// sᵀy / yᵀy of the newest.
     scale: f64,
@@ -37,6 +41,15 @@ struct Pair<F> {
     s: Vec<F>,
     y: Vec<F>,
     curvature: f64,
+    /// sᵀy₋ and s₋ᵀy for the pairs before this one, the last of them first.
+    before: Vec<[f64; 2]>,
+}
+
+impl<F: Scalar> Pair<F> {
+    fn with_room(dim: usize) -> Self {
+        let room = || vec![F::zero(); dim];
+        Self { s: room(), y: room(), curvature: 0.0, before: Vec::with_capacity(TOGETHER) }
+    }
 }
 
 impl<F: Scalar> Pairs<F> {
@@ -45,10 +58,9 @@ impl<F: Scalar> Pairs<F> {
     pub(super) fn begin(&mut self, dim: usize, memory: usize) {
         if self.spare.s.len() != dim || self.memory != memory {
             let diagonal = Diagonal::with_room(dim);
-            *self = Self { memory, diagonal, ..Self::default() };
-            zero(&mut self.spare.s, dim);
-            zero(&mut self.spare.y, dim);
-            self.kept.resize(memory.min(AT_ONCE), self.spare.clone());
+            let (block, spare) = (Block::with_room(memory.min(TOGETHER)), Pair::with_room(dim));
+            *self = Self { memory, diagonal, block, spare, ..Self::default() };
+            self.kept.resize_with(memory.min(AT_ONCE), || Pair::with_room(dim));
             self.alpha.resize(self.kept.len(), 0.0);
         }
         self.clear();
@@ -123,7 +135,7 @@ impl<F: Scalar> Pairs<F> {
     /// Keeps the pair that was written, unless it says that f does not curve upward; then nothing
     /// has changed.
     fn keep(&mut self) -> bool {
-        let Pair { s, y, curvature } = &mut self.spare;
+        let Pair { s, y, curvature, before } = &mut self.spare;
         *curvature = vector::dot(s, y);
         let square = vector::dot(y, y);
         // Below this, rounding in g decides on the sign.
@@ -133,10 +145,13 @@ impl<F: Scalar> Pairs<F> {
         }
         self.scale = *curvature / square;
         self.diagonal.learn(s, y, *curvature, square);
+        before.clear();
+        for back in 0..self.len.min(TOGETHER - 1) {
+            let old = &self.kept[(self.next + self.memory - 1 - back) % self.memory];
+            before.push([vector::dot(s, &old.y), vector::dot(&old.s, y)]);
+        }
         if self.next == self.kept.len() {
-            let dim = self.spare.s.len();
-            let room = || vec![F::zero(); dim];
-            let fresh = Pair { s: room(), y: room(), curvature: 0.0 };
+            let fresh = Pair::with_room(s.len());
             self.kept.push(std::mem::replace(&mut self.spare, fresh));
             self.alpha.resize(self.kept.len(), 0.0);
         } else {
@@ -147,29 +162,45 @@ impl<F: Scalar> Pairs<F> {
         true
     }
 
-    /// d = -Hg by the two loops over the pairs.
+    /// The pair that came so many before the newest.
+    fn aged(&self, age: usize) -> &Pair<F> {
+        &self.kept[(self.next + self.memory - 1 - age) % self.memory]
+    }
+
+    /// d = -Hg: the newest pairs together around the two loops over the others.
     pub(super) fn direction(&mut self, g: &[F], d: &mut [F]) {
         vector::combine(-1.0, g, 0.0, d);
-        let (len, ring) = (self.len, self.memory);
-        let newest_first = |back: usize| (self.next + ring - 1 - back) % ring;
-        for back in 0..len {
-            let i = newest_first(back);
-            let Pair { s, y, curvature } = &self.kept[i];
+        let mut block = std::mem::take(&mut self.block);
+        let together = block.gather(self.len, |i, j| match i.cmp(&j) {
+            Ordering::Equal => self.aged(i).curvature,
+            Ordering::Less => self.aged(i).before[j - i - 1][0],
+            Ordering::Greater => self.aged(j).before[i - j - 1][1],
+        });
+        let parts = block.before(|age| vector::dot(&self.aged(age).s, d));
+        for (age, part) in parts.iter().enumerate() {
+            vector::add_scaled(-part, &self.aged(age).y, d);
+        }
+        for age in together..self.len {
+            let Pair { s, y, curvature, .. } = self.aged(age);
             let alpha = vector::dot(s, d) / curvature;
-            self.alpha[i] = alpha;
             vector::add_scaled(-alpha, y, d);
+            self.alpha[age] = alpha;
         }
         if self.diagonal.is_better {
             self.diagonal.apply(d);
-        } else if len > 0 {
+        } else if self.len > 0 {
             let scale = F::from_f64(self.scale);
             d.iter_mut().for_each(|d| *d = *d * scale);
         }
-        for back in (0..len).rev() {
-            let i = newest_first(back);
-            let Pair { s, y, curvature } = &self.kept[i];
+        for age in (together..self.len).rev() {
+            let Pair { s, y, curvature, .. } = self.aged(age);
             let beta = vector::dot(y, d) / curvature;
-            vector::add_scaled(self.alpha[i] - beta, s, d);
+            vector::add_scaled(self.alpha[age] - beta, s, d);
         }
+        let parts = block.after(|age| vector::dot(&self.aged(age).y, d));
+        for (age, part) in parts.iter().enumerate() {
+            vector::add_scaled(*part, &self.aged(age).s, d);
+        }
+        self.block = block;
     }
 }

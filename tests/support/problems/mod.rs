@@ -9,6 +9,7 @@
 mod cutest;
 mod data;
 mod fixed;
+mod halves;
 mod held_out;
 mod large;
 mod more;
@@ -18,6 +19,7 @@ mod variable;
 use num_dual::{Dual64, DualNum};
 
 pub use cutest::cutest;
+pub use halves::{choosing, reporting};
 pub use held_out::held_out;
 pub use large::large;
 pub use more::{chained_rosenbrock, quadratic};
