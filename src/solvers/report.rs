@@ -23,6 +23,7 @@ const ROWS: usize = 1024;
 /// assert!(report.to_string().contains("max|g|"));
 /// # Ok::<(), thalweg::Error>(())
 /// ```
+#[must_use = "a run may have ended before a minimum: look at its `status`"]
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

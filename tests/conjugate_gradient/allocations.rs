@@ -40,7 +40,7 @@ fn an_iteration_of_conjugate_gradient_allocates_nothing_after_the_first() {
         ControlFlow::Continue(())
     });
     let mut w = start.clone();
-    minimize(&mut ConjugateGradient::new(), &mut w, &mut Rosenbrock, stop).unwrap();
+    _ = minimize(&mut ConjugateGradient::new(), &mut w, &mut Rosenbrock, stop).unwrap();
     assert!(counts.len() > 10 && counts[0] > 0);
     assert!(counts[1..].iter().all(|&n| n == counts[1]), "{counts:?}");
 

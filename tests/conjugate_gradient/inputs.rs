@@ -236,7 +236,7 @@ fn views_of_any_layout_and_nested_trees_are_minimized_in_place() {
         let r = v.mapv(|x| x - 1.0);
         ((&r * &r).sum(), 2.0 * r)
     };
-    run(&mut view, target).unwrap();
+    _ = run(&mut view, target).unwrap();
     for ((i, j), x) in whole.indexed_iter() {
         let inside = i % 2 == 0 && j % 3 == 1;
         assert!((x - if inside { 1.0 } else { 7.0 }).abs() < 1e-6, "{i} {j}");

@@ -83,7 +83,7 @@ fn no_residual_is_asked_for_outside_random_boxes() {
                 let mut sum = LeastSquares::new(Watched { problem, lower, upper, outside });
                 let mut w = Array1::from(beyond(upper));
                 let stop = Stop::never().evaluations(300);
-                minimize_within(&mut *solver, &mut w, &bounds, &mut sum, stop).unwrap();
+                _ = minimize_within(&mut *solver, &mut w, &bounds, &mut sum, stop).unwrap();
             }
         }
     }

@@ -101,7 +101,7 @@ fn points_may_be_rows_numbers_or_whatever_can_be_cloned() {
     let truth = array![1.0, -2.0, 0.5];
     let z: Array1<f64> = rows.rows().into_iter().map(|row| plane(row, &truth)).collect();
     let mut w = Array1::zeros(3);
-    curve_fit(plane, rows.rows(), &z, &mut w).unwrap();
+    _ = curve_fit(plane, rows.rows(), &z, &mut w).unwrap();
     assert!((&w - &truth).iter().all(|d| d.abs() < 1e-9));
 
     let mut w = array![0.0f32];

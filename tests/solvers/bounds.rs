@@ -453,7 +453,7 @@ fn differences_of_values_are_taken_inside_the_box() {
     for (bounds, expected) in [(Bounds::new().all(0.0..=0.0), 0.0), (Bounds::new(), 8.0)] {
         let mut w = array![0.0, 0.0, 0.0, 0.0];
         let stop = Stop::default().gradient_max(1e-5);
-        minimize_within(&mut Lbfgs::new(), &mut w, &bounds, &mut free, stop).unwrap();
+        _ = minimize_within(&mut Lbfgs::new(), &mut w, &bounds, &mut free, stop).unwrap();
         assert!((w[3] - expected).abs() < 1e-4, "{w}");
     }
 }

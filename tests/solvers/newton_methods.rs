@@ -110,7 +110,7 @@ fn a_radius_bounds_the_first_step() {
         let mut w = start.clone();
         let mut solver = NewtonCg::new().radius(radius);
         let stop = Stop::never().iterations(1);
-        minimize(&mut solver, &mut w, &mut objective, stop).unwrap();
+        _ = minimize(&mut solver, &mut w, &mut objective, stop).unwrap();
         let moved = (&w - &start).mapv(|d| d * d).sum().sqrt();
         assert!(moved > 0.0 && moved <= radius * (1.0 + 1e-12), "{moved} of {radius}");
     }

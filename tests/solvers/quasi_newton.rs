@@ -46,7 +46,7 @@ fn the_inverse_of_bfgs_satisfies_the_secant_equation_and_is_symmetric() {
             points.push((x.to_vec(), g.to_vec()));
             std::ops::ControlFlow::Continue(())
         });
-        minimize(&mut solver, &mut w, &mut On::new(&problem), stop).unwrap();
+        _ = minimize(&mut solver, &mut w, &mut On::new(&problem), stop).unwrap();
         let [.., (x_old, g_old), (x, g)] = &points[..] else { panic!("two points") };
         let h = solver.inverse_hessian();
         let mut largest: f64 = 0.0;

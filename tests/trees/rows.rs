@@ -107,6 +107,6 @@ fn a_function_of_a_vec_is_minimized() {
     assert!(report.status.is_converged() && w.iter().all(|w| (w - 1.0).abs() < 1e-2), "{report}");
     let mut one = |x: &f64| ((x - 2.0).powi(2), 2.0 * (x - 2.0));
     let mut x = 0.0;
-    minimize(&mut Lbfgs::new(), &mut x, &mut one, Stop::default()).unwrap();
+    _ = minimize(&mut Lbfgs::new(), &mut x, &mut one, Stop::default()).unwrap();
     assert!((x - 2.0_f64).abs() < 1e-6);
 }

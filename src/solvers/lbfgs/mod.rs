@@ -70,9 +70,9 @@ const MEMORY: Interval = Interval::closed(1.0, 1e6, "a number of pairs from 1 to
 ///
 /// Source: Nocedal 1980; Liu & Nocedal, "On the limited memory BFGS method for large scale
 /// optimization", 1989; Gilbert & Lemaréchal, "Some numerical experiments with variable-storage quasi-Newton algorithms",
-/// 1989 (D); Schnabel, "Quasi-Newton methods using multiple secant equations", 1983 (pairs together); Zhang, Deng & Chen, "New quasi-Newton equation and related methods for
-/// unconstrained optimization", 1999 (θ); Schmidt, Kim & Sra, "Projected Newton-type methods in machine
-/// learning", 2011 (bounds).
+/// 1989 (D); Schnabel, "Quasi-Newton methods using multiple secant equations", 1983 (pairs together); Zhang, Deng &
+/// Chen, "New quasi-Newton equation and related methods for unconstrained optimization", 1999 (θ); Schmidt, Kim & Sra,
+/// "Projected Newton-type methods in machine learning", 2011 (bounds).
 ///
 /// ```
 /// use ndarray::{Array1, array};

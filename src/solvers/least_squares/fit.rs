@@ -56,6 +56,7 @@ pub struct Estimate {
 /// println!("{fit}");
 /// # Ok::<(), thalweg::Error>(())
 /// ```
+#[must_use = "a fit may have ended before the best parameters: look at its `report`"]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fit {
     report: Report,
