@@ -3,7 +3,8 @@
 //! What is more than a scale or a penalty of the gradient is done in tiles that fit the nearest cache,
 //! before and after the loop of the rule: the same arithmetic, compiled once for all rules.
 
-use super::compact::{self, Codes};
+use super::codes::Codes;
+use super::compact;
 use super::outer::{Agreeing, Blend, Caution, Finish, Idle, Outer, Prepare};
 use super::program::{Before, Kernel, RowsOf, Stretch};
 use super::terms::sum;

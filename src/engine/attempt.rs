@@ -4,9 +4,10 @@ use super::altered::{Alteration, Altered, Known};
 use super::average::Average;
 use super::core::Engine;
 use super::ledger::{Before, Ledger};
+use super::now::{Halt, Now};
 use super::part;
 use super::plan::{Rates, checked_rate};
-use super::run::{self, Halt};
+use super::run;
 use super::total::refused_loss;
 use crate::error::{Error, ErrorKind};
 use crate::optimizer::{Call, Optimizer, OtherRanks, StepInfo};
@@ -128,7 +129,7 @@ impl<F: Scalar> Engine<F> {
         let Self { ledger, scratch, plan, .. } = self;
         let average = plan.settings.average.filter(|average| averages && average.takes(step));
         let of_tree = self.about.has_totals().then(|| ledger.of_tree());
-        let now = run::Now { step, average, loss, of_tree };
+        let now = Now { step, average, loss, of_tree };
         let norm = match others {
             None => run::run(ledger, scratch, &plan.settings, now, params, grads),
             Some(others) => part::run(ledger, scratch, &plan.settings, now, params, grads, others),

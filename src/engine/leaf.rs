@@ -3,7 +3,7 @@
 use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
 
 use super::average::{Average, averaged};
-use super::compact::{Codes, Coding};
+use super::codes::{Codes, Coding};
 use super::settings::Settings;
 use super::sixteen::{Encoding, Given, Held, Rounding};
 use super::slot::Slot;

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::compact::Coding;
+use super::codes::Coding;
 use super::program::{
     About, Before, Kernel, Penalized, Program, RowsOf, Stretch, Terms, in_vectors,
 };

@@ -1,6 +1,6 @@
 //! Parameters, gradients and states brought together: each leaf becomes a job of the sweep.
 
-use super::compact::Codes;
+use super::codes::Codes;
 use super::leaf::LeafState;
 use super::program::Stretch;
 use super::rows;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::compact::Coding;
+use super::codes::Coding;
 use super::program::Program;
 use super::settings::Settings;
 use crate::error::{Error, ErrorKind};
@@ -234,9 +234,7 @@ impl<F: Scalar> Plan<F> {
         let settings = &self.settings;
         let is_penalty = |(name, _): &(String, Schedule)| matches!(name.as_str(), "l1" | "l2");
         let is_scheduled = self.scheduled.iter().any(is_penalty);
-        if let Some(reason) =
-            settings.untouched.problem(self.program.rests(), settings, is_scheduled)
-        {
+        if let Some(reason) = settings.not_exact(self.program.rests(), is_scheduled) {
             return Err(ErrorKind::NotExact { rule: self.program.about().name, reason }.into());
         }
         for (name, schedule) in &self.scheduled {

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt::Debug;
 
-use super::compact::Codes;
+use super::codes::{Codes, split_at};
 use crate::error::Error;
 use crate::rule::{Clock, MOST, SUMS, Slices, SlotKind, Totals};
 use crate::scalar::Scalar;
@@ -230,23 +230,4 @@ pub(crate) fn split_slots<F>(slots: Slices<'_, F>, at: usize) -> (Slices<'_, F>,
     let [a, b, c, d] = slots;
     let (a, b, c, d) = (split_at(a, at), split_at(b, at), split_at(c, at), split_at(d, at));
     ([a.0, b.0, c.0, d.0], [a.1, b.1, c.1, d.1])
-}
-
-/// The parts of a slot before and after a place, which may be past its end.
-#[inline]
-pub(crate) fn split_at<F>(slot: &mut [F], at: usize) -> (&mut [F], &mut [F]) {
-    let at = at.min(slot.len());
-    slot.split_at_mut(at)
-}
-
-/// The slots of some elements.
-#[inline]
-pub(crate) fn range_of<'a, F>(
-    slots: &'a mut Slices<'_, F>,
-    start: usize,
-    end: usize,
-) -> Slices<'a, F> {
-    let range = |slot: &'a mut [F]| if slot.is_empty() { slot } else { &mut slot[start..end] };
-    let [a, b, c, d] = slots;
-    [range(a), range(b), range(c), range(d)]
 }

@@ -5,6 +5,7 @@ use super::compact::Rounding;
 use super::couple::couple;
 use super::ledger::{Cohort, Ledger};
 use super::look::look;
+use super::now::{Halt, Now};
 use super::outer::Outer;
 use super::pair::pair;
 use super::plan::Course;
@@ -15,44 +16,10 @@ use super::settings::{NonFinite, Settings};
 use super::sixteen::Encoding;
 use super::strided;
 use super::{sweep, total};
-use crate::error::{Error, Tree};
+use crate::error::Tree;
 use crate::params::{Params, ParamsMut};
 use crate::reduce::How;
-use crate::rule::SUMS;
 use crate::scalar::Scalar;
-
-/// The step that is taken.
-#[derive(Clone, Copy)]
-pub(super) struct Now {
-    /// Its number, counted from 1.
-    pub(super) step: u64,
-    /// The average, where it takes a term of this step.
-    pub(super) average: Option<Average>,
-    /// The loss, where one was handed in.
-    pub(super) loss: Option<f64>,
-    /// What is carried of the whole tree, where the rule carries anything.
-    pub(super) of_tree: Option<[f64; SUMS]>,
-}
-
-impl Now {
-    /// Whether the loss keeps the step from being taken.
-    pub(super) fn refuses(self, settings: &Settings) -> bool {
-        let is_looked_at = settings.non_finite != NonFinite::Propagate;
-        is_looked_at && self.loss.is_some_and(|loss| !loss.is_finite())
-    }
-}
-
-/// Why a step stops before it writes.
-pub(super) enum Halt {
-    Failed(Error),
-    NotFinite { skip: bool },
-}
-
-impl From<Error> for Halt {
-    fn from(error: Error) -> Self {
-        Halt::Failed(error)
-    }
-}
 
 /// Looks at the gradients as the settings want, then updates every leaf; returns ‖g‖₂ if it was
 /// computed.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use ndarray::ArrayViewD;
 
 use super::altered::Altered;
-use super::compact::Coding;
+use super::codes::Coding;
 use super::core::{Counters, Engine, Place};
 use super::described;
 use super::leaf::LeafState;

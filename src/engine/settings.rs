@@ -192,6 +192,23 @@ impl Settings {
         self.penalty.check::<F>()
     }
 
+    /// Why rows without a gradient can't be as if theirs were 0, if they are to be and can't.
+    pub(super) fn not_exact(&self, rests: bool, is_scheduled: bool) -> Option<&'static str> {
+        let penalized = self.penalty != Penalty::NONE || is_scheduled;
+        let problems = [
+            (!rests, "it moves an element, or its state, also where the gradient is 0"),
+            (
+                penalized,
+                "a penalty is part of every row's gradient (decay by `decoupled_decay` is not)",
+            ),
+            (self.average.is_some(), "the average of every row moves at every step"),
+            (self.cautious, "a cautious step counts the elements of all rows"),
+            (self.clip_adaptive.is_some(), "adaptive clipping goes by the norm of all rows"),
+        ];
+        let problem = problems.into_iter().find_map(|(is, problem)| is.then_some(problem));
+        problem.filter(|_| self.untouched == Untouched::Exact)
+    }
+
     /// That nothing cuts the gradients of what samples a density.
     fn check_sampling(&self, noise: GradientNoise) -> Result<(), Error> {
         let clips = [

@@ -7,7 +7,7 @@ mod blocked;
 mod tiles;
 
 use super::around::{Loop, Quantities, Sums};
-use super::compact::Codes;
+use super::codes::Codes;
 use super::program::{Stretch, split_slots};
 use super::scale::Norm;
 use super::sixteen::{Encoding, Given, Held};

@@ -3,8 +3,8 @@
 use super::around::Quantities;
 use super::couple;
 use super::ledger::{Cohort, Ledger};
+use super::now::{Halt, Now};
 use super::plan::Course;
-use super::run::{Halt, Now};
 use super::scratch::{Lists, Scratch};
 use super::settings::{NonFinite, Settings};
 use super::{strided, sweep};

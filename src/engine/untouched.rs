@@ -1,8 +1,5 @@
 //! What becomes of the rows without a gradient.
 
-use super::settings::Settings;
-use crate::regularize::Penalty;
-
 /// What becomes of the rows of a leaf that a gradient of [`Rows`](crate::params::Rows) does not touch.
 ///
 /// ```
@@ -31,28 +28,4 @@ pub enum Untouched {
     /// ([`ErrorKind::NotExact`](crate::ErrorKind::NotExact)), which says why. It costs no more than a lazy step, but where decay or a threshold
     /// moves every row: then it passes over the parameters, and over nothing else.
     Exact,
-}
-
-impl Untouched {
-    /// Why rows without a gradient can't be as if theirs were 0, if they can't.
-    pub(super) fn problem(
-        self,
-        rests: bool,
-        settings: &Settings,
-        is_scheduled: bool,
-    ) -> Option<&'static str> {
-        let penalized = settings.penalty != Penalty::NONE || is_scheduled;
-        let problems = [
-            (!rests, "it moves an element, or its state, also where the gradient is 0"),
-            (
-                penalized,
-                "a penalty is part of every row's gradient (decay by `decoupled_decay` is not)",
-            ),
-            (settings.average.is_some(), "the average of every row moves at every step"),
-            (settings.cautious, "a cautious step counts the elements of all rows"),
-            (settings.clip_adaptive.is_some(), "adaptive clipping goes by the norm of all rows"),
-        ];
-        let problem = problems.into_iter().find_map(|(is, problem)| is.then_some(problem));
-        problem.filter(|_| self == Untouched::Exact)
-    }
 }

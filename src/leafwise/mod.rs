@@ -13,6 +13,7 @@ mod rates;
 mod rule;
 mod saved;
 mod step;
+mod treated;
 
 pub use self::builder::Leafwise;
 pub(crate) use self::builder::{Compiled, Make, MakeLeafwise, compiled, make};

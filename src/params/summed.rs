@@ -8,7 +8,6 @@ use super::rows::HOLDS_ROWS;
 use super::{HasRowNumbers, Leaf, RowNumbers};
 use crate::error::ErrorKind;
 use crate::mean::between;
-use crate::reduce::{How, all_finite_slice};
 use crate::scalar::Scalar;
 
 /// The gradient of a table by rows that are in their order, each there once.
@@ -128,7 +127,8 @@ impl<F: Scalar> Summed<F> {
 
     /// The first element that is NaN or infinite: its index in the table, and what it is.
     pub(crate) fn first_non_finite(&self) -> Option<(Vec<usize>, f64)> {
-        if all_finite_slice(&self.values, How::default()) {
+        // Without a way out of the loop it is vectorized.
+        if self.values.iter().fold(true, |all, value| all & value.is_finite()) {
             return None;
         }
         let at = self.values.iter().position(|value| !value.is_finite())?;

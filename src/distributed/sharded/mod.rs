@@ -4,6 +4,7 @@ mod others;
 mod parts;
 mod rows;
 mod saved;
+mod shape;
 
 use std::ops::Range;
 

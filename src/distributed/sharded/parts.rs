@@ -11,6 +11,7 @@ use super::super::rounds::{Target, bucket};
 use super::super::writing::Writing;
 use super::Sharded;
 use super::rows::{CutRows, touched_to_all};
+use super::shape::shape_of;
 use crate::error::{Error, Tree};
 use crate::optimizer::{Optimizer, Wholes};
 use crate::params::{Gradients, Params, ParamsMut, Snapshot, Summed, copy_of};
@@ -23,22 +24,6 @@ pub(super) struct Parts<F: Scalar> {
     pub(super) grads: Gradients<F>,
     /// Of the leaves whose gradient is of rows.
     pub(super) rows: Vec<CutRows<F>>,
-}
-
-/// The shape of a rank's part of a leaf: a list of elements, or of pieces of rows, or the leaf itself or none of it.
-pub(super) fn shape_of(plan: &Plan, leaf: usize, rank: usize, split: Split) -> Vec<usize> {
-    let (part, whole) = (plan.places[leaf].of(rank), &plan.roster.entries()[leaf].shape);
-    match split {
-        Split::Elements => match plan.places[leaf].piece(whole) {
-            1 => vec![part.len()],
-            piece => vec![part.len() / piece, piece],
-        },
-        Split::Leaves if plan.places[leaf].len == part.len() && !whole.contains(&0) => {
-            whole.clone()
-        }
-        Split::Leaves if whole.is_empty() => vec![0],
-        Split::Leaves => [&[0], &whole[1..]].concat(),
-    }
 }
 
 impl<F: Scalar> Parts<F> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::communicator::Communicator;
 use super::super::plan::{Place, Plan, Split};
 use super::super::rounds::gather_round;
-use super::parts::shape_of;
+use super::shape::shape_of;
 use crate::error::Error;
 use crate::params::{Leaf, LeafMut, Snapshot, Summed};
 use crate::scalar::Scalar;

@@ -6,7 +6,7 @@ use super::super::agree::{Hash, agree, gather};
 use super::super::communicator::Communicator;
 use super::super::plan::{Plan, Split};
 use super::super::rounds::{Target, bucket, gather_round};
-use super::parts::shape_of;
+use super::shape::shape_of;
 use super::{NAME, Sharded};
 use crate::error::{Error, ErrorKind};
 use crate::optimizer::{Optimizer, Wholes};

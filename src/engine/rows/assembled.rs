@@ -5,7 +5,7 @@ use super::gathered::Gathered;
 use super::measure::Rows;
 use super::table::{Grid, Table};
 use super::{Touched, tile};
-use crate::engine::compact::{Codes, Coding};
+use crate::engine::codes::{Codes, Coding};
 use crate::engine::couple::Coupled;
 use crate::engine::sixteen::Held;
 use crate::engine::view::Target;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::engine::compact::Codes;
+use crate::engine::codes::Codes;
 use crate::engine::program::split_slots;
 use crate::engine::sixteen::Held;
 use crate::rule::Slices;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use ndarray::{ArrayView, ArrayViewMut, Axis, Dimension, RemoveAxis};
 
 use super::table::{Grid, Table};
-use crate::engine::compact::{Codes, Coding};
+use crate::engine::codes::{Codes, Coding};
 use crate::engine::program::Stretch;
 use crate::engine::sixteen::{Encoding, Held, Stored};
 use crate::engine::view::Target;

@@ -2,7 +2,8 @@
 
 use super::{Each, Strided};
 use crate::engine::around::Sums;
-use crate::engine::program::{Stretch, range_of};
+use crate::engine::codes::range_of;
+use crate::engine::program::Stretch;
 use crate::engine::sixteen::{Encoding, Given, Held, Stored};
 use crate::engine::sweep;
 use crate::engine::view::Source;

@@ -6,7 +6,8 @@ use ndarray::{ArrayBase, ArrayView2, ArrayViewMut2, Axis, Ix2, IxDyn, RawData, S
 
 use super::{Each, SIDE, Strided, TILE};
 use crate::engine::around::Sums;
-use crate::engine::program::{Stretch, range_of};
+use crate::engine::codes::range_of;
+use crate::engine::program::Stretch;
 use crate::engine::sixteen::{Encoding, Given, Held, Stored};
 use crate::engine::sweep;
 use crate::engine::view::{Source, Target};

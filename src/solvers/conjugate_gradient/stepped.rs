@@ -1,6 +1,5 @@
 //! Conjugate gradient in a loop of one's own: gradients alone, one a call.
 
-use super::told::{CHANGE, FIRST};
 use super::{Beta, ConjugateGradient, Products};
 use crate::error::Error;
 use crate::optimizer::{Optimizer, StepInfo};
@@ -10,6 +9,12 @@ use crate::solvers::line_search::{LineSearch, Next, Sample, Secant};
 use crate::solvers::stepped::Trail;
 use crate::state::State;
 use crate::vector;
+
+/// Where gradients are interpolated, the first trial moves the largest element by this part of it.
+const FIRST: f64 = 0.1;
+
+/// There a length is within this factor of the one before.
+const CHANGE: f64 = 4.0;
 
 /// What is kept from one call to the next.
 #[derive(Debug, Clone)]

@@ -17,12 +17,6 @@ const BEND: f64 = 0.5;
 /// A trial with that share of the slope is the iterate itself.
 const FLAT: f64 = 0.01;
 
-/// The first trial moves the largest element by this part of it.
-pub(super) const FIRST: f64 = 0.1;
-
-/// A length is within this factor of the one before.
-pub(super) const CHANGE: f64 = 4.0;
-
 impl<F: Scalar> Stepped<F> {
     /// Where the slope vanishes by the line through the base and this trial, as a part of its length, if the
     /// gradient there can be taken from the same line.
